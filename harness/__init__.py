@@ -1,0 +1,1 @@
+"""Guestnet: a network emulation test harness around a real guest kernel."""

@@ -1,0 +1,204 @@
+"""What can happen in a lab: the journal's vocabulary.
+
+One frozen struct an event, in msgspec's tagged form, so a line of the journal is
+``{"type":"FlowRefused","at":1700000000000000000,…}``. ``at`` is nanoseconds on the lab clock (core.time).
+Readers skip types and fields that they do not know, so an old report tool can read a new journal.
+
+Addresses are text ("203.0.113.10:80", "52:54:00:65:00:03"): the journal is for people and for JSON tools.
+"""
+
+from typing import Literal
+
+import msgspec
+
+Transport = Literal["tcp", "udp", "icmp"]
+Outcome = Literal["passed", "failed", "skipped", "error"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True, omit_defaults=True):
+    """Base of all events."""
+
+    at: int
+
+
+# The lab and its people
+
+
+class LabStarted(Event, frozen=True):
+    """The first line of every journal: all that is needed to run the scenario again."""
+
+    scenario: str
+    seed: int
+    stack: str
+    guest: str
+    profile: str
+    versions: dict[str, str] = {}
+
+
+class LabStopped(Event, frozen=True):
+    reason: str
+
+
+class StepBegan(Event, frozen=True):
+    step: int
+    name: str
+
+
+class StepEnded(Event, frozen=True):
+    step: int
+    name: str
+    outcome: Outcome
+
+
+class Expected(Event, frozen=True):
+    """An expectation was met or not; ``frame`` is the capture's frame number of the match or of the nearest miss."""
+
+    what: str
+    met: bool
+    frame: int | None = None
+    nearest: list[str] = []
+
+
+class Noted(Event, frozen=True):
+    """Free text from a scenario or from the harness."""
+
+    text: str
+    level: Literal["info", "warning", "error"] = "info"
+
+
+# Guests
+
+
+class GuestStarted(Event, frozen=True):
+    guest: str
+    how: Literal["boot", "restore", "reset", "namespace"]
+    mac: str
+    seconds: float
+    accelerator: str = ""
+
+
+class GuestEnded(Event, frozen=True):
+    """``reason`` is "stopped" when the lab asked for it; anything else is a fault (killed, panic, silent)."""
+
+    guest: str
+    reason: str
+
+
+class CommandRun(Event, frozen=True):
+    """A command in a guest ended; ``at`` is its end."""
+
+    guest: str
+    command: str
+    status: int
+    seconds: float
+    stdout: str = ""
+    stderr: str = ""
+
+
+# Links and frames
+
+
+class LinkChanged(Event, frozen=True):
+    link: str
+    change: str
+
+
+class FrameDropped(Event, frozen=True):
+    """A frame did not get through; ``rule`` names what dropped it, ``frame`` is a one-line show of it."""
+
+    link: str
+    rule: str
+    frame: str
+
+
+# Services of the gateway
+
+
+class DhcpServed(Event, frozen=True):
+    """``kind`` is the message type of RFC 2132 section 9.6 as sent: OFFER, ACK or NAK, or the request that was ignored."""
+
+    kind: str
+    mac: str
+    address: str
+    reason: str = ""
+
+
+class DnsAnswered(Event, frozen=True):
+    """``source``: "builtin" for our own names, "host" for the laptop's resolver."""
+
+    client: str
+    name: str
+    rdtype: str
+    rcode: str
+    answers: list[str] = []
+    source: str = ""
+
+
+# Flows through the stack
+
+
+class FlowOpened(Event, frozen=True):
+    """The host side is open; for TCP, connected."""
+
+    flow: int
+    transport: Transport
+    guest: str
+    remote: str
+    host: str = ""
+
+
+class FlowRefused(Event, frozen=True):
+    """The host side could not be opened; ``answer`` is what the guest got: "rst", an ICMP name, or "none"."""
+
+    flow: int
+    transport: Transport
+    guest: str
+    remote: str
+    error: str
+    answer: str
+
+
+class FlowClosed(Event, frozen=True):
+    """``up`` counts bytes from the guest, ``down`` bytes to it."""
+
+    flow: int
+    transport: Transport
+    guest: str
+    remote: str
+    reason: str
+    up: int = 0
+    down: int = 0
+
+
+# Servers in the world
+
+
+class Served(Event, frozen=True):
+    """A server in the world answered a client: a line of its access log."""
+
+    server: str
+    client: str
+    request: str
+    status: str = ""
+
+
+AnyEvent = (
+    LabStarted
+    | LabStopped
+    | StepBegan
+    | StepEnded
+    | Expected
+    | Noted
+    | GuestStarted
+    | GuestEnded
+    | CommandRun
+    | LinkChanged
+    | FrameDropped
+    | DhcpServed
+    | DnsAnswered
+    | FlowOpened
+    | FlowRefused
+    | FlowClosed
+    | Served
+)
+"""For decoders: ``msgspec.json.Decoder(AnyEvent)``."""

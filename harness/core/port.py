@@ -1,0 +1,19 @@
+"""The end of an ethernet cable, as everything that carries frames sees it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+Frame = bytes | bytearray | memoryview
+"""An ethernet frame without its frame check sequence. Whoever receives one may keep it: nobody writes to it again."""
+
+
+class Port(Protocol):
+    """Takes frames towards a guest. Frames from it arrive at the receiver that its maker was given, in batches."""
+
+    name: str
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """Queue ``frames`` in order; never blocks. What its bounded queue can't hold is dropped and journaled."""
+
+    def close(self) -> None:
+        """Let go of the cable. Sending afterwards is an error of the caller."""

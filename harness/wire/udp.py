@@ -1,0 +1,64 @@
+"""UDP (RFC 768, RFC 1122 4.1)."""
+
+import struct
+from typing import Final
+
+from msgspec import Struct
+
+from harness.wire import checksum
+from harness.wire.ipv4 import Ip4, Protocol, show_ip4
+from harness.wire.octets import Octets, malformed, require, view
+
+HEADER: Final = 8
+_HEADER: Final = struct.Struct("!HHHH")
+
+
+class Datagram(Struct, frozen=True):
+    """One datagram."""
+
+    source_port: int
+    destination_port: int
+    payload: Octets
+
+
+def parse(
+    data: Octets, source: Ip4 | None = None, destination: Ip4 | None = None, *, wire_length: int | None = None
+) -> Datagram:
+    """Raises WireError on a bad length or checksum.
+
+    The checksum is checked when the addresses are given, unless the sender left it out (zero).
+    ``wire_length`` as in ipv4.parse: a cut datagram's payload is what is left, its checksum unchecked.
+    """
+    octets = view(data)
+    require(octets, HEADER, "udp header")
+    source_port, destination_port, length, check = _HEADER.unpack_from(octets)
+    if length < HEADER:
+        raise malformed("udp length", 4, f"{length} is less than the header's {HEADER}")
+    if length > (len(octets) if wire_length is None else wire_length):
+        raise malformed("udp length", 4, f"{length} is more than the {wire_length or len(octets)} octets there are")
+    if check and source is not None and destination is not None and length <= len(octets):
+        initial = checksum.pseudo_sum(source, destination, Protocol.UDP, length)
+        if not checksum.is_valid(octets[:length], initial):
+            raise malformed("udp checksum", 6, "wrong")
+    return Datagram(source_port, destination_port, octets[HEADER:length])
+
+
+def emit(datagram: Datagram, source: Ip4, destination: Ip4) -> bytes:
+    """The datagram with length and checksum. Raises ValueError when it is longer than 65,535 octets."""
+    payload = datagram.payload
+    length = HEADER + len(payload)
+    if length > 65535:
+        raise ValueError(f"a UDP payload of {len(payload)} octets is too long")
+    initial = checksum.pseudo_sum(source, destination, Protocol.UDP, length) + checksum.ones_sum(payload)
+    zeroed = _HEADER.pack(datagram.source_port, datagram.destination_port, length, 0)
+    # A computed zero is sent as all ones: zero says that there is no checksum (RFC 768).
+    value = checksum.internet(zeroed, initial) or 0xFFFF
+    return b"".join((zeroed[:6], value.to_bytes(2, "big"), payload))
+
+
+def show(datagram: Datagram, source: Ip4 | None = None, destination: Ip4 | None = None) -> str:
+    """``192.168.65.3.68 > 192.168.65.1.67: UDP, length 300``; without addresses only the ports."""
+    left = f"{show_ip4(source)}." if source is not None else ""
+    right = f"{show_ip4(destination)}." if destination is not None else ""
+    ports = f"{left}{datagram.source_port} > {right}{datagram.destination_port}"
+    return f"{ports}: UDP, length {len(datagram.payload)}"

@@ -1,0 +1,1 @@
+"""Sockets, descriptors and the driver's loop around the sans-I/O gateway."""

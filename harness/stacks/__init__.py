@@ -1,0 +1,1 @@
+"""The boxes under test: each has the guests' ethernet on its inside and the laptop's sockets on its outside."""

@@ -1,0 +1,127 @@
+"""What a stack is to the lab, and the registry of those that exist.
+
+A lab opens one stack, starts it, and plugs each guest into it::
+
+    stack = open_stack("builtin", options)
+    await stack.start()
+    plug = stack.plug("guest1", mac, "cable")
+    # QEMU: -netdev <plug.netdev>,id=… with pass_fds=plug.fds, then plug.close()
+    await stack.stop()
+"""
+
+import os
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from harness.core.address import Mac
+from harness.core.errors import DescriptionError
+from harness.core.recorder import Recorder
+from harness.edge.clock import LabClock
+
+ENTRY_POINTS: Final = "guestnet.stacks"
+"""The entry point group in which other distributions register a ``Factory`` under their stack's name."""
+
+
+class StackOptions(Struct, frozen=True, kw_only=True):
+    """What every stack is opened with. The calling thread is in the laptop's network namespace at ``start()``.
+
+    ``mtu`` in octets of IP packet, 576 to 65520. ``resolv_conf`` is the laptop's resolver file, read by the
+    stack and followed when it changes. ``artifacts`` is where a stack may leave files (None: nowhere).
+    """
+
+    recorder: Recorder
+    clock: LabClock
+    seed: int
+    mtu: int = 1500
+    resolv_conf: Path = Path("/etc/resolv.conf")
+    artifacts: Path | None = None
+
+
+class Plug(Struct, frozen=True):
+    """The guest's end of a cable.
+
+    ``netdev`` is the text of QEMU's ``-netdev`` without its ``id``: ``stream,addr.type=fd,addr.str=7``.
+    ``fd`` is the descriptor that this text names: it belongs to the caller, who passes it to QEMU
+    (``pass_fds``) and then closes it (``close()``); None when the stack lives inside QEMU.
+    ``objects`` are further ``-object`` texts; in both, ``{netdev}`` stands for the id that the caller gives.
+    """
+
+    netdev: str
+    fd: int | None = None
+    objects: tuple[str, ...] = ()
+
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """For ``subprocess``'s ``pass_fds``."""
+        return () if self.fd is None else (self.fd,)
+
+    def close(self) -> None:
+        """Close the caller's copy of ``fd``, once it was passed on."""
+        if self.fd is not None:
+            os.close(self.fd)
+
+
+class Stack(Protocol):
+    """A network stack under test.
+
+    ``capabilities`` are words that scenarios may require: "ipv4", "ipv6", "tcp", "udp", "icmp-echo" (of real
+    hosts), "gateway-echo", "host-name" (host.docker.internal resolves), "host-services" (the host address
+    reaches the laptop's loopback), "guest-to-guest", "tap" (``plug_tap`` works), "capture" (the stack
+    records the cable itself), "flow-events", "mtu", "connect-errors" (the guest's connect() fails with the
+    errno that the host saw).
+    """
+
+    name: str
+    capabilities: frozenset[str]
+
+    async def start(self) -> None:
+        """Open what the stack needs in the current network namespace."""
+
+    def plug(self, guest: str, mac: Mac, link: str) -> Plug:
+        """A cable called ``link`` for a QEMU guest. A guest that is plugged again loses its former cable."""
+
+    def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
+        """A cable to a TAP device (IFF_NO_PI, no vnet header); takes ``fd`` over. Without "tap": DescriptionError."""
+
+    def unplug(self, guest: str) -> None:
+        """Close the guest's cable, if it has one."""
+
+    async def stop(self) -> None:
+        """Close everything. Idempotent."""
+
+
+Factory = Callable[[StackOptions], Stack]
+
+
+def _builtin(options: StackOptions) -> Stack:
+    from harness.stacks.builtin import BuiltinStack
+
+    return BuiltinStack(options)
+
+
+def _slirp(options: StackOptions) -> Stack:
+    from harness.stacks.slirp import SlirpStack
+
+    return SlirpStack(options)
+
+
+_STACKS: Final[dict[str, Factory]] = {"builtin": _builtin, "slirp": _slirp}
+
+
+def stack_names() -> list[str]:
+    """Every stack that can be opened here, sorted."""
+    return sorted({*_STACKS, *entry_points(group=ENTRY_POINTS).names})
+
+
+def open_stack(name: str, options: StackOptions) -> Stack:
+    """The stack called ``name``, not yet started. Raises DescriptionError naming those that exist."""
+    if name in _STACKS:
+        return _STACKS[name](options)
+    for entry in entry_points(group=ENTRY_POINTS, name=name):
+        factory: Factory = entry.load()
+        return factory(options)
+    raise DescriptionError(f"there is no stack called {name!r}", remedy="choose one of " + ", ".join(stack_names()))

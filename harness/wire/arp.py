@@ -22,7 +22,7 @@ class Operation(IntEnum):
 
 
 class Arp(Struct, frozen=True):
-    """One packet; ``sender_ip`` of 0.0.0.0 is a probe (RFC 5227 1.1), equal sender and target an announcement."""
+    """One packet."""
 
     operation: int
     sender_mac: Mac
@@ -52,10 +52,12 @@ def reply(question: Arp, mac: Mac) -> Arp:
 
 
 def parse(data: Octets) -> Arp:
-    """Raises WireError when it is not ARP for IPv4 over ethernet, or the operation is unknown. Padding is ignored."""
+    """Raises WireError unless it is a request or reply for IPv4 over ethernet. Padding is ignored."""
     octets = view(data)
     require(octets, LENGTH, "arp packet")
-    hardware, protocol, hlen, plen, operation, sender_mac, sender_ip, target_mac, target_ip = _ARP.unpack_from(octets)
+    hardware, protocol, hlen, plen, operation, sender_mac, sender_ip, target_mac, target_ip = (
+        _ARP.unpack_from(octets)
+    )
     if hardware != 1:
         raise malformed("arp hardware type", 0, f"{hardware} is not 1 (ethernet)")
     if protocol != 0x0800:
@@ -70,7 +72,15 @@ def parse(data: Octets) -> Arp:
 def emit(packet: Arp) -> bytes:
     """28 octets."""
     return _ARP.pack(
-        1, 0x0800, 6, 4, packet.operation, packet.sender_mac, packet.sender_ip, packet.target_mac, packet.target_ip
+        1,
+        0x0800,
+        6,
+        4,
+        packet.operation,
+        packet.sender_mac,
+        packet.sender_ip,
+        packet.target_mac,
+        packet.target_ip,
     )
 
 

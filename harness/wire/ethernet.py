@@ -30,7 +30,7 @@ class Ethernet(Struct, frozen=True):
 
 
 def parse(data: Octets) -> Ethernet:
-    """Raises WireError when shorter than the header. The payload may carry padding to the minimum of 60 octets."""
+    """Raises WireError when shorter than the header. The payload may carry padding to the minimum of 60."""
     octets = view(data)
     require(octets, HEADER, "ethernet header")
     return Ethernet(Mac(octets[:6]), Mac(octets[6:12]), octets[12] << 8 | octets[13], octets[14:])
@@ -48,8 +48,11 @@ def emit(frame: Ethernet) -> bytes:
 
 def show(frame: Ethernet) -> str:
     """``52:54:00:00:00:01 > ff:ff:ff:ff:ff:ff, ARP (0x0806), length 42``."""
-    name = EtherType(frame.ethertype).name if frame.ethertype in _KNOWN else "802.3" if frame.ethertype < 1536 else "type"
-    return f"{frame.source} > {frame.destination}, {name} (0x{frame.ethertype:04x}), length {HEADER + len(frame.payload)}"
+    name = "802.3" if frame.ethertype < 1536 else "type"
+    if frame.ethertype in _KNOWN:
+        name = EtherType(frame.ethertype).name
+    length = HEADER + len(frame.payload)
+    return f"{frame.source} > {frame.destination}, {name} (0x{frame.ethertype:04x}), length {length}"
 
 
 _KNOWN: Final = frozenset(EtherType)

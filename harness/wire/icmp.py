@@ -58,7 +58,13 @@ class TimeExceeded(IntEnum):
 
 
 ERRORS: Final = frozenset(
-    {Type.DESTINATION_UNREACHABLE, Type.SOURCE_QUENCH, Type.REDIRECT, Type.TIME_EXCEEDED, Type.PARAMETER_PROBLEM}
+    {
+        Type.DESTINATION_UNREACHABLE,
+        Type.SOURCE_QUENCH,
+        Type.REDIRECT,
+        Type.TIME_EXCEEDED,
+        Type.PARAMETER_PROBLEM,
+    }
 )
 """Messages about a packet, which they quote: never answered by another error (RFC 1122 3.2.2)."""
 
@@ -123,7 +129,7 @@ def time_exceeded(code: int, quote: Octets) -> Icmp:
 
 
 def parse(data: Octets, *, verify: bool = True) -> Icmp:
-    """Raises WireError when shorter than the header or the checksum is wrong; ``verify=False`` skips the latter."""
+    """Raises WireError on a short header or a wrong checksum; ``verify=False`` skips the latter."""
     octets = view(data)
     require(octets, HEADER, "icmp header")
     kind, code, _, rest = _HEADER.unpack_from(octets)

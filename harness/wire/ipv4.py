@@ -42,12 +42,14 @@ def ip4(text: str) -> Ip4:
     parts = text.split(".")
     if len(parts) == 4 and all(part.isascii() and part.isdigit() and int(part) < 256 for part in parts):
         return bytes(map(int, parts))
-    raise DescriptionError(f"{text!r} is no IPv4 address", remedy="write four numbers of 0 to 255, as 192.168.65.1")
+    raise DescriptionError(
+        f"{text!r} is no IPv4 address", remedy="write four numbers of 0 to 255, as 192.168.65.1"
+    )
 
 
 def show_ip4(address: Ip4) -> str:
     """``"192.168.65.1"``."""
-    return "%d.%d.%d.%d" % tuple(address)
+    return ".".join(map(str, address))
 
 
 class Ipv4(Struct, frozen=True):
@@ -72,14 +74,16 @@ class Ipv4(Struct, frozen=True):
 
 
 def parse(data: Octets, *, wire_length: int | None = None, verify: bool = True) -> Ipv4:
-    """Raises WireError on a bad version, header length, total length, checksum or fragment beyond 65,535 octets.
+    """Raises WireError on a bad version, length or checksum, or a fragment that ends beyond 65,535 octets.
 
     What follows the total length (ethernet padding) is cut off. ``wire_length`` is how many octets there
     were before a capture cut them: then the payload is what is left. ``verify=False`` skips the checksum.
     """
     octets = view(data)
     require(octets, HEADER, "ipv4 header")
-    first, tos, total, identification, fragment, ttl, protocol, _, source, destination = _HEADER.unpack_from(octets)
+    first, tos, total, identification, fragment, ttl, protocol, _, source, destination = _HEADER.unpack_from(
+        octets
+    )
     header = (first & 15) * 4
     if first >> 4 != 4:
         raise malformed("ipv4 version", 0, f"{first >> 4} is not 4")
@@ -88,7 +92,9 @@ def parse(data: Octets, *, wire_length: int | None = None, verify: bool = True) 
     if total < header:
         raise malformed("ipv4 total length", 2, f"{total} is less than the header's {header}")
     if total > (len(octets) if wire_length is None else wire_length):
-        raise malformed("ipv4 total length", 2, f"{total} is more than the {wire_length or len(octets)} octets there are")
+        raise malformed(
+            "ipv4 total length", 2, f"{total} is more than there are ({wire_length or len(octets)})"
+        )
     require(octets, header, "ipv4 options")
     if verify and not checksum.is_valid(octets[:header]):
         raise malformed("ipv4 header checksum", 10, "wrong")
@@ -107,7 +113,9 @@ def header(packet: Ipv4, payload_length: int) -> bytes:
     options = packet.options + bytes(-len(packet.options) % 4)
     length = HEADER + len(options)
     if length > 60 or length + payload_length > 65535:
-        raise ValueError(f"an IPv4 packet with {len(options)} octets of options and {payload_length} of payload is too long")
+        raise ValueError(
+            f"an IPv4 packet of {length} octets of header and {payload_length} of payload is too long"
+        )
     if packet.fragment_offset % 8:
         raise ValueError(f"a fragment offset of {packet.fragment_offset} is no multiple of 8")
     fragment = (
@@ -136,7 +144,9 @@ def emit(packet: Ipv4) -> bytes:
 
 def show(packet: Ipv4) -> str:
     """``IP 192.168.65.3 > 192.168.65.1: UDP (17), ttl 64, length 48``, and the fragment when it is one."""
-    name = f"{Protocol(packet.protocol).name} ({packet.protocol})" if packet.protocol in _KNOWN else str(packet.protocol)
+    name = str(packet.protocol)
+    if packet.protocol in _KNOWN:
+        name = f"{Protocol(packet.protocol).name} ({packet.protocol})"
     fragment = ""
     if packet.is_fragment:
         more = "+" if packet.more_fragments else ""

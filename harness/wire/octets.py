@@ -14,7 +14,7 @@ def view(data: Octets) -> memoryview:
 
 
 def malformed(field: str, offset: int, why: str) -> WireError:
-    """The error of a parser: ``field`` as ``"tcp data offset"``, ``offset`` in octets from the start of its format."""
+    """A parser's error: ``field`` as ``"tcp data offset"``, ``offset`` in octets from its start."""
     return WireError(f"{field} at offset {offset}: {why}")
 
 

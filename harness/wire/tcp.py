@@ -14,7 +14,8 @@ HEADER: Final = 20
 MAX_OPTIONS: Final = 40
 _HEADER: Final = struct.Struct("!HHLLHHHH")
 _TIMESTAMPS: Final = struct.Struct("!LL")
-_ALIGNED_TIMESTAMPS: Final = 0x0101080A  # NOP NOP kind length: RFC 7323 appendix A, what nearly every segment carries
+# NOP NOP kind length (RFC 7323 appendix A): what nearly every segment carries.
+_ALIGNED_TIMESTAMPS: Final = 0x0101080A
 
 
 class Flags(IntFlag):
@@ -32,7 +33,16 @@ class Flags(IntFlag):
 
 
 _FLAGS: Final = [Flags(value) for value in range(512)]
-_LETTERS: Final = ((0x02, "S"), (0x01, "F"), (0x04, "R"), (0x08, "P"), (0x20, "U"), (0x40, "E"), (0x80, "W"), (0x10, "."))
+_LETTERS: Final = (
+    (0x02, "S"),
+    (0x01, "F"),
+    (0x04, "R"),
+    (0x08, "P"),
+    (0x20, "U"),
+    (0x40, "E"),
+    (0x80, "W"),
+    (0x10, "."),
+)
 
 
 class Segment(Struct, frozen=True):
@@ -82,14 +92,31 @@ def parse(data: Octets, source: Ip4 | None = None, destination: Ip4 | None = Non
     if header == 32 and int.from_bytes(octets[20:24], "big") == _ALIGNED_TIMESTAMPS:
         stamps = _TIMESTAMPS.unpack_from(octets, 24)
         return Segment(
-            source_port, destination_port, seq, ack, flags, window, payload, urgent, None, None, False, (), stamps
+            source_port,
+            destination_port,
+            seq,
+            ack,
+            flags,
+            window,
+            payload,
+            urgent,
+            None,
+            None,
+            False,
+            (),
+            stamps,
         )
     options = _parse_options(octets[:header])
     return Segment(source_port, destination_port, seq, ack, flags, window, payload, urgent, *options)
 
 
 _Options = tuple[
-    int | None, int | None, bool, tuple[tuple[int, int], ...], tuple[int, int] | None, tuple[tuple[int, bytes], ...]
+    int | None,
+    int | None,
+    bool,
+    tuple[tuple[int, int], ...],
+    tuple[int, int] | None,
+    tuple[tuple[int, bytes], ...],
 ]
 
 
@@ -112,7 +139,7 @@ def _parse_options(header: memoryview) -> _Options:
         if length < 2 or at + length > len(header):
             raise malformed("tcp option length", at + 1, f"option {kind} of {length} octets does not fit")
         value = header[at + 2 : at + length]
-        if kind in _LENGTHS and length != _LENGTHS[kind] or kind == 5 and length not in (10, 18, 26, 34):
+        if length not in _LENGTHS.get(kind, (length,)):
             raise malformed("tcp option length", at + 1, f"option {kind} cannot have {length} octets")
         if kind == 2:
             mss = int.from_bytes(value, "big")
@@ -131,7 +158,7 @@ def _parse_options(header: memoryview) -> _Options:
     return mss, window_scale, sack_permitted, sack, timestamps, tuple(other)
 
 
-_LENGTHS: Final = {2: 4, 3: 3, 4: 2, 8: 10}
+_LENGTHS: Final = {2: (4,), 3: (3,), 4: (2,), 5: (10, 18, 26, 34), 8: (10,)}
 
 
 def emit_options(segment: Segment) -> bytes:
@@ -181,7 +208,7 @@ def show_flags(flags: int) -> str:
 
 
 def show(segment: Segment, source: Ip4 | None = None, destination: Ip4 | None = None) -> str:
-    """``10.0.0.1.80 > 10.0.0.2.4000: Flags [P.], seq 1:6, ack 9, win 502, options [TS val 1 ecr 2], length 5``."""
+    """``10.0.0.1.80 > 10.0.0.2.4000: Flags [P.], seq 1:6, ack 9, win 502, length 5``, with its options."""
     left = f"{show_ip4(source)}." if source is not None else ""
     right = f"{show_ip4(destination)}." if destination is not None else ""
     parts = [f"Flags [{show_flags(segment.flags)}]"]
@@ -208,7 +235,8 @@ def _show_options(segment: Segment) -> list[str]:
     if segment.sack_permitted:
         texts.append("sackOK")
     if segment.timestamps is not None:
-        texts.append("TS val %d ecr %d" % segment.timestamps)
+        value, echo = segment.timestamps
+        texts.append(f"TS val {value} ecr {echo}")
     if segment.window_scale is not None:
         texts.append(f"wscale {segment.window_scale}")
     if segment.sack:

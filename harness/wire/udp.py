@@ -35,7 +35,7 @@ def parse(
     if length < HEADER:
         raise malformed("udp length", 4, f"{length} is less than the header's {HEADER}")
     if length > (len(octets) if wire_length is None else wire_length):
-        raise malformed("udp length", 4, f"{length} is more than the {wire_length or len(octets)} octets there are")
+        raise malformed("udp length", 4, f"{length} is more than there are ({wire_length or len(octets)})")
     if check and source is not None and destination is not None and length <= len(octets):
         initial = checksum.pseudo_sum(source, destination, Protocol.UDP, length)
         if not checksum.is_valid(octets[:length], initial):

@@ -1,0 +1,172 @@
+"""Writing a capture and following one that still grows."""
+
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from harness.core.port import Frame
+from harness.journal import pcapng
+from harness.journal.append import AppendFile
+from harness.journal.pcapng import Direction
+
+WHOLE: Final = 262_144
+"""A snap length that no frame reaches."""
+
+HEADERS: Final = 128
+"""A snap length that keeps ethernet, IP, TCP with all options and a little payload."""
+
+ENOUGH: Final = 256 << 20
+"""Octets of capture after which only headers are kept, unless told otherwise."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One frame of a capture. ``number`` counts from 1 over all links, as in Wireshark; ``at`` is nanoseconds."""
+
+    number: int
+    at: int
+    link: str
+    direction: Direction | None
+    data: bytes
+    wire_length: int
+    comment: str = ""
+
+    @property
+    def is_cut(self) -> bool:
+        """True when the capture holds less of the frame than there was."""
+        return len(self.data) < self.wire_length
+
+
+class _Link:
+    """A link's number in the file, its counters, and the packet options made so far."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.first = 0
+        self.received = 0
+        self.lost = 0
+        self.options = {direction: pcapng.packet_options(direction, "") for direction in ("up", "down")}
+
+
+class CaptureWriter:
+    """A new pcapng file at ``path``; a link becomes an interface with its first frame.
+
+    ``snaplen`` octets of each frame are kept. Beyond ``enough`` octets of file only headers are, so that a
+    gigabyte of download does not fill the disk; ``say`` is told of that, and of a disk that is full:
+    then the capture stops and everything else goes on. Raises OSError when the file cannot be made.
+    """
+
+    def __init__(
+        self, path: Path, say: Callable[[str], None], *, snaplen: int = WHOLE, enough: int = ENOUGH,
+        names: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:  # fmt: skip
+        self._say = say
+        self._snaplen = snaplen
+        self._enough = enough
+        self._links: dict[str, _Link] = {}
+        self._file = AppendFile(path, self._failed)
+        header = pcapng.Section(hardware=platform.machine(), os=platform.platform(), application="guestnet")
+        self._file.append(pcapng.section(header), 0)
+        if names:
+            self._file.append(pcapng.names(names), 0)
+
+    @property
+    def size(self) -> int:
+        """Octets of the file, those held back included."""
+        return self._file.size
+
+    def frames(self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = "") -> None:
+        """Append ``frames``, seen on ``link`` at ``now``; ``comment`` goes to each."""
+        interface = self._links.get(link) or self._describe(link, now)
+        interface.received += len(frames)
+        if self._file.broken:
+            interface.lost += len(frames)
+            return
+        options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
+        self._file.append(b"".join(pcapng.packets(interface.number, now, frames, self._snaplen, options)), now)
+        if self._file.size > self._enough and self._snaplen > HEADERS:
+            self._snaplen = HEADERS
+            self._say(f"the capture has {self._file.size >> 20} MiB: from here on it keeps {HEADERS} octets of each frame")
+
+    def flush(self) -> None:
+        """Let readers see everything."""
+        self._file.flush()
+
+    def close(self, now: int) -> None:
+        """Write each link's counters and let go of the file."""
+        for link in self._links.values():
+            figures = pcapng.Statistics(link.number, now, link.first, now, link.received, link.lost)
+            self._file.append(pcapng.statistics(figures), now)
+        self._file.close()
+
+    def _describe(self, name: str, now: int) -> _Link:
+        link = self._links[name] = _Link(len(self._links))
+        link.first = now
+        description = pcapng.Interface(name=name, description=f"Guestnet link {name}", snaplen=self._snaplen)
+        self._file.append(pcapng.interface(description), now)
+        return link
+
+    def _failed(self, error: OSError) -> None:
+        self._say(f"the capture stops at {self._file.size} octets: {os.strerror(error.errno or 0)}")
+
+
+class CaptureReader:
+    """The records of the capture at ``path``, also while it grows: each ``read`` yields what has come since.
+
+    A file that is not there yet is empty; a last block without its end waits for the rest. Any writer's
+    pcapng will do. Raises WireError when the file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._parser = pcapng.Parser()
+        self._count = 0
+        self.names: dict[str, tuple[str, ...]] = {}
+        """Names of addresses that the capture brings along."""
+        self.statistics: list[pcapng.Statistics] = []
+
+    @property
+    def links(self) -> list[str]:
+        """Names of the interfaces so far."""
+        return [_name(number, interface) for number, interface in enumerate(self._parser.interfaces)]
+
+    @property
+    def pending(self) -> int:
+        """Octets at the end that are no whole block (yet)."""
+        return self._parser.pending
+
+    def read(self) -> Iterator[Record]:
+        """What was added since the last call."""
+        try:
+            file = self._path.open("rb")
+        except FileNotFoundError:
+            return
+        with file:
+            file.seek(self._offset)
+            while chunk := file.read(1 << 20):
+                self._offset += len(chunk)
+                yield from self._records(self._parser.feed(chunk))
+
+    def _records(self, blocks: list[pcapng.Block]) -> Iterator[Record]:
+        names: list[str] = []
+        for block in blocks:
+            if isinstance(block, pcapng.Packet):
+                self._count += 1
+                if block.interface >= len(names):
+                    names = self.links
+                yield Record(
+                    self._count, block.at, names[block.interface], block.direction,
+                    block.data, block.wire_length, block.comment,
+                )  # fmt: skip
+            elif isinstance(block, pcapng.Names):
+                self.names.update(block.records)
+            elif isinstance(block, pcapng.Statistics):
+                self.statistics.append(block)
+
+
+def _name(number: int, interface: pcapng.Interface) -> str:
+    return interface.name or f"interface {number}"

@@ -1,0 +1,81 @@
+"""The recorder that a lab process holds: both files of a lab, and a word to whoever waits for more."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from harness.core.events import Event, Noted
+from harness.core.port import Frame
+from harness.core.recorder import Direction
+from harness.journal.capture import ENOUGH, WHOLE, CaptureWriter
+from harness.journal.journal import JournalWriter
+
+JOURNAL: Final = "journal.jsonl"
+CAPTURE: Final = "capture.pcapng"
+
+_log = logging.getLogger(__name__)
+
+
+class Sizes(NamedTuple):
+    """Octets of the two files, those held back included."""
+
+    journal: int
+    capture: int
+
+
+class FileRecorder:
+    """A core.recorder.Recorder that writes ``journal.jsonl`` and ``capture.pcapng`` into ``folder``.
+
+    ``snaplen`` octets of each frame are kept (``capture.HEADERS`` for benchmarks), only headers once the
+    capture has ``enough`` octets. ``names`` go into the capture, for Wireshark.
+
+    ``on_activity``, when set, is called after everything that is recorded, from within the recording
+    call: it should do no more than wake somebody. One thread only. Raises OSError when a file cannot be made.
+    """
+
+    def __init__(
+        self, folder: Path, *, snaplen: int = WHOLE, enough: int = ENOUGH,
+        names: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:  # fmt: skip
+        self.on_activity: Callable[[], None] | None = None
+        self._now = 0
+        self._journal = JournalWriter(folder / JOURNAL, self._journal_failed)
+        self._capture = CaptureWriter(folder / CAPTURE, self._warn, snaplen=snaplen, enough=enough, names=names)
+
+    @property
+    def sizes(self) -> Sizes:
+        """How much there is to read after a ``flush``."""
+        return Sizes(self._journal.size, self._capture.size)
+
+    def event(self, event: Event) -> None:
+        """Append ``event`` to the journal."""
+        self._journal.event(event)
+        if self.on_activity is not None:
+            self.on_activity()
+
+    def frames(self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = "") -> None:
+        """Append ``frames``, seen on ``link`` at ``now``, to the capture, each with ``comment``."""
+        self._now = now
+        self._capture.frames(link, direction, frames, now, comment)
+        if self.on_activity is not None:
+            self.on_activity()
+
+    def flush(self) -> Sizes:
+        """Let readers see everything."""
+        self._capture.flush()
+        self._journal.flush()
+        return self.sizes
+
+    def close(self, now: int) -> None:
+        """Write what is held and the capture's counters, and let go of the files."""
+        self._now = now
+        self._capture.close(now)
+        self._journal.close()
+
+    def _warn(self, text: str) -> None:
+        _log.warning("%s", text)
+        self.event(Noted(at=self._now, text=text, level="warning"))
+
+    def _journal_failed(self, error: OSError) -> None:
+        _log.error("the journal stops: %s", error)

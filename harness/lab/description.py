@@ -1,0 +1,51 @@
+"""What a lab is made of."""
+
+from typing import Literal
+
+import msgspec
+
+from harness.core.errors import DescriptionError
+from harness.world.description import World
+
+GuestKind = Literal["qemu", "netns"]
+
+
+class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that a lab needs to start; a run of the same description with the same seed is the same lab.
+
+    Raises DescriptionError when a value can't be.
+    """
+
+    scenario: str
+    """The name of the scenario, as the journal and the report show it."""
+    seed: int
+    """Of every random stream (core.rng), 0 up to 2**63 - 1."""
+    stack: str = "builtin"
+    guest: GuestKind = "qemu"
+    profile: str | World = "plain"
+    """A ready profile's name, the path of a TOML file, or the world itself."""
+    guests: int = 1
+    """How many guests are there when the lab has started; more can be added."""
+    image: str = "tiny"
+    memory: int = 256
+    """Of one guest, in MiB."""
+    mtu: int = 1500
+    """Of the cable, in bytes."""
+    boot: Literal["restore", "cold"] = "restore"
+    """Whether a guest comes from a memory snapshot (made first when there is none) or is booted."""
+    accelerator: str = "auto"
+    """QEMU's: "auto" takes the best that has been proved to work."""
+    options: dict[str, str] = {}
+    """Of the stack, each with a meaning of the stack's own."""
+
+    def __post_init__(self) -> None:
+        for field, value, low, high, unit in (
+            ("seed", self.seed, 0, 2**63 - 1, ""),
+            ("guests", self.guests, 0, 32, ""),
+            ("memory", self.memory, 64, 65536, " MiB"),
+            ("mtu", self.mtu, 576, 65535, " bytes"),
+        ):
+            if not low <= value <= high:
+                raise DescriptionError(f"{field}: {value}{unit} can't be", remedy=f"give {low} to {high}{unit}")
+        if self.guest not in ("qemu", "netns"):
+            raise DescriptionError(f"guest: there is no kind {self.guest!r}", remedy="give qemu or netns")

@@ -25,44 +25,40 @@ class AppendFile:
         self._file = path.open("wb", buffering=0)
         self._failed = failed
         self._pieces: list[bytes] = []
-        self._held = 0
         self._since = 0
         self._written = 0
-        self.broken = False
-
-    @property
-    def size(self) -> int:
+        self.size = 0
         """Octets appended so far, written or held back."""
-        return self._written + self._held
+        self.broken = False
 
     def append(self, record: bytes, now: int) -> None:
         """Take ``record``, made at ``now`` (ns); write when enough or something old is held."""
         if self.broken:
             return
-        if not self._held:
+        if not self._pieces:
             self._since = now
         self._pieces.append(record)
-        self._held += len(record)
-        if self._held >= BUFFER or now - self._since >= DELAY:
+        self.size += len(record)
+        if self.size - self._written >= BUFFER or now - self._since >= DELAY:
             self.flush()
 
     def flush(self) -> None:
         """Hand everything to the kernel."""
-        if not self._held or self.broken:
+        if not self._pieces or self.broken:
             return
         octets = memoryview(b"".join(self._pieces))
         self._pieces.clear()
-        self._held = 0
         done = 0
         try:
             while done < len(octets):
                 done += self._file.write(octets[done:]) or 0
         except OSError as error:
             self.broken = True
+            self.size = self._written
             self._file.truncate(self._written)
             self._failed(error)
         else:
-            self._written += done
+            self._written = self.size
 
     def close(self) -> None:
         """Write what is held and let go of the file."""

@@ -24,7 +24,7 @@ ENOUGH: Final = 256 << 20
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One frame of a capture. ``number`` counts from 1 over all links, as in Wireshark; ``at`` is nanoseconds."""
+    """One frame of a capture. ``number`` counts from 1 over all links, as Wireshark does; ``at`` is in ns."""
 
     number: int
     at: int
@@ -78,7 +78,9 @@ class CaptureWriter:
         """Octets of the file, those held back included."""
         return self._file.size
 
-    def frames(self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = "") -> None:
+    def frames(
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
+    ) -> None:
         """Append ``frames``, seen on ``link`` at ``now``; ``comment`` goes to each."""
         interface = self._links.get(link) or self._describe(link, now)
         interface.received += len(frames)
@@ -86,10 +88,12 @@ class CaptureWriter:
             interface.lost += len(frames)
             return
         options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
-        self._file.append(b"".join(pcapng.packets(interface.number, now, frames, self._snaplen, options)), now)
+        pieces = pcapng.packets(interface.number, now, frames, self._snaplen, options)
+        self._file.append(b"".join(pieces), now)
         if self._file.size > self._enough and self._snaplen > HEADERS:
             self._snaplen = HEADERS
-            self._say(f"the capture has {self._file.size >> 20} MiB: from here on it keeps {HEADERS} octets of each frame")
+            size = self._file.size >> 20
+            self._say(f"the capture has {size} MiB: from here on it keeps {HEADERS} octets of each frame")
 
     def flush(self) -> None:
         """Let readers see everything."""

@@ -38,7 +38,7 @@ _IF_DESCRIPTION: Final = 3
 _IF_TSRESOL: Final = 9
 _IF_TSOFFSET: Final = 14
 
-# A capture is seen from the guest's side of a link, as tcpdump in the guest would: "up" is outbound (4.3.1, bits 0-1).
+# Seen from the guest's side of a link, as tcpdump in the guest would: "up" is outbound (4.3.1, bits 0-1).
 _DIRECTION_BITS: Final[dict[Direction, int]] = {"down": 1, "up": 2}
 _DIRECTIONS: Final[dict[int, Direction]] = {1: "down", 2: "up"}
 
@@ -57,7 +57,7 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """Interface Description Block (4.2). ``resolution`` is ticks a second, ``offset`` seconds added to each time."""
+    """Interface Description Block (4.2). ``resolution``: ticks a second; ``offset``: in seconds."""
 
     name: str = ""
     description: str = ""
@@ -127,12 +127,15 @@ def _block(kind: int, body: bytes, options: bytes = b"") -> bytes:
 
 def section(header: Section) -> bytes:
     """The first block of a file; its length is left open, as the file grows."""
-    options = _text_options((_COMMENT, header.comment), (2, header.hardware), (3, header.os), (4, header.application))
-    return _block(_SECTION, struct.pack("<IHHq", _MAGIC, 1, 0, -1), options)
+    texts = (_COMMENT, header.comment), (2, header.hardware), (3, header.os), (4, header.application)
+    return _block(_SECTION, struct.pack("<IHHq", _MAGIC, 1, 0, -1), _text_options(*texts))
 
 
 def interface(description: Interface) -> bytes:
-    """One link; its number is how many came before it in the section. Raises ValueError for a resolution not ours."""
+    """One link, numbered by how many came before it in the section.
+
+    Raises ValueError for times that are not in nanoseconds.
+    """
     if description.resolution != 1_000_000_000 or description.offset:
         raise ValueError("interfaces are written with nanosecond times and no offset")
     options = _text_options((_IF_NAME, description.name), (_IF_DESCRIPTION, description.description))
@@ -160,7 +163,7 @@ def packet_options(direction: Direction | None, comment: str) -> bytes:
 
 
 def packets(interface: int, at: int, frames: Sequence[Frame], snaplen: int, options: bytes) -> list[Frame]:
-    """Pieces of the blocks of ``frames``, all seen at ``at``, each cut to ``snaplen`` octets; join them to write.
+    """Pieces, to be joined, of the blocks of ``frames``, all seen at ``at``, each cut to ``snaplen`` octets.
 
     ``options`` come from ``packet_options``. All of a batch but its lengths is the same, and its lengths
     mostly are: so head and tail are made only when a length differs from the one before, which is what
@@ -174,7 +177,7 @@ def packets(interface: int, at: int, frames: Sequence[Frame], snaplen: int, opti
         length = len(frame)
         if length != previous:
             previous = length
-            captured = length if length < snaplen else snaplen
+            captured = min(length, snaplen)
             total = 32 + captured + (-captured % 4) + len(options)
             head = _PACKET_HEAD.pack(_PACKET, total, interface, high, low, captured, length)
             tail = bytes(-captured % 4) + options + total.to_bytes(4, "little")
@@ -183,21 +186,23 @@ def packets(interface: int, at: int, frames: Sequence[Frame], snaplen: int, opti
 
 
 def names(records: Mapping[str, Sequence[str]]) -> bytes:
-    """Names for addresses: ``{"203.0.113.10": ["shop.example"]}``. Raises ValueError when a key is no address."""
+    """Names for addresses, as ``{"203.0.113.10": ["shop.example"]}``. Raises ValueError for a bad address."""
     body = b""
     for text, aliases in records.items():
         address = ipaddress.ip_address(text)
-        body += _option(1 if address.version == 4 else 2, address.packed + b"".join(a.encode() + b"\0" for a in aliases))
+        terminated = b"".join(alias.encode() + b"\0" for alias in aliases)
+        body += _option(1 if address.version == 4 else 2, address.packed + terminated)
     return _block(_NAMES, body + _END)
 
 
 def statistics(figures: Statistics) -> bytes:
     """Counters of one interface, at the end of a capture."""
-    options = b"".join(
-        _option(code, struct.pack("<II", value >> 32, value & 0xFFFFFFFF))
-        for code, value in ((2, figures.start), (3, figures.end))
-        if value
-    ) + b"".join(_option(code, struct.pack("<Q", value)) for code, value in ((4, figures.received), (5, figures.dropped)))
+    options = b""
+    for code, value in (2, figures.start), (3, figures.end):
+        if value:
+            options += _option(code, struct.pack("<II", value >> 32, value & 0xFFFFFFFF))
+    for code, value in (4, figures.received), (5, figures.dropped):
+        options += _option(code, struct.pack("<Q", value))
     body = struct.pack("<III", figures.interface, figures.at >> 32, figures.at & 0xFFFFFFFF)
     return _block(_STATISTICS, body, options)
 
@@ -269,7 +274,8 @@ class Parser:
             raise self._wrong(f"a block of {total} octets is impossible")
 
     def _wrong(self, why: str) -> WireError:
-        return WireError(f"pcapng at offset {self._offset}: {why}", remedy="the capture is damaged from there on")
+        what = f"pcapng at offset {self._offset}: {why}"
+        return WireError(what, remedy="the capture is damaged from there on")
 
     def _parse(self, kind: int, body: bytes) -> Block:
         if kind in (_PACKET, _OLD_PACKET):
@@ -337,20 +343,22 @@ class Parser:
             size = {1: 4, 2: 16}.get(kind)
             if size is None or len(value) < size:
                 continue
-            aliases = value[size:].rstrip(b"\0").split(b"\0") if value[size:].rstrip(b"\0") else []
-            records[str(ipaddress.ip_address(value[:size]))] = tuple(a.decode(errors="replace") for a in aliases)
+            aliases = [alias.decode(errors="replace") for alias in value[size:].split(b"\0") if alias]
+            records[str(ipaddress.ip_address(value[:size]))] = tuple(aliases)
         return Names(records)
 
     def _statistics(self, body: bytes) -> Statistics:
         number, high, low = struct.unpack_from(self._order + "III", body)
         described = self._interface(number)
-        figures = dict.fromkeys((2, 3, 4, 5), 0)
+        start = end = received = dropped = 0
         for code, value in self._options(body[12:]):
-            if code in (2, 3) and len(value) == 8:
-                figures[code] = self._time(described, *struct.unpack(self._order + "II", value))
-            elif code in (4, 5) and len(value) == 8:
-                (figures[code],) = struct.unpack(self._order + "Q", value)
-        return Statistics(number, self._time(described, high, low), figures[2], figures[3], figures[4], figures[5])
+            if len(value) != 8:
+                continue
+            time = self._time(described, *struct.unpack(self._order + "II", value))
+            (count,) = struct.unpack(self._order + "Q", value)
+            start, end = time if code == 2 else start, time if code == 3 else end
+            received, dropped = count if code == 4 else received, count if code == 5 else dropped
+        return Statistics(number, self._time(described, high, low), start, end, received, dropped)
 
     def _options(self, octets: bytes) -> Iterator[tuple[int, bytes]]:
         at = 0

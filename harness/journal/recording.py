@@ -41,7 +41,9 @@ class FileRecorder:
         self.on_activity: Callable[[], None] | None = None
         self._now = 0
         self._journal = JournalWriter(folder / JOURNAL, self._journal_failed)
-        self._capture = CaptureWriter(folder / CAPTURE, self._warn, snaplen=snaplen, enough=enough, names=names)
+        self._capture = CaptureWriter(
+            folder / CAPTURE, self._warn, snaplen=snaplen, enough=enough, names=names
+        )
 
     @property
     def sizes(self) -> Sizes:
@@ -54,7 +56,9 @@ class FileRecorder:
         if self.on_activity is not None:
             self.on_activity()
 
-    def frames(self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = "") -> None:
+    def frames(
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
+    ) -> None:
         """Append ``frames``, seen on ``link`` at ``now``, to the capture, each with ``comment``."""
         self._now = now
         self._capture.frames(link, direction, frames, now, comment)

@@ -1,0 +1,82 @@
+"""The words of ``./dev``. Sessions run in the .venv that ./dev has made, so that nothing is installed twice.
+
+nox itself only speaks when something fails: the last line of ``./dev test`` is pytest's summary, that of
+``./dev demo`` the path of the report.
+"""
+
+import logging
+
+import nox
+
+nox.needs_version = ">=2026.10.20"
+nox.options.default_venv_backend = "none"
+nox.options.error_on_missing_interpreters = False
+logging.getLogger("nox").setLevel(logging.ERROR)
+
+CODE = ("harness", "scenarios", "tests", "conftest.py", "noxfile.py")
+IMAGE = "tiny"
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest; what follows ``--`` on the command line is added to the arguments."""
+    session.run("python", "-m", "pytest", *arguments, *session.posargs)
+
+
+def image(session: nox.Session) -> None:
+    """Build the guest image unless it is there."""
+    session.run("python", "-m", "harness.cli", "image", "build", IMAGE)
+
+
+@nox.session(name="format")
+def tidy(session: nox.Session) -> None:
+    """Put imports and layout in order, in place."""
+    session.run("python", "-m", "ruff", "check", "--fix", *CODE)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff over everything."""
+    session.run("python", "-m", "ruff", "check", "--quiet", *CODE)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    session.run("python", "-m", "mypy", "--no-error-summary")
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """The rungs that need no kernel and no guest: unit and simulation."""
+    pytest(session, "tests/unit", "tests/simulation")
+
+
+@nox.session
+def scenarios(session: nox.Session) -> None:
+    """The suite on the real guest, with a report in reports/scenarios."""
+    image(session)
+    pytest(session, "scenarios", "--strict-environment", "--report", "reports/scenarios")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Ten scenarios on the real guest; the last line is the path of the HTML report."""
+    image(session)
+    pytest(session, "scenarios", "--strict-environment", "--report", "reports/demo", "--keep", "on")
+
+
+@nox.session
+def test(session: nox.Session) -> None:
+    """Everything: lint, types, image, then all tests and scenarios in one pytest run."""
+    lint(session)
+    types(session)
+    image(session)
+    pytest(session, "--strict-environment", "--report", "reports/test")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks, figures in reports/bench-*.json."""
+    image(session)
+    command = ("python", "-m", "harness.cli", "bench", "boot", "--json", "reports/bench-boot.json")
+    session.run(*command, *session.posargs)

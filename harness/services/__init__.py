@@ -1,0 +1,1 @@
+"""Services as machines: a request and the time in, an answer and journal events out."""

@@ -13,7 +13,7 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = False
 logging.getLogger("nox").setLevel(logging.ERROR)
 
-CODE = ("harness", "scenarios", "tests", "conftest.py", "noxfile.py")
+CODE = ("harness", "scenarios", "tests", "conftest.py", "noxfile.py", "hatch_build.py")
 IMAGE = "tiny"
 
 

@@ -355,9 +355,8 @@ def _pieces(options: Options) -> list[bytes]:
     values.update(options.other)
     pieces = []
     for code, value in values.items():
-        for at in range(0, max(len(value), 1), 255):
-            part = value[at : at + 255]
-            pieces.append(bytes((code, len(part))) + part)
+        parts = [value[at : at + 255] for at in range(0, max(len(value), 1), 255)]
+        pieces += [bytes((code, len(part))) + part for part in parts]
     return pieces
 
 

@@ -1,0 +1,54 @@
+"""What may be chosen about a connection."""
+
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from harness.core.time import MILLISECOND, SECOND
+from harness.wire.ipv4 import Ip4
+
+MAX_WINDOW_SCALE: Final = 14
+
+
+class Endpoint(NamedTuple):
+    """A socket address."""
+
+    address: Ip4
+    port: int
+
+
+class Config(Struct, frozen=True):
+    """Bounds in octets, times in nanoseconds.
+
+    ``mtu`` is of the interface: the MSS is 40 octets less (RFC 9293 3.7.1). ``min_rto`` is Linux's 200 ms
+    rather than the second of RFC 6298 2.4: the peer is a guest on the same machine. ``delayed_ack`` is
+    Linux's shortest (RFC 9293 3.8.6.3 asks for less than 500 ms).
+    """
+
+    mtu: int = 1500
+    receive_buffer: int = 256 * 1024
+    send_buffer: int = 256 * 1024
+    timestamps: bool = True
+    sack: bool = True
+    window_scaling: bool = True
+    delayed_ack: int = 40 * MILLISECOND
+    initial_rto: int = 1 * SECOND
+    min_rto: int = 200 * MILLISECOND
+    max_rto: int = 60 * SECOND
+    retries: int = 15
+    syn_retries: int = 6
+    time_wait: int = 60 * SECOND
+    max_out_of_order: int = 1024
+
+    @property
+    def mss(self) -> int:
+        """What we advertise in a SYN."""
+        return self.mtu - 40
+
+    @property
+    def window_scale(self) -> int:
+        """The smallest shift with which the whole receive buffer can be advertised (RFC 7323 2.3)."""
+        shift = 0
+        while self.receive_buffer >> shift > 0xFFFF and shift < MAX_WINDOW_SCALE:
+            shift += 1
+        return shift

@@ -1,0 +1,68 @@
+"""Congestion control (RFC 5681, RFC 6928 for the initial window).
+
+``CongestionControl`` is what the sender calls; NewReno is the first that answers, CUBIC may be the next.
+Loss detection and the pace of a recovery (RFC 6675, RFC 6582) are the sender's: here is only how much.
+"""
+
+from typing import Protocol
+
+
+class CongestionControl(Protocol):
+    """How many octets may be in flight: ``cwnd``. Octets throughout, times in nanoseconds."""
+
+    cwnd: int
+    ssthresh: int
+
+    def on_ack(self, acked: int, now: int, srtt: int | None) -> None:
+        """``acked`` new octets, outside of a fast recovery, while ``cwnd`` was what limited us."""
+
+    def on_loss(self, in_flight: int, now: int) -> None:
+        """A fast recovery begins."""
+
+    def on_timeout(self, in_flight: int, now: int) -> None:
+        """The retransmission timer ran out for the first time for these octets."""
+
+    def on_idle(self) -> None:
+        """Nothing was sent for longer than an RTO (RFC 5681 4.1)."""
+
+    def on_syn_lost(self) -> None:
+        """The SYN had to be sent again (RFC 5681 3.1)."""
+
+
+class NewReno:
+    """Slow start and additive increase by octets (RFC 5681 3.1, RFC 3465 with L = 2)."""
+
+    __slots__ = ("_acked", "_initial", "_mss", "cwnd", "ssthresh")
+
+    def __init__(self, mss: int) -> None:
+        self._mss = mss
+        self._initial = min(10 * mss, max(2 * mss, 14600))
+        self._acked = 0
+        self.cwnd = self._initial
+        self.ssthresh = 1 << 30
+
+    def on_ack(self, acked: int, now: int, srtt: int | None) -> None:
+        if self.cwnd < self.ssthresh:
+            # A batch of segments is acknowledged at once: count them all, as Linux does, up to ssthresh.
+            self.cwnd = min(self.cwnd + acked, max(self.ssthresh, self.cwnd + self._mss))
+            return
+        self._acked += acked
+        if self._acked >= self.cwnd:
+            self._acked -= self.cwnd
+            self.cwnd += self._mss
+
+    def on_loss(self, in_flight: int, now: int) -> None:
+        self.ssthresh = max(in_flight // 2, 2 * self._mss)
+        self.cwnd = self.ssthresh
+        self._acked = 0
+
+    def on_timeout(self, in_flight: int, now: int) -> None:
+        self.ssthresh = max(in_flight // 2, 2 * self._mss)
+        self.cwnd = self._mss
+        self._acked = 0
+
+    def on_idle(self) -> None:
+        self.cwnd = min(self.cwnd, self._initial)
+
+    def on_syn_lost(self) -> None:
+        self.cwnd = self._mss

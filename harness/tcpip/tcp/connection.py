@@ -1,0 +1,521 @@
+"""One TCP connection as a machine: segments and time in, segments and events out (RFC 9293).
+
+Theory of operation. The owner (the gateway) sits between a guest and a host socket:
+
+    guest --on_segment--> Connection --read, consumed--> host socket
+    guest <--transmit---  Connection <--write----------- host socket
+
+- A guest's SYN makes a connection by ``from_syn``. It answers nothing until the host socket's connect has
+  ended: then ``accept`` sends the SYN-ACK, or ``refuse`` the RST. SYNs sent again meanwhile are absorbed.
+  ``connect`` opens from our side.
+- After any calls, and when ``poll_at`` is due (``on_timer``), the owner calls ``transmit`` until it returns
+  nothing, and drains ``events``.
+- Backpressure: the window opens only by ``consumed``, and nobody writes more than ``send_room``.
+
+Here are the states (``state``), the checks of an incoming segment in the order of RFC 9293 3.10.7, and the
+timers; ``sender`` and ``receiver`` are the two halves; ``output`` writes the octets. Numbers of the wire
+are put near a known one on entry (``sequence``).
+
+Hardening by RFC 5961: a RST counts only at exactly RCV.NXT, a SYN never; anything else that may be forged
+gets a challenge ACK, a few a second.
+
+Times: retransmission and persist by RTO; delayed ACK; TIME-WAIT. There is no other: an idle or half-closed
+connection lives for ever.
+"""
+
+from typing import Final, Self
+
+from harness.core.time import MILLISECOND
+from harness.tcpip.tcp.challenge import ChallengeLimit
+from harness.tcpip.tcp.config import MAX_WINDOW_SCALE, Config, Endpoint
+from harness.tcpip.tcp.events import (
+    Aborted,
+    Closed,
+    DataReadable,
+    Established,
+    Event,
+    PeerClosed,
+    Reset,
+    SendRoom,
+)
+from harness.tcpip.tcp.output import ACK, FIN, PSH, RST, SYN, Emitter, Template, reset_for, segment_run
+from harness.tcpip.tcp.receiver import Receiver
+from harness.tcpip.tcp.sender import Sender
+from harness.tcpip.tcp.sequence import MASK, is_before, unwrap
+from harness.tcpip.tcp.state import (
+    ON_FIN_ACKNOWLEDGED,
+    ON_FIN_RECEIVED,
+    ON_SHUTDOWN,
+    RECEIVING,
+    SENDING,
+    WRITABLE,
+    State,
+)
+from harness.wire.ipv4 import Ip4
+from harness.wire.octets import Octets
+from harness.wire.tcp import Segment
+
+BATCH: Final = 64 * 1024
+"""Octets of payload that one ``transmit`` returns at most, so that one flow does not hold up the others."""
+_MAX_OUTBOX: Final = 256
+_OPTIONS_WITH_TIMESTAMPS: Final = 12
+
+
+class Connection:
+    """See the module. ``local`` is our side, ``remote`` the guest's. Times in nanoseconds."""
+
+    __slots__ = (
+        "_accepted", "_challenges", "_config", "_emitter", "_events", "_more_due", "_now", "_outbox",
+        "_peer", "_peer_scale", "_room_was_low", "_syn_due", "local", "receiver", "remote", "sender",
+        "state", "time_wait_at",
+    )  # fmt: skip
+
+    def __init__(
+        self, config: Config, local: Endpoint, remote: Endpoint, iss: int, timestamp_offset: int
+    ) -> None:
+        """Use ``from_syn`` or ``connect``."""
+        self.local = local
+        self.remote = remote
+        self.state = State.CLOSED
+        self.time_wait_at: int | None = None
+        self.sender = Sender(config, iss)
+        self.receiver = Receiver(config, 0)
+        self._config = config
+        self._emitter = Emitter(local, remote, timestamp_offset)
+        self._events: list[Event] = []
+        self._outbox: list[bytes] = []
+        self._peer: Segment | None = None
+        self._peer_scale = 0
+        self._accepted = False
+        self._syn_due = False
+        self._more_due = False
+        self._room_was_low = False
+        self._challenges = ChallengeLimit()
+        self._now = 0
+
+    # --- opening ---
+
+    @classmethod
+    def from_syn(
+        cls, segment: Segment, now: int, config: Config, *, source: Ip4, destination: Ip4, iss: int,
+        timestamp_offset: int = 0,
+    ) -> Self:  # fmt: skip
+        """SYN-RECEIVED from a guest's SYN; silent until ``accept`` or ``refuse``.
+
+        ``source`` and ``destination`` are the segment's addresses; ``iss`` (RFC 6528) and ``timestamp_offset``
+        are 32-bit numbers that the caller draws. Raises ValueError when the segment is no SYN.
+        """
+        if int(segment.flags) & (SYN | ACK | RST) != SYN:
+            raise ValueError("a connection begins with a SYN alone")
+        local = Endpoint(destination, segment.destination_port)
+        connection = cls(config, local, Endpoint(source, segment.source_port), iss, timestamp_offset)
+        connection._now = now
+        connection.state = State.SYN_RECEIVED
+        connection._take_syn(segment, now)
+        return connection
+
+    @classmethod
+    def connect(
+        cls,
+        now: int,
+        config: Config,
+        *,
+        local: Endpoint,
+        remote: Endpoint,
+        iss: int,
+        timestamp_offset: int = 0,
+    ) -> Self:
+        """SYN-SENT; ``transmit`` returns the SYN."""
+        connection = cls(config, local, remote, iss, timestamp_offset)
+        connection._now = now
+        connection.state = State.SYN_SENT
+        connection._accepted = connection._syn_due = True
+        return connection
+
+    def accept(self, now: int) -> None:
+        """The host socket is connected: the SYN-ACK is due."""
+        self._now = now
+        if self.state is State.SYN_RECEIVED and not self._accepted:
+            self._accepted = self._syn_due = True
+
+    def refuse(self, now: int) -> None:
+        """The host socket was refused: a RST answers the SYN, as from a closed port (RFC 9293 3.10.7.1)."""
+        self._now = now
+        if self.state is State.SYN_RECEIVED and not self._accepted and self._peer is not None:
+            self._send_now(reset_for(self._peer, self.remote.address, self.local.address))
+            self._close()
+
+    def _take_syn(self, segment: Segment, now: int) -> None:
+        """What the peer's SYN says: its sequence number and options (RFC 9293 3.7.1, RFC 7323, RFC 2018)."""
+        config = self._config
+        self._peer = segment
+        self.receiver = receiver = Receiver(config, segment.seq)
+        sender = self.sender
+        receiver.timestamps = config.timestamps and segment.timestamps is not None
+        self._emitter.timestamps = receiver.timestamps
+        if segment.timestamps is not None:
+            receiver.ts_recent = segment.timestamps[0]
+        if config.window_scaling and segment.window_scale is not None:
+            # Windows are scaled only when both SYNs carry the option (RFC 7323 2.2).
+            receiver.scale = config.window_scale
+            self._peer_scale = min(segment.window_scale, MAX_WINDOW_SCALE)
+        sender.snd_wnd = sender.max_window = segment.window
+        sender.snd_wl1, sender.snd_wl2 = segment.seq, sender.snd_una
+        # An MSS too small to hold data would make us send headers only; Linux too does not go below 48.
+        mss = max(min(segment.mss if segment.mss is not None else 536, config.mss), 48)
+        sender.synchronize(
+            mss - (_OPTIONS_WITH_TIMESTAMPS if receiver.timestamps else 0),
+            sack=config.sack and segment.sack_permitted,
+        )
+
+    # --- the owner's side ---
+
+    @property
+    def send_room(self) -> int:
+        """Octets that ``write`` takes now; 0 when no more may be sent."""
+        if self.state in WRITABLE and not self.sender.fin_queued:
+            return self.sender.buffer.room
+        return 0
+
+    def write(self, data: Octets) -> None:
+        """Queue octets, which must not change afterwards. Raises ValueError beyond ``send_room``."""
+        if len(data) > self.send_room:
+            raise ValueError(f"{len(data)} octets written where {self.send_room} may be")
+        self.sender.buffer.write(data)
+        if self.sender.buffer.room < self.sender.buffer.capacity // 2:
+            self._room_was_low = True
+
+    @property
+    def readable(self) -> int:
+        """Octets in order that ``read`` would return."""
+        return self.receiver.buffer.readable
+
+    def read(self, limit: int) -> list[memoryview]:
+        """Take up to ``limit`` octets; the window does not open for them before ``consumed``."""
+        return self.receiver.buffer.read(limit)
+
+    def consumed(self, count: int) -> None:
+        """``count`` octets read before are passed on. Raises ValueError when more than were read."""
+        self.receiver.consumed(count)
+
+    def shutdown(self) -> None:
+        """No more will be written: FIN after what is queued. Reading goes on."""
+        if self.state in WRITABLE and not self.sender.fin_queued:
+            self.sender.fin_queued = True
+            self.state = ON_SHUTDOWN.get(self.state, self.state)
+
+    def abort(self) -> None:
+        """Give up at once: RST to the peer (RFC 9293 3.10.5)."""
+        if self.state is State.SYN_RECEIVED and not self._accepted:
+            self.refuse(self._now)
+            return
+        if self.state not in (State.CLOSED, State.SYN_SENT, State.TIME_WAIT):
+            self._send_now(self._emitter.rst(self.sender.snd_nxt, self.receiver.rcv_nxt))
+        if self.state is not State.CLOSED:
+            self._close()
+
+    def events(self) -> list[Event]:
+        """What happened since the last call, in order."""
+        drained, self._events = self._events, []
+        return drained
+
+    def yields_to(self, segment: Segment) -> bool:
+        """Whether this connection, in TIME-WAIT, may be replaced by the one that ``segment`` begins.
+
+        RFC 9293 3.10.7.4 (a SYN beyond the old sequence numbers) and RFC 6191 (or with a later timestamp).
+        """
+        if self.state is State.CLOSED:
+            return True
+        if self.state is not State.TIME_WAIT or int(segment.flags) & (SYN | ACK | RST) != SYN:
+            return False
+        stamps = segment.timestamps
+        if self.receiver.timestamps and stamps is not None and is_before(self.receiver.ts_recent, stamps[0]):
+            return True
+        return unwrap(segment.seq, self.receiver.rcv_nxt) > self.receiver.rcv_nxt
+
+    # --- segments in ---
+
+    def on_segment(self, segment: Segment, now: int) -> None:
+        """A segment from the network, its checksum good."""
+        self._now = now
+        state = self.state
+        if state is State.CLOSED:
+            self._send_now(reset_for(segment, self.remote.address, self.local.address))
+        elif state is State.SYN_SENT:
+            self._in_syn_sent(segment, now)
+        elif not self._accepted:
+            self._before_accept(segment, now)
+        else:
+            self._in_synchronized(segment, now)
+
+    def _before_accept(self, segment: Segment, now: int) -> None:
+        """The host socket is still connecting; nothing was sent, so the guest may begin anew or give up."""
+        flags = int(segment.flags)
+        if flags & RST:
+            if segment.seq in (self.receiver.irs, self.receiver.rcv_nxt & MASK):
+                self._die(Reset())
+        elif flags & (SYN | ACK) == SYN:
+            self._take_syn(segment, now)
+
+    def _in_syn_sent(self, segment: Segment, now: int) -> None:
+        """RFC 9293 3.10.7.3."""
+        flags, sender = int(segment.flags), self.sender
+        ack = unwrap(segment.ack, sender.snd_nxt)
+        if flags & ACK and not sender.snd_una < ack <= sender.snd_nxt:
+            self._send_now(reset_for(segment, self.remote.address, self.local.address))
+            return
+        if flags & RST:
+            if flags & ACK:
+                self._die(Reset())
+            return
+        if not flags & SYN:
+            return
+        self._take_syn(segment, now)
+        if flags & ACK:
+            self._establish()
+            sender.on_ack(ack, [], now, bare=False, stamp_rtt=None)
+            self.receiver.ack_due = True
+        else:
+            # Simultaneous open (RFC 9293 3.5, figure 7).
+            self.state = State.SYN_RECEIVED
+            self._syn_due = True
+
+    def _in_synchronized(self, segment: Segment, now: int) -> None:
+        """RFC 9293 3.10.7.4: the checks in their order."""
+        receiver, sender = self.receiver, self.sender
+        flags = int(segment.flags)
+        stamps = segment.timestamps
+        seq = unwrap(segment.seq, receiver.rcv_nxt)
+        length = len(segment.payload) + (flags & FIN) + (flags >> 1 & 1)
+        if receiver.timestamps and not flags & RST:
+            if stamps is None:
+                return  # RFC 7323 3.2
+            if receiver.is_stale(segment, now):
+                self._challenge(now)
+                return
+        if not receiver.is_acceptable(seq, length):
+            self._unacceptable(segment, seq, length, now)
+            return
+        if flags & RST:
+            self._on_rst(seq, now)
+            return
+        if flags & SYN:
+            self._challenge(now)  # RFC 5961 4
+            return
+        if not flags & ACK:
+            return
+        ack = unwrap(segment.ack, sender.snd_nxt)
+        if self.state is State.SYN_RECEIVED:
+            if not sender.snd_una < ack <= sender.snd_nxt:
+                self._send_now(reset_for(segment, self.remote.address, self.local.address))
+                return
+            self._establish()
+        elif ack > sender.snd_nxt or ack < sender.snd_una - sender.max_window:
+            self._challenge(now)  # RFC 5961 5.2
+            return
+        if stamps is not None:
+            receiver.note_timestamp(stamps[0], seq, now)
+        if ack >= sender.snd_una:
+            self._on_ack(segment, seq, ack, length, now)
+        if length and self.state in RECEIVING:
+            self._on_data(seq, segment, now)
+
+    def _unacceptable(self, segment: Segment, seq: int, length: int, now: int) -> None:
+        flags, sender = int(segment.flags), self.sender
+        if flags & RST:
+            return
+        if self.state is State.SYN_RECEIVED and flags & SYN and seq == self.receiver.irs:
+            ack = unwrap(segment.ack, sender.snd_nxt)
+            if flags & ACK and ack == sender.snd_nxt:
+                # The other SYN-ACK of a simultaneous open.
+                self._establish()
+                sender.on_ack(ack, [], now, bare=False, stamp_rtt=None)
+                self.receiver.ack_due = True
+            else:
+                self._syn_due = True  # our SYN-ACK was lost
+            return
+        if self.state is State.TIME_WAIT and flags & FIN:
+            self.time_wait_at = now + self._config.time_wait
+        if length:
+            self.receiver.ack_due = True
+        else:
+            # Keepalives and window probes of one octet less; limited, or two of us would go on for ever.
+            self._challenge(now)
+
+    def _on_rst(self, seq: int, now: int) -> None:
+        """RFC 5961 3.2."""
+        if seq != self.receiver.rcv_nxt:
+            self._challenge(now)
+        elif self.state is State.TIME_WAIT:
+            return  # RFC 1337: no assassination
+        else:
+            self._die(Reset())
+
+    def _on_ack(self, segment: Segment, seq: int, ack: int, length: int, now: int) -> None:
+        sender = self.sender
+        window_changed = sender.update_window(seq, ack, segment.window << self._peer_scale)
+        stamp_rtt = None
+        if segment.timestamps is not None and segment.timestamps[1] and ack > sender.snd_una:
+            stamp_rtt = ((self._emitter.clock(now) - segment.timestamps[1]) & MASK) * MILLISECOND
+        blocks = [(unwrap(left, ack), unwrap(right, ack)) for left, right in segment.sack]
+        acked = sender.on_ack(ack, blocks, now, bare=not length and not window_changed, stamp_rtt=stamp_rtt)
+        if not acked:
+            return
+        if self._room_was_low and sender.buffer.room >= sender.buffer.capacity // 2:
+            self._room_was_low = False
+            if self.send_room:
+                self._events.append(SendRoom())
+        if sender.fin_acknowledged:
+            self._on_fin_acknowledged(now)
+
+    def _on_data(self, seq: int, segment: Segment, now: int) -> None:
+        receiver = self.receiver
+        readable = receiver.buffer.readable
+        if receiver.receive(seq, segment, now):
+            self._send_ack(now)
+        if receiver.buffer.readable > readable:
+            self._tell(DataReadable())
+        if receiver.fin_received:
+            self._events.append(PeerClosed())
+            self._enter(ON_FIN_RECEIVED[self.state], now)
+
+    # --- changes of state ---
+
+    def _establish(self) -> None:
+        self.state = State.ESTABLISHED
+        self._syn_due = False
+        if self.sender.retries:
+            self.sender.congestion.on_syn_lost()
+        self._events.append(Established())
+        if self.sender.fin_queued:
+            self.state = ON_SHUTDOWN[self.state]
+
+    def _on_fin_acknowledged(self, now: int) -> None:
+        if self.state in ON_FIN_ACKNOWLEDGED:
+            self._enter(ON_FIN_ACKNOWLEDGED[self.state], now)
+
+    def _enter(self, state: State, now: int) -> None:
+        self.state = state
+        if state is State.TIME_WAIT:
+            self.time_wait_at = now + self._config.time_wait
+        elif state is State.CLOSED:
+            self._close()
+
+    def _close(self) -> None:
+        self._die(Closed())
+
+    def _die(self, last: Event) -> None:
+        """CLOSED: no timer is left, nothing more is sent but what is in the outbox."""
+        self.state = State.CLOSED
+        self.time_wait_at = None
+        self._syn_due = self._more_due = False
+        self.sender.rto_at = self.sender.persist_at = None
+        self.receiver.delayed_ack_at = None
+        self.receiver.ack_due = False
+        self._events.append(last)
+
+    def _tell(self, event: Event) -> None:
+        if event not in self._events:
+            self._events.append(event)
+
+    # --- time and segments out ---
+
+    def poll_at(self) -> int | None:
+        """When ``on_timer`` and ``transmit`` are due; None: not before something else happens."""
+        if self._outbox or self._syn_due or self._more_due or self.receiver.ack_due:
+            return self._now
+        sender = self.sender
+        times = (sender.rto_at, sender.persist_at, self.receiver.delayed_ack_at, self.time_wait_at)
+        return min((time for time in times if time is not None), default=None)
+
+    def on_timer(self, now: int) -> None:
+        """Do what is due; harmless when nothing is. ``transmit`` comes after it."""
+        self._now = now
+        sender, receiver = self.sender, self.receiver
+        if receiver.delayed_ack_at is not None and now >= receiver.delayed_ack_at:
+            receiver.ack_due = True
+        if self.time_wait_at is not None and now >= self.time_wait_at:
+            self._close()
+        if sender.rto_at is not None and now >= sender.rto_at:
+            self._on_rto(now)
+        if sender.persist_at is not None and now >= sender.persist_at:
+            if sender.retries >= self._config.retries:
+                self._die(Aborted(f"the closed window was probed {sender.retries} times without an answer"))
+            else:
+                self._outbox += self._emit_run(sender.on_persist(now), self._template(now))
+
+    def _on_rto(self, now: int) -> None:
+        sender = self.sender
+        opening = self.state in (State.SYN_SENT, State.SYN_RECEIVED)
+        if sender.retries >= (self._config.syn_retries if opening else self._config.retries):
+            what = "SYN" if opening else "data"
+            self._die(Aborted(f"{what} was sent {sender.retries + 1} times without an acknowledgment"))
+            return
+        sender.on_rto(now)
+        self._syn_due = opening
+
+    def transmit(self, now: int) -> list[bytes]:
+        """The segments due now: at most ``BATCH`` octets of data, so call it until nothing comes."""
+        self._now = now
+        out, self._outbox = self._outbox, []
+        if self._syn_due:
+            out.append(self._syn(now))
+        sender = self.sender
+        if self.state in SENDING:
+            budget = BATCH
+            template = None
+            while budget > 0 and (run := sender.next_run(now, budget)) is not None:
+                if template is None:
+                    template = self._template(now)
+                out += self._emit_run(run, template)
+                budget -= run[1]
+            self._more_due = budget <= 0
+            if budget > 0:
+                sender.settle(now)
+        if self.receiver.ack_due:
+            out.append(self._ack(now))
+        return out
+
+    def _template(self, now: int) -> Template:
+        receiver = self.receiver
+        return self._emitter.template(receiver.rcv_nxt, receiver.advertise(), now, receiver.ts_recent)
+
+    def _emit_run(self, run: tuple[int, int], template: Template) -> list[bytes]:
+        seq, length = run
+        buffer = self.sender.buffer
+        end = seq + length
+        fin = end > buffer.end
+        flags = (FIN if fin else 0) | (PSH if end >= buffer.end else 0)
+        data = buffer.peek(seq, length - fin)
+        return segment_run(template, seq & MASK, data, self.sender.mss, flags)
+
+    def _ack(self, now: int) -> bytes:
+        blocks = self.receiver.buffer.blocks if self.sender.sack else []
+        return self._emitter.ack(self.sender.snd_nxt, self._template(now), blocks)
+
+    def _syn(self, now: int) -> bytes:
+        self._syn_due = False
+        config, receiver, sender, peer = self._config, self.receiver, self.sender, self._peer
+        sender.sent_syn(now)
+        clock = self._emitter.clock(now)
+        scale = config.window_scale if config.window_scaling else None
+        if peer is None:
+            sack, stamps = config.sack, (clock, 0) if config.timestamps else None
+        else:
+            sack, stamps = sender.sack, (clock, receiver.ts_recent) if receiver.timestamps else None
+            scale = scale if peer.window_scale is not None else None
+        return self._emitter.syn(
+            sender.snd_una, None if peer is None else receiver.rcv_nxt, min(config.receive_buffer, 0xFFFF),
+            mss=config.mss, window_scale=scale, sack_permitted=sack, timestamps=stamps,
+        )  # fmt: skip
+
+    def _challenge(self, now: int) -> None:
+        if self._challenges.permits(now):
+            self._send_ack(now)
+
+    def _send_ack(self, now: int) -> None:
+        self._send_now(self._ack(now))
+
+    def _send_now(self, octets: bytes | None) -> None:
+        if octets is not None and len(self._outbox) < _MAX_OUTBOX:
+            self._outbox.append(octets)

@@ -1,0 +1,150 @@
+"""The receiving half of a connection: the window, what is kept of a segment, when to acknowledge.
+
+Theory of operation. The window that we advertise ends at ``rcv_adv`` and never moves back (RFC 9293
+3.8.6.2.1); nothing beyond it is kept. The owner takes octets with ``read`` and gives their room back with
+``consumed``: what lies between (``held``) fills the receive buffer, so a host socket that stalls closes
+the guest's window. Octets that came too early fill room that is advertised already.
+
+An ACK is due at once (``ack_due``) after every second full-sized segment, after anything out of order, and
+when the window opens wide; else with the next data, or when the delayed-ACK timer runs out (RFC 9293
+3.8.6.3, RFC 5681 4.2). A batch of segments is answered once: ``ack_due`` is one flag.
+"""
+
+from harness.tcpip.tcp.buffer import ReceiveBuffer
+from harness.tcpip.tcp.config import Config
+from harness.tcpip.tcp.sequence import is_before
+from harness.wire.octets import view
+from harness.wire.tcp import Segment
+
+_TIMESTAMP_LIFE = 24 * 24 * 3600 * 1_000_000_000
+"""After this a timestamp may have wrapped (RFC 7323 5.5)."""
+
+
+class Receiver:
+    """Sequence numbers as ``sequence`` counts them; times in nanoseconds."""
+
+    __slots__ = (
+        "_capacity", "_config", "_mss", "_peer_segment", "_stamp_at", "_unacknowledged", "ack_due",
+        "buffer", "delayed_ack_at", "fin_received", "fin_seq", "held", "irs", "last_ack_sent", "rcv_adv",
+        "rcv_nxt", "scale", "timestamps", "ts_recent",
+    )  # fmt: skip
+
+    def __init__(self, config: Config, irs: int) -> None:
+        self._config = config
+        self._capacity = config.receive_buffer
+        self._mss = config.mss
+        self.irs = irs
+        self.rcv_nxt = irs + 1
+        self.rcv_adv = self.rcv_nxt + min(self._capacity, 0xFFFF)
+        self.last_ack_sent = self.rcv_nxt
+        self.scale = 0
+        self.held = 0
+        self.buffer = ReceiveBuffer(config.max_out_of_order)
+        self.fin_seq: int | None = None
+        self.fin_received = False
+        self.timestamps = False
+        self.ts_recent = 0
+        self._stamp_at = 0
+        self.ack_due = False
+        self.delayed_ack_at: int | None = None
+        self._unacknowledged = 0
+        self._peer_segment = 536
+
+    @property
+    def window(self) -> int:
+        """RCV.WND as the peer knows it: octets from ``rcv_nxt`` that we must accept."""
+        return self.rcv_adv - self.rcv_nxt
+
+    def is_acceptable(self, seq: int, length: int) -> bool:
+        """The four cases of RFC 9293 3.10.7.4, table 6."""
+        if length == 0:
+            return self.rcv_nxt <= seq < self.rcv_adv or seq == self.rcv_nxt
+        return seq < self.rcv_adv and seq + length > self.rcv_nxt
+
+    # --- timestamps (RFC 7323) ---
+
+    def is_stale(self, segment: Segment, now: int) -> bool:
+        """PAWS (RFC 7323 5.3): whether the timestamp says that this segment is an old duplicate."""
+        stamps = segment.timestamps
+        if not self.timestamps or stamps is None:
+            return False
+        return is_before(stamps[0], self.ts_recent) and now - self._stamp_at < _TIMESTAMP_LIFE
+
+    def note_timestamp(self, value: int, seq: int, now: int) -> None:
+        """TS.Recent, from a segment that begins at or before the last ACK that we sent (RFC 7323 4.3)."""
+        if seq <= self.last_ack_sent and not is_before(value, self.ts_recent):
+            self.ts_recent = value
+            self._stamp_at = now
+
+    # --- data ---
+
+    def receive(self, seq: int, segment: Segment, now: int) -> bool:
+        """The data and FIN of an acceptable segment; what lies outside of the window is cut off.
+
+        True when nothing came forward: the segment has to be answered by an ACK of its own (RFC 5681 4.2).
+        """
+        data = view(segment.payload)
+        end = seq + len(data)
+        if segment.flags & 1 and end <= self.rcv_adv and self.fin_seq is None:
+            self.fin_seq = end
+        limit = self.rcv_adv if self.fin_seq is None else min(self.rcv_adv, self.fin_seq)
+        if end > limit:
+            data = data[: max(limit - seq, 0)]
+            self.ack_due = True
+        before = self.rcv_nxt
+        had_gap = bool(self.buffer.blocks)
+        if data:
+            if len(data) > self._peer_segment:
+                self._peer_segment = min(len(data), self._mss)
+            self.rcv_nxt = self.buffer.insert(seq, data, before)
+        advanced = self.rcv_nxt - before
+        self.held += advanced
+        if self.rcv_nxt == self.fin_seq:
+            self.rcv_nxt += 1
+            self.fin_received = self.ack_due = True
+            return False
+        if advanced == 0 or had_gap:
+            # Out of order, or (a part of) a hole filled: the peer must know at once (RFC 5681 4.2).
+            self.ack_due = True
+            return advanced == 0
+        self._unacknowledged += advanced
+        if self._unacknowledged >= 2 * self._peer_segment:
+            self.ack_due = True
+        elif self.delayed_ack_at is None:
+            self.delayed_ack_at = now + self._config.delayed_ack
+        return False
+
+    def consumed(self, count: int) -> None:
+        """The owner has passed on ``count`` octets that it had read. Raises ValueError when it had not."""
+        if count > self.held - self.buffer.readable:
+            raise ValueError(f"{count} octets consumed where {self.held - self.buffer.readable} were read")
+        self.held -= count
+        # Tell the peer when it may be waiting: its window is half gone and much of it is free again.
+        gain = self.rcv_nxt + self._capacity - self.held - self.rcv_adv
+        if self.window < self._capacity // 2 and gain >= min(self._capacity // 4, 2 * self._mss):
+            self.ack_due = True
+
+    # --- acknowledging ---
+
+    def advertise(self) -> int:
+        """The window field of a segment sent now, which counts as an ACK of everything received.
+
+        The right edge moves only by a step worth telling (silly window avoidance, RFC 9293 3.8.6.2.2). An
+        edge that stays is rounded up to the unit of the scale: rounding down would take it back.
+        """
+        current = self.rcv_adv - self.rcv_nxt
+        free = min(self._capacity - self.held, 0xFFFF << self.scale)
+        if free - current >= min(self._capacity // 2, self._mss):
+            field = free >> self.scale
+        else:
+            field = min(-(-max(current, 0) >> self.scale), 0xFFFF)
+        self.rcv_adv = max(self.rcv_adv, self.rcv_nxt + (field << self.scale))
+        self.last_ack_sent = self.rcv_nxt
+        self.ack_due = False
+        self.delayed_ack_at = None
+        self._unacknowledged = 0
+        return field
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """What SACK has to report, the latest first."""
+        return self.buffer.blocks

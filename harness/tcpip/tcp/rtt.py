@@ -1,0 +1,46 @@
+"""The retransmission timeout (RFC 6298). Times in nanoseconds."""
+
+from typing import Final
+
+from harness.core.time import MILLISECOND
+
+GRANULARITY: Final = MILLISECOND
+"""G of RFC 6298 2: that of the timestamp clock, the coarsest we measure by."""
+
+
+class RttEstimator:
+    """SRTT, RTTVAR and the RTO with its exponential backoff.
+
+    Karn's algorithm (RFC 6298 3) is the caller's: it gives no sample of a segment that was sent twice.
+    """
+
+    __slots__ = ("_backoff", "_max", "_min", "_rto", "rttvar", "srtt")
+
+    def __init__(self, initial: int, minimum: int, maximum: int) -> None:
+        self.srtt: int | None = None
+        self.rttvar = 0
+        self._rto = initial
+        self._min = minimum
+        self._max = maximum
+        self._backoff = 0
+
+    @property
+    def rto(self) -> int:
+        """How long to wait before the first unacknowledged octet is sent again."""
+        return min(self._rto << self._backoff, self._max)
+
+    def sample(self, rtt: int) -> None:
+        """A measured round trip: RFC 6298 2.2 and 2.3; ends the backoff (5.7)."""
+        if self.srtt is None:
+            self.srtt = rtt
+            self.rttvar = rtt // 2
+        else:
+            self.rttvar += (abs(self.srtt - rtt) - self.rttvar) // 4
+            self.srtt += (rtt - self.srtt) // 8
+        self._rto = min(max(self.srtt + max(GRANULARITY, 4 * self.rttvar), self._min), self._max)
+        self._backoff = 0
+
+    def back_off(self) -> None:
+        """The timer ran out: twice the wait (RFC 6298 5.5)."""
+        if self._rto << self._backoff < self._max:
+            self._backoff += 1

@@ -1,0 +1,115 @@
+"""The exact stream arrives both ways through whatever weather, and every timer ends."""
+
+import random
+
+import pytest
+
+from harness.core.time import MILLISECOND, SECOND
+from harness.tcpip.tcp import Aborted, Closed, Config, Established, State
+from harness.wire.tcp import Segment
+from tests.simulation.tcpip.pipe import Pipe, Side, Weather
+
+CLEAR = Weather()
+WEATHERS = {
+    "clear": CLEAR,
+    "loss": Weather(loss=0.05),
+    "heavy-loss": Weather(loss=0.2),
+    "reorder": Weather(jitter=20 * MILLISECOND),
+    "duplicate": Weather(duplicate=0.3, jitter=3 * MILLISECOND),
+    "storm": Weather(loss=0.1, duplicate=0.1, jitter=30 * MILLISECOND),
+}
+CONFIGS = {
+    "default": Config(),
+    "bare": Config(timestamps=False, sack=False, window_scaling=False),
+    "no-sack": Config(sack=False),
+    "no-timestamps": Config(timestamps=False),
+    "tiny-window": Config(receive_buffer=3000, send_buffer=5000),
+    "sub-segment-window": Config(receive_buffer=700, send_buffer=4000),
+    "jumbo": Config(mtu=65520, receive_buffer=1 << 20, send_buffer=1 << 20),
+}
+
+
+def exchange(
+    pipe: Pipe,
+    client: Config,
+    server: Config,
+    *,
+    up: int = 200_000,
+    down: int = 150_000,
+    seed: int = 1,
+    iss: int = 1000,
+) -> tuple[Side, Side]:
+    source = random.Random(seed)
+    sent_up, sent_down = source.randbytes(up), source.randbytes(down)
+    pipe.open(client, server, sent_up, sent_down, iss=iss)
+    pipe.run()
+    guest, host = pipe.sides
+    assert host.received == sent_up
+    assert guest.received == sent_down
+    for side in pipe.sides:
+        assert side.saw_fin
+        assert side.connection.state is State.CLOSED
+        assert side.connection.poll_at() is None
+        assert isinstance(side.events[0], Established)
+        assert [isinstance(event, Closed) for event in side.events].count(True) == 1
+    return guest, host
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("weather", WEATHERS)
+def test_the_exact_stream_arrives_both_ways(weather: str, config: str, seed: int) -> None:
+    pipe = Pipe(WEATHERS[weather], seed)
+    size = 20_000 if "window" in config else 200_000
+    exchange(pipe, CONFIGS[config], CONFIGS[config], up=size, down=size // 2, seed=seed)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_two_configurations_understand_each_other(config: str) -> None:
+    exchange(Pipe(WEATHERS["loss"], 5), Config(), CONFIGS[config], up=60_000, down=50_000)
+    exchange(Pipe(WEATHERS["loss"], 6), CONFIGS[config], Config(), up=60_000, down=50_000)
+
+
+@pytest.mark.parametrize("iss", [0xFFFFFFFF, 0xFFFFFF00, 0xFFFFFFFF - 100_000, 0, 0x7FFFFFFF])
+def test_sequence_numbers_wrap(iss: int) -> None:
+    exchange(Pipe(WEATHERS["storm"], 3), Config(), Config(), iss=iss)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_slow_reader_closes_the_window_and_is_never_overrun(seed: int) -> None:
+    config = Config(receive_buffer=20_000)
+    pipe = Pipe(Weather(loss=0.02), seed, read_every=2 * SECOND)
+    _, host = exchange(pipe, config, config, up=100_000, down=1_000, seed=seed)
+    assert host.largest_window_use <= config.receive_buffer
+    assert host.largest_window_use > config.receive_buffer // 2
+
+
+def test_an_empty_exchange_only_opens_and_closes() -> None:
+    pipe = Pipe(CLEAR, 0)
+    exchange(pipe, Config(), Config(), up=0, down=0)
+    assert pipe.segments <= 7
+
+
+def test_a_clear_pipe_sends_nothing_twice() -> None:
+    seen: set[tuple[int, int]] = set()
+    pipe = Pipe(CLEAR, 0)
+
+    def tap(side: int, segment: Segment) -> bool:
+        if segment.payload:
+            assert (side, segment.seq) not in seen
+            seen.add((side, segment.seq))
+        return True
+
+    pipe.tap = tap
+    exchange(pipe, Config(), Config())
+
+
+def test_a_dead_peer_is_given_up_with_a_reason() -> None:
+    pipe = Pipe(Weather(), 0)
+    pipe.tap = lambda side, segment: not (side == 0 and segment.payload)
+    pipe.open(Config(retries=4), Config(), b"never arrives", b"")
+    pipe.run()
+    last = pipe.sides[0].events[-1]
+    assert isinstance(last, Aborted)
+    assert "5 times" in last.reason
+    assert pipe.sides[0].connection.poll_at() is None

@@ -1,0 +1,81 @@
+// One scenario's data as the views see it.
+import { classify } from "./classify.js";
+import { readBytes, readJson } from "./codec.js";
+import { framePositions } from "./pcapng.js";
+
+/** Reads the data blocks of the scenario `index`. */
+export async function openScenario(index) {
+  const [data, octets] = await Promise.all([readJson(`data-${index}`), readBytes(`capture-${index}`)]);
+  return new Scenario(data, octets);
+}
+
+class Scenario {
+  constructor(data, octets) {
+    this.end = Math.max(data.end, 1);
+    this.steps = data.steps;
+    this.events = data.events;
+    this.expectations = data.expectations;
+    this.logs = data.logs;
+    this.packets = new Packets(data.packets, data.links, octets);
+  }
+}
+
+/** The capture as columns; `row` counts from 0, `number` is the capture's frame number. */
+class Packets {
+  #columns;
+  #octets;
+  #positions;
+  #kinds;
+
+  constructor(columns, links, octets) {
+    this.#columns = columns;
+    this.#octets = octets;
+    this.#positions = framePositions(octets);
+    this.#kinds = new Array(columns.number.length);
+    this.links = links;
+    this.count = columns.number.length;
+    this.at = columns.at;
+  }
+
+  /** The whole capture file as it is embedded. */
+  get file() {
+    return this.#octets;
+  }
+  number(row) {
+    return this.#columns.number[row];
+  }
+  /** The row of the frame `number`, or -1. */
+  rowOf(number) {
+    const numbers = this.#columns.number;
+    let low = 0, high = numbers.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (numbers[middle] < number) low = middle + 1;
+      else high = middle;
+    }
+    return numbers[low] === number ? low : -1;
+  }
+  link(row) {
+    return this.#columns.link[row];
+  }
+  /** "u", "d", or "-" when the capture does not tell. */
+  direction(row) {
+    return this.#columns.direction[row];
+  }
+  length(row) {
+    return this.#columns.length[row];
+  }
+  show(row) {
+    return this.#columns.show[row];
+  }
+  comment(row) {
+    return this.#columns.comment[row] ?? "";
+  }
+  bytes(row) {
+    const { offset, length } = this.#positions;
+    return row < offset.length ? this.#octets.subarray(offset[row], offset[row] + length[row]) : new Uint8Array();
+  }
+  kind(row) {
+    return (this.#kinds[row] ??= classify(this.bytes(row)));
+  }
+}

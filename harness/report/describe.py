@@ -1,0 +1,127 @@
+"""Events of the journal as one line each, for the event list and the timeline."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from harness.core import events
+from harness.core.events import Event
+
+
+class Line(msgspec.Struct, frozen=True):
+    """``group`` picks the colour and answers the filter; ``tone`` is "", "good", "warning" or "bad"."""
+
+    group: str
+    text: str
+    tone: str = ""
+
+
+def describe(event: Event) -> Line:
+    """One line for ``event``; an event without a phrase of its own shows its fields."""
+    phrase = _PHRASES.get(type(event))
+    return phrase(event) if phrase is not None else Line("other", _fields(event))
+
+
+def _fields(event: Event) -> str:
+    values = msgspec.structs.asdict(event)
+    return type(event).__name__ + "".join(f" {name}={value}" for name, value in values.items() if name != "at")
+
+
+def _lab_started(event: events.LabStarted) -> Line:
+    return Line("lab", f"lab started: {event.stack} stack, {event.guest} guest, profile {event.profile}, seed {event.seed}")
+
+
+def _lab_stopped(event: events.LabStopped) -> Line:
+    return Line("lab", f"lab stopped: {event.reason}")
+
+
+def _step_began(event: events.StepBegan) -> Line:
+    return Line("step", f"step {event.step}: {event.name}")
+
+
+def _step_ended(event: events.StepEnded) -> Line:
+    tone = "bad" if event.outcome in {"failed", "error"} else ""
+    return Line("step", f"step {event.step} {event.outcome}: {event.name}", tone)
+
+
+def _expected(event: events.Expected) -> Line:
+    return Line("expectation", f"{'met' if event.met else 'not met'}: {event.what}", "good" if event.met else "bad")
+
+
+def _noted(event: events.Noted) -> Line:
+    return Line("note", event.text, {"info": "", "warning": "warning", "error": "bad"}[event.level])
+
+
+def _guest_started(event: events.GuestStarted) -> Line:
+    on = f" on {event.accelerator}" if event.accelerator else ""
+    return Line("guest", f"{event.guest} up by {event.how} in {event.seconds:.3f} s{on}, MAC {event.mac}")
+
+
+def _guest_ended(event: events.GuestEnded) -> Line:
+    return Line("guest", f"{event.guest} ended: {event.reason}", "" if event.reason == "stopped" else "bad")
+
+
+def _command_run(event: events.CommandRun) -> Line:
+    text = f"{event.guest} $ {event.command} → {event.status} in {event.seconds:.3f} s"
+    return Line("command", text, "" if event.status == 0 else "warning")
+
+
+def _link_changed(event: events.LinkChanged) -> Line:
+    return Line("link", f"{event.link}: {event.change}", "warning")
+
+
+def _frame_dropped(event: events.FrameDropped) -> Line:
+    return Line("drop", f"{event.link} dropped by {event.rule}: {event.frame}", "bad")
+
+
+def _dhcp_served(event: events.DhcpServed) -> Line:
+    reason = f" ({event.reason})" if event.reason else ""
+    return Line("dhcp", f"DHCP {event.kind} {event.address} to {event.mac}{reason}", "warning" if event.reason else "")
+
+
+def _dns_answered(event: events.DnsAnswered) -> Line:
+    answers = ", ".join(event.answers) or "no answer"
+    source = f" from {event.source}" if event.source else ""
+    return Line("dns", f"DNS {event.rdtype} {event.name}: {event.rcode}, {answers}{source}")
+
+
+def _flow_opened(event: events.FlowOpened) -> Line:
+    host = f" (host side {event.host})" if event.host else ""
+    return Line("flow", f"flow {event.flow} open: {event.transport} {event.guest} → {event.remote}{host}")
+
+
+def _flow_refused(event: events.FlowRefused) -> Line:
+    what = f"{event.transport} {event.guest} → {event.remote}"
+    return Line("flow", f"flow {event.flow} refused: {what}: {event.error}, answered with {event.answer}", "warning")
+
+
+def _flow_closed(event: events.FlowClosed) -> Line:
+    what = f"{event.transport} {event.guest} → {event.remote}"
+    return Line("flow", f"flow {event.flow} closed: {what}: {event.reason}, {event.up} B up, {event.down} B down")
+
+
+def _served(event: events.Served) -> Line:
+    status = f" → {event.status}" if event.status else ""
+    return Line("server", f"{event.server} served {event.client}: {event.request}{status}")
+
+
+_PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
+    events.LabStarted: _lab_started,
+    events.LabStopped: _lab_stopped,
+    events.StepBegan: _step_began,
+    events.StepEnded: _step_ended,
+    events.Expected: _expected,
+    events.Noted: _noted,
+    events.GuestStarted: _guest_started,
+    events.GuestEnded: _guest_ended,
+    events.CommandRun: _command_run,
+    events.LinkChanged: _link_changed,
+    events.FrameDropped: _frame_dropped,
+    events.DhcpServed: _dhcp_served,
+    events.DnsAnswered: _dns_answered,
+    events.FlowOpened: _flow_opened,
+    events.FlowRefused: _flow_refused,
+    events.FlowClosed: _flow_closed,
+    events.Served: _served,
+}

@@ -46,6 +46,8 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ("mtu", self.mtu, 576, 65535, " bytes"),
         ):
             if not low <= value <= high:
-                raise DescriptionError(f"{field}: {value}{unit} can't be", remedy=f"give {low} to {high}{unit}")
+                raise DescriptionError(
+                    f"{field}: {value}{unit} can't be", remedy=f"give {low} to {high}{unit}"
+                )
         if self.guest not in ("qemu", "netns"):
             raise DescriptionError(f"guest: there is no kind {self.guest!r}", remedy="give qemu or netns")

@@ -10,6 +10,7 @@ A response may bring file descriptors (SCM_RIGHTS, unix(7)); they come with the 
 """
 
 import typing
+from collections.abc import Callable, Iterator
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -21,10 +22,15 @@ from harness.lab.description import LabDescription
 LENGTH: Final = 4
 """Bytes before each message that give its length, big-endian."""
 
+HELLO: Final = 0
+"""Number of the message that comes unasked: an `Answer` with a pidfd of the lab's init, or the `Failure` that
+ends the lab."""
+
 MESSAGE_LIMIT: Final = 64 << 20
 """A longer message is an error: it would be held in memory on both sides."""
 
 R = TypeVar("R")
+Message = TypeVar("Message")
 
 
 class GuestInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +43,7 @@ class GuestInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A command that ended; ``status`` is its exit status, or minus the number of the signal that ended it."""
+    """A command that ended; ``status`` is its exit status, or minus the signal that ended it."""
 
     status: int
     stdout: bytes
@@ -53,7 +59,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What runs in the lab. ``pids`` are as the lab sees them: ``pids["lab"]`` is 1."""
+    """What runs in the lab. ``pids`` are as the lab sees them: ``pids["lab"]`` is 2."""
 
     scenario: str
     stack: str
@@ -67,7 +73,15 @@ class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Guests that are no more, and why."""
 
 
-class Request(msgspec.Struct, Generic[R], frozen=True, kw_only=True, tag_field="do", tag=True, forbid_unknown_fields=True):
+class Request(
+    msgspec.Struct,
+    Generic[R],
+    frozen=True,
+    kw_only=True,
+    tag_field="do",
+    tag=True,
+    forbid_unknown_fields=True,
+):
     """Base of all requests; R is the type of the response."""
 
 
@@ -178,7 +192,7 @@ class OpenConsole(Request[None], frozen=True, kw_only=True):
 
 
 class Record(Request[int], frozen=True, kw_only=True):
-    """Write ``event`` into the journal, at the lab's own time whatever its ``at`` says; the answer is that time."""
+    """Write ``event`` into the journal; its ``at`` becomes the lab's own time, which is the answer."""
 
     event: AnyEvent
 
@@ -188,7 +202,7 @@ class Now(Request[int], frozen=True, kw_only=True):
 
 
 class Activity(Request[Sizes], frozen=True, kw_only=True):
-    """Flush journal and capture; answer as soon as either is longer than given, or after ``timeout`` seconds."""
+    """Flush journal and capture; answer when either is longer than given, or after ``timeout`` seconds."""
 
     journal: int
     capture: int
@@ -275,7 +289,7 @@ def encode_result(result: object) -> msgspec.Raw:
     return msgspec.Raw(_encoder.encode(result))
 
 
-def decode_call(body: bytes | memoryview) -> Call:
+def decode_call(body: bytes) -> Call:
     """The inverse of `encode`, without the length. Raises LabError."""
     try:
         return _calls.decode(body)
@@ -283,12 +297,26 @@ def decode_call(body: bytes | memoryview) -> Call:
         raise LabProtocolError(str(error)) from error
 
 
-def decode_reply(body: bytes | memoryview) -> Answer | Failure:
+def decode_reply(body: bytes) -> Answer | Failure:
     """The inverse of `encode`, without the length. Raises LabError."""
     try:
         return _replies.decode(body)
     except msgspec.DecodeError as error:
         raise LabProtocolError(str(error)) from error
+
+
+def split(buffer: bytearray, decode: Callable[[bytes], Message]) -> Iterator[Message]:
+    """Take whole messages out of ``buffer``, where the bytes of a stream gather. Raises LabError."""
+    while len(buffer) >= LENGTH:
+        length = int.from_bytes(buffer[:LENGTH], "big")
+        if length > MESSAGE_LIMIT:
+            raise LabProtocolError(f"a message of {length} bytes")
+        end = LENGTH + length
+        if len(buffer) < end:
+            return
+        body = bytes(buffer[LENGTH:end])
+        del buffer[:end]
+        yield decode(body)
 
 
 def decode_result(request: Request[R], answer: Answer) -> R:
@@ -300,7 +328,7 @@ def decode_result(request: Request[R], answer: Answer) -> R:
 
 
 def failure_of(number: int, error: BaseException) -> Failure:
-    """``error`` as it travels. One that is not of ours is our bug: it becomes a LabError that names its class."""
+    """``error`` as it travels. One that is not of ours is our bug: a LabError that names its class."""
     if isinstance(error, errors.GuestnetError):
         for known in type(error).__mro__:
             if getattr(errors, known.__name__, None) is known:
@@ -320,5 +348,6 @@ class LabProtocolError(errors.LabError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(
-            f"client and lab do not understand each other ({detail})", remedy="run both from the same guestnet version"
+            f"client and lab do not understand each other ({detail})",
+            remedy="run both from the same guestnet version",
         )

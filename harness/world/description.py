@@ -18,7 +18,9 @@ LAPTOP: Final = "laptop"
 """The host whose network namespace is the lab process's own: the stack's sockets live there."""
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,14}")
-_DOMAIN: Final = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*")
+_DOMAIN: Final = re.compile(
+    r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*"
+)
 
 RouteKind = Literal["unicast", "unreachable", "blackhole", "prohibit"]
 """What the kernel does with a packet that takes the route: send it on, answer with ICMP host unreachable
@@ -27,14 +29,14 @@ RouteKind = Literal["unicast", "unreachable", "blackhole", "prohibit"]
 ServerKind = Literal["http", "echo", "half-close", "dns"]
 RecordType = Literal["A", "AAAA", "CNAME", "TXT"]
 
-Path = tuple[str | int, ...]
-"""Where in a description: keys and list indices from the top, as ``("hosts", "laptop", "routes", 0, "via")``."""
+Place = tuple[str | int, ...]
+"""Where in a description, from the top: ``("hosts", "laptop", "routes", 0, "via")``."""
 
 
 class Problem(NamedTuple):
     """A value that can't be: where it is, what is wrong with it, and what is allowed there."""
 
-    path: Path
+    path: Place
     what: str
     allowed: str
 
@@ -48,7 +50,7 @@ class WorldError(DescriptionError):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A route of a host: ``to`` is a prefix or "default", ``via`` the address of a neighbour on one of its links."""
+    """A route of a host: ``to`` is a prefix or "default", ``via`` the address of a neighbour on a link."""
 
     to: str
     via: str = ""
@@ -108,11 +110,11 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise WorldError(problem)
 
     def addresses_of(self, host: str) -> tuple[IPv4Interface | IPv6Interface, ...]:
-        """Every address of ``host`` but its loopback ones: its own (as /32 or /128 unless given), then its links'."""
+        """Every address of ``host``: its own (/32 or /128 unless given), then its links'."""
         return _addresses(host, self.hosts, self.links)
 
 
-def dotted(path: Path) -> str:
+def dotted(path: Place) -> str:
     """``path`` as people write it: ``hosts.laptop.routes[0].via``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
@@ -124,7 +126,9 @@ def problems(
     if not _NAME.fullmatch(name):
         yield Problem(("name",), f"{name!r} is no name", _NAME_RULE)
     if LAPTOP not in hosts:
-        yield Problem(("hosts",), "there is no laptop", f"describe a host called {LAPTOP!r}: the stack runs on it")
+        yield Problem(
+            ("hosts",), "there is no laptop", f"describe a host called {LAPTOP!r}: the stack runs on it"
+        )
     yield from _name_problems("hosts", hosts)
     yield from _name_problems("links", links)
     yield from _name_problems("servers", servers)
@@ -139,18 +143,24 @@ def problems(
 _NAME_RULE: Final = "write 1 to 15 lower-case letters, digits and '-', with a letter first"
 
 
-def _name_problems(table: str, names: dict[str, Host] | dict[str, Link] | dict[str, Server]) -> Iterator[Problem]:
+def _name_problems(
+    table: str, names: dict[str, Host] | dict[str, Link] | dict[str, Server]
+) -> Iterator[Problem]:
     for name in names:
         if not _NAME.fullmatch(name):
             yield Problem((table, name), f"{name!r} is no name", _NAME_RULE)
         elif table == "links" and name == "lo":
-            yield Problem((table, name), "'lo' is the loopback interface of every host", "choose another name")
+            yield Problem(
+                (table, name), "'lo' is the loopback interface of every host", "choose another name"
+            )
 
 
 def _link_problems(name: str, link: Link, hosts: dict[str, Host]) -> Iterator[Problem]:
-    path: Path = ("links", name)
+    path: Place = ("links", name)
     if len(link.ends) != 2:
-        yield Problem((*path, "ends"), f"a link has two ends, not {len(link.ends)}", "name the two hosts that it joins")
+        yield Problem(
+            (*path, "ends"), f"a link has two ends, not {len(link.ends)}", "name the two hosts that it joins"
+        )
     if not 576 <= link.mtu <= 65535:
         yield Problem((*path, "mtu"), f"an MTU of {link.mtu} bytes can't be", "give 576 to 65535")
     for host, addresses in link.ends.items():
@@ -168,23 +178,29 @@ def _link_problems(name: str, link: Link, hosts: dict[str, Host]) -> Iterator[Pr
 def _host_problems(
     name: str, host: Host, hosts: dict[str, Host], links: dict[str, Link]
 ) -> Iterator[Problem]:
-    path: Path = ("hosts", name)
+    path: Place = ("hosts", name)
     for index, address in enumerate(host.addresses):
         if not _is_interface(address):
-            yield Problem((*path, "addresses", index), f"{address!r} is no address", "write it as 203.0.113.10")
+            yield Problem(
+                (*path, "addresses", index), f"{address!r} is no address", "write it as 203.0.113.10"
+            )
     for index, resolver in enumerate(host.resolvers):
         if not _is_address(resolver):
-            yield Problem((*path, "resolvers", index), f"{resolver!r} is no address", "write it as 203.0.113.53")
+            yield Problem(
+                (*path, "resolvers", index), f"{resolver!r} is no address", "write it as 203.0.113.53"
+            )
     if host.resolvers and name != LAPTOP:
         yield Problem((*path, "resolvers"), f"{name} is not the laptop", "give resolvers to the laptop only")
     for index, route in enumerate(host.routes):
         yield from _route_problems((*path, "routes", index), name, route, links)
 
 
-def _route_problems(path: Path, host: str, route: Route, links: dict[str, Link]) -> Iterator[Problem]:
+def _route_problems(path: Place, host: str, route: Route, links: dict[str, Link]) -> Iterator[Problem]:
     if route.to != "default" and not _is_network(route.to):
         yield Problem(
-            (*path, "to"), f"{route.to!r} is no prefix", "write 'default' or a prefix without host bits, as 10.0.0.0/8"
+            (*path, "to"),
+            f"{route.to!r} is no prefix",
+            "write 'default' or a prefix without host bits, as 10.0.0.0/8",
         )
     if route.kind != "unicast":
         if route.via:
@@ -194,16 +210,20 @@ def _route_problems(path: Path, host: str, route: Route, links: dict[str, Link])
         yield Problem((*path, "to"), "the route has no next hop", "give 'via' an address of a neighbour")
     elif not _is_address(route.via):
         yield Problem((*path, "via"), f"{route.via!r} is no address", "write it as 192.168.1.1")
-    elif not any(_on_link(route.via, address) for link in links.values() for address in link.ends.get(host, ())):
+    elif not any(
+        _on_link(route.via, address) for link in links.values() for address in link.ends.get(host, ())
+    ):
         yield Problem(
-            (*path, "via"), f"{route.via} is on none of {host}'s links", "give an address in the prefix of one of them"
+            (*path, "via"),
+            f"{route.via} is on none of {host}'s links",
+            "give an address in the prefix of one of them",
         )
 
 
 def _server_problems(
     name: str, server: Server, hosts: dict[str, Host], links: dict[str, Link], servers: dict[str, Server]
 ) -> Iterator[Problem]:
-    path: Path = ("servers", name)
+    path: Place = ("servers", name)
     if server.host not in hosts:
         yield _unknown_host((*path, "host"), server.host, hosts)
         return
@@ -221,33 +241,35 @@ def _server_problems(
         if other_name == name:
             break
         if (other.host, other.address, other.port) == (server.host, server.address, server.port):
-            yield Problem((*path, "port"), f"{other_name} listens there already", "choose another port or address")
+            yield Problem(
+                (*path, "port"), f"{other_name} listens there already", "choose another port or address"
+            )
     if server.records and server.kind != "dns":
-        yield Problem((*path, "records"), f"a server of kind {server.kind!r} has no records", "only kind 'dns' has")
+        yield Problem(
+            (*path, "records"), f"a server of kind {server.kind!r} has no records", "only kind 'dns' has"
+        )
     for index, record in enumerate(server.records):
         yield from _record_problems((*path, "records", index), record)
 
 
-def _record_problems(path: Path, record: Record) -> Iterator[Problem]:
+def _record_problems(path: Place, record: Record) -> Iterator[Problem]:
     if not _DOMAIN.fullmatch(record.name):
-        yield Problem((*path, "name"), f"{record.name!r} is no domain name", "write it as shop.example, no dot at its end")
-    right = {
-        "A": lambda: _is_address(record.value, version=4),
-        "AAAA": lambda: _is_address(record.value, version=6),
-        "CNAME": lambda: _DOMAIN.fullmatch(record.value) is not None,
-        "TXT": lambda: len(record.value) <= 255,
+        yield Problem(
+            (*path, "name"),
+            f"{record.name!r} is no domain name",
+            "write it as shop.example, no dot at its end",
+        )
+    right, allowed = {
+        "A": (_is_address(record.value, version=4), "give an IPv4 address"),
+        "AAAA": (_is_address(record.value, version=6), "give an IPv6 address"),
+        "CNAME": (_DOMAIN.fullmatch(record.value) is not None, "give a domain name"),
+        "TXT": (len(record.value) <= 255, "give at most 255 characters"),
     }[record.type]
-    if not right():
-        allowed = {
-            "A": "give an IPv4 address",
-            "AAAA": "give an IPv6 address",
-            "CNAME": "give a domain name",
-            "TXT": "give at most 255 characters",
-        }[record.type]
+    if not right:
         yield Problem((*path, "value"), f"{record.value!r} is no value of a {record.type} record", allowed)
 
 
-def _unknown_host(path: Path, host: str, hosts: dict[str, Host]) -> Problem:
+def _unknown_host(path: Place, host: str, hosts: dict[str, Host]) -> Problem:
     return Problem(path, f"there is no host {host!r}", "give one of " + ", ".join(sorted(hosts)))
 
 

@@ -1,0 +1,30 @@
+"""``python -P -m harness.lab CONTROL CLIENT``: the lab process, started by harness.lab.client only.
+
+CONTROL is the number of the inherited control socket, CLIENT the PID of the client. Standard output and
+standard error are lab.log.
+"""
+
+import os
+import socket
+import sys
+
+from harness.core.errors import EnvironmentMissing
+from harness.lab import protocol
+from harness.lab.enter import enter
+
+
+def main() -> None:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(control.fileno(), False)
+    try:
+        enter(control, client=int(sys.argv[2]))
+    except EnvironmentMissing as error:
+        control.sendall(protocol.encode(protocol.failure_of(protocol.HELLO, error)))
+        sys.exit(2)
+
+    from harness.lab.process import run_lab  # late: only the lab itself needs it, not keeper and init
+
+    run_lab(control)
+
+
+main()

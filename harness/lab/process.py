@@ -1,0 +1,328 @@
+"""Inside the lab process: the composition root.
+
+`Lab` puts the pieces together in the order in which they need each other (journal and capture, world, stack,
+guests), answers the client's requests, and takes everything down. It ends with the client's order, with the
+end of the control socket, or with a fault of a piece that a lab can't do without; a guest is none of those.
+"""
+
+import asyncio
+import logging
+import os
+import platform
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from harness.core.errors import GuestnetError, LabError
+from harness.core.events import LabStarted, LabStopped, Noted, Served
+from harness.edge.clock import LabClock
+from harness.journal.recording import FileRecorder
+from harness.lab import protocol
+from harness.lab.commands import run_on
+from harness.lab.description import LabDescription
+from harness.lab.guests import Guests
+from harness.lab.protocol import LabStatus, Request, RunResult, Sizes
+from harness.lab.serve import ControlServer
+from harness.stacks.base import Stack, StackOptions, open_stack
+from harness.world.description import World
+from harness.world.mounts import cover, write_etc
+from harness.world.namespaces import Namespaces, build
+from harness.world.servers.running import Answered, Servers
+
+_STOP_TIMEOUT: Final = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+def run_lab(control: socket.socket) -> None:
+    """The lab, from its first request to its last; called in new namespaces."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(relativeCreated)8.0f ms %(levelname)s %(name)s: %(message)s",
+    )
+    sys.exit(asyncio.run(_serve(control)))
+
+
+async def _serve(control: socket.socket) -> int:
+    return await _Frame(control).run()
+
+
+class _Frame:
+    """Before there is a lab, and around it: the control socket, and the reasons to end."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._lab: Lab | None = None
+        self._over = asyncio.Event()
+        self._reason = "the client ended"
+        self._error: GuestnetError | None = None
+        self._server = ControlServer(control, self._handle)
+
+    async def run(self) -> int:
+        """Until the end; the answer is the exit status."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._loop_fault)
+        loop.add_signal_handler(signal.SIGTERM, self._end, "a signal (SIGTERM) told it to")
+        serving = asyncio.create_task(self._server.serve(), name="control")
+        over = asyncio.create_task(self._over.wait(), name="over")
+        await asyncio.wait([serving, over], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done() and (error := serving.exception()) is not None:
+            self._fault(error)
+        for task in (serving, over):
+            task.cancel()
+        _log.info("the lab ends: %s", self._reason)
+        await self._server.stop(self._error)
+        if self._lab is not None:
+            await self._lab.stop(self._reason)
+        return 0 if self._error is None else 1
+
+    def _end(self, reason: str) -> None:
+        """Only the first reason counts."""
+        if not self._over.is_set():
+            self._reason = reason
+            self._over.set()
+
+    def _fault(self, error: BaseException) -> None:
+        """A piece that a lab can't do without has failed."""
+        if self._over.is_set():
+            return
+        if not isinstance(error, GuestnetError):
+            _log.error("a part of the lab failed", exc_info=error)
+            error = LabError(
+                f"a part of the lab failed ({type(error).__name__}: {error})", remedy="see lab.log"
+            )
+        self._error = error
+        self._end(str(error))
+
+    def _loop_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Nobody waited for what failed."""
+        loop.default_exception_handler(context)
+        self._fault(context.get("exception") or LabError(context["message"], remedy="see lab.log"))
+
+    async def _handle(self, request: Request[Any]) -> object:
+        if isinstance(request, protocol.Start):
+            if self._lab is not None:
+                raise LabError("the lab has been started already")
+            self._lab = Lab(request.description, Path(request.artifacts), self._fault)
+            return await self._lab.start()
+        if self._lab is None:
+            raise LabError("the lab has not been started", remedy="send Start first")
+        if isinstance(request, protocol.Stop):
+            await self._lab.stop(request.reason)
+            return None
+        return await self._lab.handle(request)
+
+
+class Lab:
+    """One running world, stack and guests. ``on_fault`` is called when it can't go on."""
+
+    def __init__(
+        self, description: LabDescription, artifacts: Path, on_fault: Callable[[GuestnetError], None]
+    ) -> None:
+        assert isinstance(description.profile, World), "the client sends the world itself"
+        self._description = description
+        self._world = description.profile
+        self._artifacts = artifacts
+        self._on_fault = on_fault
+        self._began = time.monotonic()
+        self._clock = LabClock()
+        self._recorder: FileRecorder | None = None
+        self._namespaces = Namespaces()
+        self._servers = Servers(self._world, self._served, self._server_ended)
+        self._stack: Stack | None = None
+        self._guests: Guests | None = None
+        self._activity = asyncio.Event()
+        self._stopping: asyncio.Task[None] | None = None
+        self._handlers: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
+            protocol.Now: self._now,
+            protocol.Record: self._record,
+            protocol.Activity: self._wait_for_activity,
+            protocol.Status: self._status,
+            protocol.RunOn: self._run_on,
+        }
+
+    async def start(self) -> LabStatus:
+        """Build everything, or nothing. Raises what the pieces raise."""
+        try:
+            return await self._start()
+        except BaseException as error:
+            await self.stop(f"it could not start ({error or type(error).__name__})")
+            raise
+
+    async def _start(self) -> LabStatus:
+        description = self._description
+        cover(self._artifacts)
+        resolv_conf = write_etc(self._world)
+        await self._servers.prepare()
+        # The kernel's part in a thread: it walks through namespaces, and QEMU's version comes meanwhile.
+        self._namespaces, qemu = await asyncio.gather(
+            asyncio.to_thread(build, self._world), _qemu_version(description)
+        )
+        self._recorder = FileRecorder(self._artifacts, names=_names(self._world))
+        self._recorder.on_activity = self._activity.set
+        self._recorder.event(
+            LabStarted(
+                at=self._clock.now(),
+                scenario=description.scenario,
+                seed=description.seed,
+                stack=description.stack,
+                guest=description.guest,
+                profile=self._world.name,
+                versions=_versions() | qemu,
+            )
+        )
+        self._stack = open_stack(
+            description.stack,
+            StackOptions(
+                recorder=self._recorder,
+                clock=self._clock,
+                seed=description.seed,
+                mtu=description.mtu,
+                resolv_conf=resolv_conf,
+                artifacts=self._artifacts,
+            ),
+        )
+        await self._stack.start()
+        self._guests = Guests(description, self._stack, self._recorder, self._clock, self._artifacts)
+        await _together(
+            self._servers.start(self._namespaces), *(self._guests.add() for _ in range(description.guests))
+        )
+        _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
+        return await self._status()
+
+    async def handle(self, request: Request[Any]) -> object:
+        """The response to ``request``. Raises LabError and what the pieces raise."""
+        if self._stopping is not None:
+            raise LabError("the lab is ending")
+        if (handler := self._handlers.get(type(request))) is not None:
+            return await handler(request)
+        if self._guests is None:
+            raise LabError("the lab is still starting")
+        return await self._guests.handle(request)
+
+    async def stop(self, reason: str) -> None:
+        """Take everything down, once; a second call waits for the first."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(reason), name="stop")
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self, reason: str) -> None:
+        steps: list[tuple[str, Awaitable[None]]] = [("servers", self._servers.stop())]
+        if self._guests is not None:
+            steps.insert(0, ("guests", self._guests.stop()))
+        if self._stack is not None:
+            steps.append((f"stack {self._stack.name}", self._stack.stop()))
+        for what, step in steps:
+            try:
+                async with asyncio.timeout(_STOP_TIMEOUT):
+                    await step
+            except Exception:  # noqa: BLE001 - the other steps must come all the same
+                _log.exception("%s did not stop well", what)
+                self._note(f"{what} did not stop well; lab.log says more")
+        self._namespaces.close()
+        if self._recorder is not None:
+            now = self._clock.now()
+            self._recorder.event(LabStopped(at=now, reason=reason))
+            self._recorder.close(now)
+            self._recorder = None
+
+    # Requests that are not for a guest
+
+    async def _now(self, request: protocol.Now) -> int:
+        return self._clock.now()
+
+    async def _record(self, request: protocol.Record) -> int:
+        now = self._clock.now()
+        self._journal().event(msgspec.structs.replace(request.event, at=now))
+        return now
+
+    async def _wait_for_activity(self, request: protocol.Activity) -> Sizes:
+        recorder = self._journal()
+        try:
+            async with asyncio.timeout(request.timeout):
+                while True:
+                    self._activity.clear()
+                    sizes = recorder.flush()
+                    if sizes.journal > request.journal or sizes.capture > request.capture:
+                        break
+                    await self._activity.wait()
+        except TimeoutError:
+            sizes = recorder.flush()
+        return Sizes(journal=sizes.journal, capture=sizes.capture)
+
+    async def _status(self, request: protocol.Status | None = None) -> LabStatus:
+        guests = self._guests
+        return LabStatus(
+            scenario=self._description.scenario,
+            stack=self._description.stack,
+            world=self._world.name,
+            seconds=time.monotonic() - self._began,
+            guests=[] if guests is None else guests.infos,
+            hosts=list(self._world.hosts),
+            servers=list(self._world.servers),
+            pids={"lab": os.getpid()} | self._servers.pids | ({} if guests is None else guests.pids),
+            ended={} if guests is None else guests.ended,
+        )
+
+    async def _run_on(self, request: protocol.RunOn) -> RunResult:
+        return await run_on(
+            self._namespaces, request.host, request.command, limit=request.timeout, sent=request.input
+        )
+
+    # What the pieces report
+
+    def _served(self, answered: Answered) -> None:
+        if self._recorder is not None:
+            self._recorder.event(Served(at=self._clock.now(), **answered._asdict()))
+
+    def _server_ended(self, reason: str) -> None:
+        self._note(reason)
+        self._on_fault(LabError(f"the world broke: {reason}", remedy="see lab.log"))
+
+    def _note(self, text: str) -> None:
+        if self._recorder is not None:
+            self._recorder.event(Noted(at=self._clock.now(), text=text, level="error"))
+
+    def _journal(self) -> FileRecorder:
+        if self._recorder is None:
+            raise LabError("the lab is still starting")
+        return self._recorder
+
+
+async def _together(*parts: Coroutine[Any, Any, object]) -> None:
+    """Run all ``parts``; the first error is the one that is raised, when the others have ended."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(part)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+
+
+def _names(world: World) -> dict[str, list[str]]:
+    """Domain names of the world's addresses, for the capture."""
+    names: dict[str, list[str]] = {}
+    for server in world.servers.values():
+        for record in server.records:
+            if record.type in ("A", "AAAA"):
+                names.setdefault(record.value, []).append(record.name)
+    return names
+
+
+def _versions() -> dict[str, str]:
+    try:
+        guestnet = version("guestnet")
+    except PackageNotFoundError:
+        guestnet = "not installed"
+    return {"guestnet": guestnet, "python": platform.python_version(), "kernel": platform.release()}
+
+
+async def _qemu_version(description: LabDescription) -> dict[str, str]:
+    return {}

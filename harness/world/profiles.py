@@ -1,0 +1,121 @@
+"""Profiles: worlds in TOML files, found by name or by path, read with the line of whatever is wrong."""
+
+import re
+import tomllib
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+import harness
+from harness.core.errors import DescriptionError
+from harness.world.description import Host, Link, Place, Record, Route, Server, World, WorldError, dotted
+from harness.world.toml_lines import line_of
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_TABLES: Final[dict[str, type[msgspec.Struct]]] = {"hosts": Host, "links": Link, "servers": Server}
+_KEYS: Final = ("name", *_TABLES)
+_NESTED: Final[dict[str | int, type[msgspec.Struct]]] = {"routes": Route, "records": Record}
+_STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+
+_Wrong = Callable[[Place, str, str], DescriptionError]
+"""Makes the error about a place: what is wrong there, and what is allowed."""
+
+
+def profile_folder() -> Path:
+    """Where the ready profiles are: in an installed package with it, in a checkout beside it."""
+    (package,) = harness.__path__
+    installed = Path(package, "_data", "fixtures", "profiles")
+    return installed if installed.is_dir() else Path(package).parent / "fixtures" / "profiles"
+
+
+def profile_names() -> list[str]:
+    """The ready profiles, sorted."""
+    return sorted(path.stem for path in profile_folder().glob("*.toml"))
+
+
+def load_profile(name: str) -> World:
+    """The ready profile called ``name``, or the one in the file at the path ``name`` (which has a "/" or ends
+    in ".toml"). Raises DescriptionError."""
+    if "/" in name or name.endswith(".toml"):
+        path = Path(name)
+    else:
+        path = profile_folder() / f"{name}.toml"
+        if not path.is_file():
+            raise DescriptionError(
+                f"there is no profile called {name!r}",
+                remedy="choose one of " + ", ".join(profile_names()) + ", or give the path of a TOML file",
+            )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DescriptionError(f"{name}: {error.strerror}", remedy="give a readable TOML file") from error
+    except UnicodeDecodeError as error:
+        raise DescriptionError(f"{path} is not UTF-8 ({error})", remedy="TOML files are UTF-8") from error
+    return parse_profile(text, str(path))
+
+
+def parse_profile(text: str, file: str) -> World:
+    """The world that the TOML ``text`` describes; ``file`` names it in errors. Raises DescriptionError."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what, _, place = str(error).partition(" (at line ")
+        line = place.partition(",")[0] or text.count("\n") + 1
+        raise DescriptionError(f"{file}:{line}: {what}", remedy="see toml.io for what TOML allows") from error
+
+    def wrong(place: Place, what: str, allowed: str) -> DescriptionError:
+        where = f"{file}:{line_of(text, place)}"
+        message = f"{where}: {dotted(place)}: {what}" if place else f"{where}: {what}"
+        return DescriptionError(message, remedy=allowed)
+
+    for key in data:
+        if key not in _KEYS:
+            raise wrong((key,), "unknown key", "there are " + ", ".join(_KEYS))
+    if not isinstance(data.get("name"), str):
+        raise wrong(("name",) if "name" in data else (), "the profile has no name", 'write name = "…"')
+    tables: dict[str, dict[str, Any]] = {}
+    for key, kind in _TABLES.items():
+        entries = data.get(key, {})
+        if not isinstance(entries, dict):
+            raise wrong((key,), "is no table", f"write [{key}.…]")
+        tables[key] = {name: _convert(entry, kind, (key, name), wrong) for name, entry in entries.items()}
+    try:
+        return World(
+            name=data["name"], hosts=tables["hosts"], links=tables["links"], servers=tables["servers"]
+        )
+    except WorldError as error:
+        raise wrong(*error.problem) from error
+
+
+def _convert(entry: object, kind: type[T], place: Place, wrong: _Wrong) -> T:
+    try:
+        return msgspec.convert(entry, kind)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        inner = _places(path.rstrip("`"))
+        structs = [_NESTED[step] for step in inner if step in _NESTED]
+        fields = {
+            field.name: field.type for field in msgspec.structs.fields(structs[-1] if structs else kind)
+        }
+        there_are = "there are " + ", ".join(fields)
+        if unknown := re.search(r"unknown field `(.+?)`", what):
+            raise wrong((*place, *inner, unknown[1]), "unknown key", there_are) from error
+        if missing := re.search(r"missing required field `(.+?)`", what):
+            raise wrong((*place, *inner), f"the key {missing[1]!r} is missing", there_are) from error
+        if expected := re.fullmatch(r"Expected `(.+)`, got `(.+)`", what):
+            raise wrong((*place, *inner), f"a value of type {expected[2]}", f"give {expected[1]}") from error
+        choices = typing.get_args(fields.get(str(inner[-1]))) if inner else ()
+        allowed = "give one of " + ", ".join(choices) if choices else there_are
+        raise wrong((*place, *inner), what[0].lower() + what[1:], allowed) from error
+
+
+def _places(path: str) -> Place:
+    """msgspec's ``.routes[0].via`` as a place; at ``[...]``, a key that it does not tell, the place ends."""
+    steps: list[str | int] = []
+    for key, index in _STEP.findall(path.partition("[...]")[0]):
+        steps.append(key or int(index))
+    return tuple(steps)

@@ -1,0 +1,89 @@
+"""dnsmasq as an authoritative DNS server: its command line and its log."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+from harness.core.errors import EnvironmentMissing
+from harness.world.description import Server
+
+STARTED: Final = re.compile(r"dnsmasq\[\d+\]: started, ")
+_QUERY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) (\S+)/(\d+) query\[(\w+)\] (\S+) from ")
+_REPLY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) \S+ \S+ \S+ is (.+)")
+
+# A plain user has no /sbin in the path in Debian, and there it is.
+_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+_TTL: Final = 60
+
+
+def find_dnsmasq() -> str:
+    """Path of the program. Raises EnvironmentMissing."""
+    found = shutil.which("dnsmasq") or shutil.which("dnsmasq", path=_PATH)
+    if found is None:
+        raise EnvironmentMissing(
+            "dnsmasq is not installed",
+            remedy="install it: apt install dnsmasq-base, dnf install dnsmasq, or pacman -S dnsmasq",
+        )
+    return found
+
+
+def command(server: Server, hosts: Path) -> list[str]:
+    """Serve the records of ``server``; nothing else exists. Addresses go into the file ``hosts``."""
+    lines = [f"{record.value} {record.name}\n" for record in server.records if record.type in ("A", "AAAA")]
+    hosts.write_text("".join(lines))
+    return [
+        find_dnsmasq(),
+        "--conf-file=/dev/null",
+        # Not --keep-in-foreground: that drops privileges, and groups can't be changed in a lab's user namespace.
+        "--no-daemon",
+        "--pid-file=",
+        "--log-facility=-",
+        "--log-queries=extra",
+        "--bind-interfaces",
+        f"--listen-address={server.address}",
+        f"--port={server.port}",
+        "--no-resolv",
+        "--no-hosts",
+        "--address=/#/",
+        f"--local-ttl={_TTL}",
+        f"--addn-hosts={hosts}",
+        *(f"--cname={each.name},{each.value},{_TTL}" for each in server.records if each.type == "CNAME"),
+        *(f"--txt-record={each.name},{_quoted(each.value)}" for each in server.records if each.type == "TXT"),
+    ]
+
+
+class QueryLog:
+    """Reads dnsmasq's log; a query is known as answered by the first line about its answer."""
+
+    _HELD: Final = 1024
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[str, str]] = {}
+
+    def read(self, line: str) -> tuple[str, str, str] | None:
+        """Client, request ("A shop.example") and status, when ``line`` is the first answer to a query."""
+        if query := _QUERY.search(line):
+            serial, address, port, rdtype, name = query.groups()
+            self._open[serial] = (
+                f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
+                f"{rdtype} {name}",
+            )
+            if len(self._open) > self._HELD:
+                del self._open[next(iter(self._open))]
+            return None
+        reply = _REPLY.search(line)
+        asked = self._open.pop(reply[1], None) if reply else None
+        if reply is None or asked is None:
+            return None
+        return (*asked, _status(reply[2]))
+
+
+def _status(value: str) -> str:
+    if value == "NXDOMAIN":
+        return "NXDOMAIN"
+    return "NODATA" if value.startswith("NODATA") else "NOERROR"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

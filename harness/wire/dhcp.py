@@ -353,11 +353,11 @@ def _pieces(options: Options) -> list[bytes]:
         if value is not None and value != ():
             values[code] = codec.encode(value)
     values.update(options.other)
-    pieces = []
-    for code, value in values.items():
-        parts = [value[at : at + 255] for at in range(0, max(len(value), 1), 255)]
-        pieces += [bytes((code, len(part))) + part for part in parts]
-    return pieces
+    return [
+        bytes((code, len(value[at : at + 255]))) + value[at : at + 255]
+        for code, value in values.items()
+        for at in range(0, max(len(value), 1), 255)
+    ]
 
 
 def _fill(pieces: list[bytes], room: int) -> bytes:
@@ -372,9 +372,8 @@ def show(message: Dhcp) -> str:
     """``DHCP ACK 52:54:00:12:34:56 xid 0x1 yiaddr 192.168.65.3 lease 3600``."""
     kind = message.type.name if message.type is not None else f"BOOTP {message.op.name}"
     parts = [f"DHCP {kind} {message.chaddr} xid 0x{message.xid:x}"]
-    for name in ("ciaddr", "yiaddr", "siaddr", "giaddr"):
-        if any(getattr(message, name)):
-            parts.append(f"{name} {show_ip4(getattr(message, name))}")
+    addresses = {name: getattr(message, name) for name in ("ciaddr", "yiaddr", "siaddr", "giaddr")}
+    parts += [f"{name} {show_ip4(address)}" for name, address in addresses.items() if any(address)]
     options = message.options
     if options.requested_address is not None:
         parts.append(f"requested {show_ip4(options.requested_address)}")

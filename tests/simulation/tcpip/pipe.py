@@ -96,8 +96,8 @@ class Pipe:
 
     def _step(self) -> None:
         while self._queue and self._queue[0][0] <= self.now:
-            _, _, side, octets = heapq.heappop(self._queue)
-            self._deliver(side, octets)
+            _, _, to, octets = heapq.heappop(self._queue)
+            self._deliver(to, octets)
         if self._read_at is not None and self._read_at <= self.now:
             self._read_at = None
             for index, side in enumerate(self.sides):

@@ -1,0 +1,235 @@
+"""The neighbour cache: which MAC address has an IPv4 address (RFC 826), as a machine.
+
+Theory of operation. States and their names are RFC 4861's (7.3.2), which describe better what every ARP
+does anyway:
+
+    INCOMPLETE   asked by broadcast, not answered yet; a few packets wait
+    REACHABLE    confirmed within ``reachable_time``
+    STALE        not confirmed for longer; used as it is, which begins
+    DELAY        a while in which traffic may confirm it (``confirm``), then
+    PROBE        asked by unicast; no answer: forgotten
+
+We learn from what is addressed to us and refresh what we know from anything (RFC 826, "packet reception").
+Requests for our own addresses are answered, a conflict about one is reported and defended at most once
+in ten seconds (RFC 5227 2.4). All is bounded: entries, packets that wait.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final, NamedTuple, TypeAlias
+
+from msgspec import Struct
+
+from harness.core.address import BROADCAST, Mac
+from harness.core.time import SECOND
+from harness.wire import arp
+from harness.wire.arp import Arp, Operation
+from harness.wire.ethernet import EtherType
+from harness.wire.ipv4 import Ip4
+from harness.wire.octets import Octets
+
+DEFEND_INTERVAL: Final = 10 * SECOND
+
+
+class State(Enum):
+    """Of one neighbour."""
+
+    INCOMPLETE = "INCOMPLETE"
+    REACHABLE = "REACHABLE"
+    STALE = "STALE"
+    DELAY = "DELAY"
+    PROBE = "PROBE"
+
+
+class Config(Struct, frozen=True):
+    """Times in nanoseconds (the defaults are RFC 4861's 10), sizes in entries."""
+
+    reachable_time: int = 30 * SECOND
+    retrans_timer: int = 1 * SECOND
+    delay_first_probe: int = 5 * SECOND
+    max_solicitations: int = 3
+    max_entries: int = 1024
+    max_waiting: int = 4
+
+
+class Outgoing(NamedTuple):
+    """A frame to be sent: an ARP packet, or one that waited for the address."""
+
+    destination: Mac
+    ethertype: int
+    payload: Octets
+
+
+class Conflict(Struct, frozen=True):
+    """``mac`` claims our ``address``."""
+
+    address: Ip4
+    mac: Mac
+
+
+class Unreachable(Struct, frozen=True):
+    """Nobody answered for ``address``: these packets are dropped, an ICMP host unreachable is due."""
+
+    address: Ip4
+    packets: tuple[Octets, ...]
+
+
+Event: TypeAlias = Conflict | Unreachable
+
+
+class _Neighbour:
+    __slots__ = ("asked", "deadline", "mac", "state", "waiting")
+
+    def __init__(self) -> None:
+        self.state = State.INCOMPLETE
+        self.mac: Mac | None = None
+        self.deadline: int | None = None
+        self.asked = 0
+        self.waiting: list[Octets] = []
+
+
+class NeighbourCache:
+    """For one interface with ``mac`` and the addresses that it answers for, its own first."""
+
+    def __init__(self, mac: Mac, addresses: Iterable[Ip4], config: Config | None = None) -> None:
+        self.mac = mac
+        self._addresses = tuple(addresses)
+        self._config = config if config is not None else Config()
+        self._neighbours: OrderedDict[Ip4, _Neighbour] = OrderedDict()
+        self._outgoing: list[Outgoing] = []
+        self._events: list[Event] = []
+        self._defended: dict[Ip4, int] = {}
+
+    def send(self, address: Ip4, packet: Octets, now: int) -> Mac | None:
+        """The MAC address to send ``packet`` to; None: it waits in the cache until the address is known.
+
+        When too many wait, the oldest is dropped (RFC 1122 2.3.2.2 keeps the latest).
+        """
+        neighbour = self._neighbours.get(address)
+        if neighbour is None:
+            neighbour = self._add(address)
+            self._solicit(address, neighbour, now)
+        if neighbour.mac is None:
+            neighbour.waiting.append(packet)
+            del neighbour.waiting[: -self._config.max_waiting]
+            return None
+        self._neighbours.move_to_end(address)
+        if neighbour.state is State.STALE:
+            neighbour.state = State.DELAY
+            neighbour.deadline = now + self._config.delay_first_probe
+        return neighbour.mac
+
+    def state(self, address: Ip4) -> State | None:
+        """None when nothing is known of ``address``."""
+        neighbour = self._neighbours.get(address)
+        return neighbour.state if neighbour is not None else None
+
+    def lookup(self, address: Ip4) -> Mac | None:
+        """The MAC address, if known, without using it."""
+        neighbour = self._neighbours.get(address)
+        return neighbour.mac if neighbour is not None else None
+
+    def learn(self, address: Ip4, mac: Mac, now: int) -> None:
+        """``address`` is known by other means, such as a DHCP lease or its packets."""
+        self._confirm(address, self._neighbours.get(address) or self._add(address), mac, now)
+
+    def forget(self, address: Ip4) -> None:
+        """Its lease has ended. What waits for it is dropped."""
+        self._neighbours.pop(address, None)
+
+    def confirm(self, address: Ip4, now: int) -> None:
+        """A transport saw progress: the neighbour receives what we send (RFC 4861 7.3.1)."""
+        neighbour = self._neighbours.get(address)
+        if neighbour is not None and neighbour.mac is not None:
+            self._confirm(address, neighbour, neighbour.mac, now)
+
+    def on_arp(self, packet: Arp, now: int) -> None:
+        """Learn from a packet and answer it."""
+        sender, target = packet.sender_ip, packet.target_ip
+        ours = self._addresses
+        if packet.sender_mac == self.mac or packet.sender_mac.is_group:
+            return
+        if sender in ours:
+            self._defend(packet, now)
+            return
+        if any(sender):
+            neighbour = self._neighbours.get(sender)
+            if neighbour is None and target in ours:
+                neighbour = self._add(sender)
+            if neighbour is not None:
+                self._confirm(sender, neighbour, packet.sender_mac, now)
+        if packet.operation == Operation.REQUEST and target in ours:
+            self._send_arp(packet.sender_mac, arp.reply(packet, self.mac))
+
+    def announce(self) -> None:
+        """Tell everyone our addresses (RFC 5227 2.3)."""
+        for address in self._addresses:
+            self._send_arp(BROADCAST, arp.request(self.mac, address, address))
+
+    def transmit(self) -> list[Outgoing]:
+        """The frames due now; drained."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    def events(self) -> list[Event]:
+        """What the owner has to know; drained."""
+        drained, self._events = self._events, []
+        return drained
+
+    def poll_at(self) -> int | None:
+        """When ``on_timer`` is due."""
+        deadlines = (neighbour.deadline for neighbour in self._neighbours.values())
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def on_timer(self, now: int) -> None:
+        """Do what is due."""
+        for address, neighbour in list(self._neighbours.items()):
+            if neighbour.deadline is not None and now >= neighbour.deadline:
+                self._expire(address, neighbour, now)
+
+    def _expire(self, address: Ip4, neighbour: _Neighbour, now: int) -> None:
+        if neighbour.state is State.REACHABLE:
+            neighbour.state, neighbour.deadline = State.STALE, None
+        elif neighbour.state is State.DELAY:
+            neighbour.state, neighbour.asked = State.PROBE, 0
+            self._solicit(address, neighbour, now)
+        elif neighbour.asked < self._config.max_solicitations:
+            self._solicit(address, neighbour, now)
+        else:
+            del self._neighbours[address]
+            if neighbour.waiting:
+                self._events.append(Unreachable(address, tuple(neighbour.waiting)))
+
+    def _solicit(self, address: Ip4, neighbour: _Neighbour, now: int) -> None:
+        neighbour.asked += 1
+        neighbour.deadline = now + self._config.retrans_timer
+        destination = neighbour.mac if neighbour.mac is not None else BROADCAST
+        self._send_arp(destination, arp.request(self.mac, self._addresses[0], address))
+
+    def _confirm(self, address: Ip4, neighbour: _Neighbour, mac: Mac, now: int) -> None:
+        neighbour.state, neighbour.mac, neighbour.asked = State.REACHABLE, mac, 0
+        neighbour.deadline = now + self._config.reachable_time
+        self._neighbours.move_to_end(address)
+        self._outgoing += [Outgoing(mac, EtherType.IPV4, packet) for packet in neighbour.waiting]
+        neighbour.waiting = []
+
+    def _add(self, address: Ip4) -> _Neighbour:
+        """A new entry; the one used longest ago makes room."""
+        if len(self._neighbours) >= self._config.max_entries:
+            victim, neighbour = self._neighbours.popitem(last=False)
+            if neighbour.waiting:
+                self._events.append(Unreachable(victim, tuple(neighbour.waiting)))
+        neighbour = self._neighbours[address] = _Neighbour()
+        return neighbour
+
+    def _defend(self, packet: Arp, now: int) -> None:
+        address = packet.sender_ip
+        self._events.append(Conflict(address, packet.sender_mac))
+        last = self._defended.get(address)
+        if last is None or now - last >= DEFEND_INTERVAL:
+            self._defended[address] = now
+            self._send_arp(BROADCAST, arp.request(self.mac, address, address))
+
+    def _send_arp(self, destination: Mac, packet: Arp) -> None:
+        self._outgoing.append(Outgoing(destination, EtherType.ARP, arp.emit(packet)))

@@ -1,0 +1,71 @@
+"""What the author of a scenario imports.
+
+A scenario is a pytest test that takes the fixture ``lab`` (`Lab`): it does something in a guest, then asserts
+what the guest saw and what was on the wire::
+
+    from harness.core import events
+    from harness.scenario import Lab, tcp
+
+    def test_a_refused_connect_is_a_reset(lab: Lab) -> None:
+        attempt = lab.guest.connect("shop.example", 81)
+
+        assert attempt.refused
+        lab.cable.expect(tcp.reset(to=attempt.source), within=1.0)
+        lab.journal.expect(events.FlowRefused, error="ECONNREFUSED")
+
+**Guests** (`Guest`): ``run``, ``read_file``, ``write_file``, ``host`` (testinfra); ``resolve``, ``connect``,
+``download``, ``upload``, ``half_close``, ``udp_echo``, ``udp_send``, ``ping``, ``lease``, ``addresses``;
+``reset``, ``pause``, ``resume``, ``link_down``, ``link_up``, ``snapshot``, ``restore``. A verb answers with a
+value of `harness.scenario.results`, also when the network fails. Hosts of the world have the same verbs:
+``lab.laptop.resolve("shop.example")``.
+
+**Links** (`LinkView`): ``lab.cable``, ``lab.cables["guest2"]``, ``lab.links.wifi``, each with ``expect``,
+``expect_none``, ``expect_sequence``, ``saw`` and ``packets``; **the journal** (`JournalView`) has the same
+verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long ago: say
+``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
+
+**Matchers** are made by the functions of ``tcp``, ``udp``, ``icmp``, ``arp``, ``dhcp`` and ``dns``, combined
+with ``&``, ``|`` and ``~``, also with a plain function of a packet.
+
+**Steps** name the parts of a scenario in the report, and limit what an expectation looks at::
+
+    with lab.step("upload 10 MiB") as upload:
+        sent = lab.guest.upload("files.example", size="10MiB")
+    lab.cable.expect_none(tcp.reset(), since=upload)
+"""
+
+from harness.scenario.expecting import JournalView, LinkView
+from harness.scenario.guest import Guest
+from harness.scenario.lab import Lab
+from harness.scenario.machine import Host, Machine
+from harness.scenario.matchers import arp, dhcp, dns, icmp, tcp, udp
+from harness.scenario.matchers.base import Matcher
+from harness.scenario.matchers.endpoint import Endpoint
+from harness.scenario.matchers.event import event
+from harness.scenario.results import Address, Answer, Attempt, Exchange, Lease, Ping, Ran, Transfer
+
+__all__ = [
+    "Address",
+    "Answer",
+    "Attempt",
+    "Endpoint",
+    "Exchange",
+    "Guest",
+    "Host",
+    "JournalView",
+    "Lab",
+    "Lease",
+    "LinkView",
+    "Machine",
+    "Matcher",
+    "Ping",
+    "Ran",
+    "Transfer",
+    "arp",
+    "dhcp",
+    "dns",
+    "event",
+    "icmp",
+    "tcp",
+    "udp",
+]

@@ -137,8 +137,8 @@ class View(ABC, Generic[Item]):
 class LinkView(View[Packet]):
     """A link of the lab, as captured. Matchers are of `harness.scenario`'s tcp, udp, arp, dhcp, dns and icmp.
 
-    All verbs look at frames since the step began in which they are called, outside steps since the lab
-    began, or since ``since``. Durations are seconds or text ("200ms").
+    All verbs look at frames since the lab began, or since ``since``: a step, a packet, an event or a time.
+    Durations are seconds or text ("200ms").
     """
 
     def __init__(self, observer: Observer, name: str) -> None:
@@ -191,26 +191,26 @@ class LinkView(View[Packet]):
 class JournalView(View[Event]):
     """The journal of the lab: events of `harness.core.events`. The verbs are those of a link.
 
-    Fields of an event are given by name: ``journal.expect(FlowRefused, remote="203.0.113.10:81")``.
+    Fields of an event are given by name: ``journal.expect(events.FlowRefused, remote="203.0.113.10:81")``.
     """
 
     def __init__(self, observer: Observer) -> None:
         super().__init__(observer, "the journal", "event")
 
     def expect(
-        self, kind: type[E], where: Matchable[E] | None = None, *,
+        self, event_type: type[E], where: Matchable[E] | None = None, /, *,
         within: Duration = 1.0, since: Since = None, **fields: object,
     ) -> E:  # fmt: skip
         """The first event that fits, waiting ``within`` for it. Raises ExpectationFailed."""
-        found = self._expect(event_matchers.event(kind, where, **fields), within, since)
+        found = self._expect(event_matchers.event(event_type, where, **fields), within, since)
         return cast(E, found)
 
     def expect_none(
-        self, kind: type[E], where: Matchable[E] | None = None, *,
+        self, event_type: type[E], where: Matchable[E] | None = None, /, *,
         for_: Duration = 0.5, since: Since = None, **fields: object,
     ) -> None:  # fmt: skip
         """Wait ``for_``; raises ExpectationFailed as soon as an event fits."""
-        self._expect_none(event_matchers.event(kind, where, **fields), for_, since)
+        self._expect_none(event_matchers.event(event_type, where, **fields), for_, since)
 
     def expect_sequence(
         self, wanted: Sequence[Matcher[Event]], *, within: Duration = 1.0, since: Since = None
@@ -219,17 +219,29 @@ class JournalView(View[Event]):
         return self._expect_sequence(wanted, within, since)
 
     def saw(
-        self, kind: type[E], where: Matchable[E] | None = None, *, since: Since = None, **fields: object
+        self,
+        event_type: type[E],
+        where: Matchable[E] | None = None,
+        /,
+        *,
+        since: Since = None,
+        **fields: object,
     ) -> bool:
         """Whether an event that fits was written so far."""
-        return bool(self.events(kind, where, since=since, **fields))
+        return bool(self.events(event_type, where, since=since, **fields))
 
     def events(
-        self, kind: type[E], where: Matchable[E] | None = None, *, since: Since = None, **fields: object
+        self,
+        event_type: type[E],
+        where: Matchable[E] | None = None,
+        /,
+        *,
+        since: Since = None,
+        **fields: object,
     ) -> list[E]:
         """All events so far that fit."""
         self._observer.refresh()
-        wanted = event_matchers.event(kind, where, **fields)
+        wanted = event_matchers.event(event_type, where, **fields)
         return [cast(E, event) for _, event in self._items(since) if wanted.matches(event)]
 
     def _all(self) -> Sequence[Event]:

@@ -30,7 +30,7 @@ MEANWHILE: Final = 6
 """Journal events that a failure shows."""
 
 Since = int | Packet | Event | None
-"""From when on to look: a lab time in ns, or what came just before. None: the step's or the lab's beginning."""
+"""From when on to look: a lab time in ns, or what was just before (a step too). None: the lab's beginning."""
 
 Duration = float | str
 """Seconds, or text as `harness.core.time.duration` takes it: "200ms"."""
@@ -55,12 +55,10 @@ class Observer:
         self._clock = clock
         self._journal = 0
         self._capture = 0
-        self.steps: list[StepBegan] = []
-        """Those that have begun and not ended, outermost first."""
 
     def refresh(self, timeout: float = 0.0) -> None:
         """Read what is new, waiting ``timeout`` seconds for something when nothing is."""
-        sizes = self._process.call(Activity(journal=self._journal, capture=self._capture, timeout=timeout))
+        sizes = self.call(Activity(journal=self._journal, capture=self._capture, timeout=timeout))
         self._journal, self._capture = sizes.journal, sizes.capture
         self.trace.refresh()
 
@@ -73,9 +71,13 @@ class Observer:
             self.refresh(max(left(), 0.0))
         yield True
 
+    def call(self, request: Request[R], *, timeout: float | None = None) -> R:
+        """Ask the lab process."""
+        return self._process.call(request, timeout=timeout)
+
     def record(self, event: Event) -> int:
         """Write ``event`` into the journal; its time (ns)."""
-        return self._process.call(Record(event=cast(AnyEvent, event)))
+        return self.call(Record(event=cast(AnyEvent, event)))
 
     def deadline(self, within: Duration) -> Callable[[], float]:
         """A function that tells how many seconds are left of ``within``."""
@@ -94,16 +96,16 @@ class Observer:
     def show_since(self, since: Since) -> str:
         """``since`` in words."""
         if since is None:
-            return f"since step {self.steps[-1].name!r} began" if self.steps else "since the lab began"
+            return "since the lab began"
+        if isinstance(since, StepBegan):
+            return f"since step {since.name!r} began"
         if isinstance(since, Packet):
             return f"since frame #{since.number}"
         return f"since {self.trace.since_start(since if isinstance(since, int) else since.at):.6f} s"
 
     def start(self, since: Since) -> int:
         """``since`` as a time, in ns."""
-        if since is None:
-            return self.steps[-1].at if self.steps else BEGINNING
-        return since if isinstance(since, int) else since.at
+        return BEGINNING if since is None else since if isinstance(since, int) else since.at
 
 
 def _tells(event: Event) -> bool:

@@ -52,14 +52,14 @@ def release(*, mac: Mac | str | None = None, **options: object) -> Matcher[Packe
 
 def message(
     kind: MessageType | None = None, *, mac: Mac | str | None = None, address: str | None = None,
-    to: EndpointLike | None = None, from_: EndpointLike | None = None, **options: object,
+    to: EndpointLike | None = None, source: EndpointLike | None = None, **options: object,
 ) -> Matcher[Packet]:  # fmt: skip
     """Any message; ``options`` go by the names of `harness.wire.dhcp.Options`, addresses as text.
 
     ``dhcp.ack(interface_mtu=1500, routers=["192.168.65.1"])``. Raises DescriptionError for an option
     that has no such name.
     """
-    return _message(kind, mac, address, options, ends(to, from_))
+    return _message(kind, mac, address, options, ends(to, source))
 
 
 def _message(

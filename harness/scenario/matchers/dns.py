@@ -18,16 +18,17 @@ _Check = Callable[[dns.message.Message], str | None]
 
 def query(
     name: str | None = None, rdtype: str | None = None, *,
-    to: EndpointLike | None = None, from_: EndpointLike | None = None,
+    to: EndpointLike | None = None, source: EndpointLike | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
     """A question for ``name``, in any case of letters, with or without the dot at its end."""
-    questions = [_ask("", _is_query), *_asked(name, rdtype), *ends(to, from_)]
+    questions = [_ask("", _is_query), *_asked(name, rdtype), *ends(to, source)]
     return packets("a DNS query", "dns", questions)
 
 
 def answer(
-    name: str | None = None, rdtype: str | None = None, *, rcode: str | None = None,
-    addresses: Sequence[str] | None = None, to: EndpointLike | None = None, from_: EndpointLike | None = None,
+    name: str | None = None, rdtype: str | None = None, *,
+    rcode: str | None = None, addresses: Sequence[str] | None = None,
+    to: EndpointLike | None = None, source: EndpointLike | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
     """A response; ``rcode`` as "NXDOMAIN"; ``addresses`` are all of its A and AAAA records, in any order."""
     questions = [_ask("", _is_answer), *_asked(name, rdtype)]
@@ -38,7 +39,7 @@ def answer(
         questions.append(
             _ask(f"with {', '.join(wanted) or 'no address'}", lambda message: _addresses(message, wanted))
         )
-    return packets("a DNS answer", "dns", questions + ends(to, from_))
+    return packets("a DNS answer", "dns", questions + ends(to, source))
 
 
 def _ask(words: str, check: _Check) -> Question:

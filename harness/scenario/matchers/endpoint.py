@@ -63,13 +63,13 @@ def show_address(octets: bytes) -> str:
     return str(ipaddress.ip_address(octets))
 
 
-def ends(to: EndpointLike | None, from_: EndpointLike | None) -> list[Question]:
+def ends(to: EndpointLike | None, source: EndpointLike | None) -> list[Question]:
     """Questions about the ends of a packet's flow."""
     questions: list[Question] = []
     if to is not None:
         questions += _end("to", "destination", parse(to))
-    if from_ is not None:
-        questions += _end("from", "source", parse(from_))
+    if source is not None:
+        questions += _end("from", "source", parse(source))
     return questions
 
 

@@ -10,7 +10,7 @@ from harness.scenario.matchers.base import Asking, Matchable, Matcher, Question,
 E = TypeVar("E", bound=Event)
 
 
-def event(kind: type[E], where: Matchable[Any] | None = None, **fields: object) -> Matcher[Event]:
+def event(kind: type[E], where: Matchable[Any] | None = None, /, **fields: object) -> Matcher[Event]:
     """An event of ``kind`` (``Event``: of any) with these values of its fields, that ``where`` says yes to.
 
     Raises DescriptionError when the kind has no such field.

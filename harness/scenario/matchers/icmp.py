@@ -14,23 +14,23 @@ _NAMES: Final = {code.name.lower(): code for code in Unreachable}
 
 
 def echo_request(
-    *, to: EndpointLike | None = None, from_: EndpointLike | None = None,
+    *, to: EndpointLike | None = None, source: EndpointLike | None = None,
     identifier: int | None = None, sequence: int | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
     """A ping."""
-    return _echo("an ICMP echo request", Type.ECHO_REQUEST, to, from_, identifier, sequence)
+    return _echo("an ICMP echo request", Type.ECHO_REQUEST, to, source, identifier, sequence)
 
 
 def echo_reply(
-    *, to: EndpointLike | None = None, from_: EndpointLike | None = None,
+    *, to: EndpointLike | None = None, source: EndpointLike | None = None,
     identifier: int | None = None, sequence: int | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
     """The answer to a ping."""
-    return _echo("an ICMP echo reply", Type.ECHO_REPLY, to, from_, identifier, sequence)
+    return _echo("an ICMP echo reply", Type.ECHO_REPLY, to, source, identifier, sequence)
 
 
 def unreachable(
-    code: int | str | None = None, *, to: EndpointLike | None = None, from_: EndpointLike | None = None,
+    code: int | str | None = None, *, to: EndpointLike | None = None, source: EndpointLike | None = None,
     about: EndpointLike | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
     """Destination unreachable; ``code``: a number or a name of `harness.wire.icmp.Unreachable` ("host").
@@ -43,22 +43,22 @@ def unreachable(
         wanted = _code(code)
         title = f"an ICMP {wanted.name.lower().replace('_', ' ')} unreachable"
         questions.append(_code_question(wanted))
-    return packets(title, "icmp", questions + ends(to, from_) + _about(about))
+    return packets(title, "icmp", questions + ends(to, source) + _about(about))
 
 
 def time_exceeded(
-    *, to: EndpointLike | None = None, from_: EndpointLike | None = None, about: EndpointLike | None = None
+    *, to: EndpointLike | None = None, source: EndpointLike | None = None, about: EndpointLike | None = None
 ) -> Matcher[Packet]:
     """A packet, the one that it quotes, ran out of hops."""
     questions = [_type(Type.TIME_EXCEEDED), _number("code", TimeExceeded.TTL, words="")]
-    return packets("an ICMP time exceeded", "icmp", questions + ends(to, from_) + _about(about))
+    return packets("an ICMP time exceeded", "icmp", questions + ends(to, source) + _about(about))
 
 
 def _echo(
-    title: str, kind: Type, to: EndpointLike | None, from_: EndpointLike | None,
+    title: str, kind: Type, to: EndpointLike | None, source: EndpointLike | None,
     identifier: int | None, sequence: int | None,
 ) -> Matcher[Packet]:  # fmt: skip
-    questions = [_type(kind), *ends(to, from_)]
+    questions = [_type(kind), *ends(to, source)]
     for name, wanted in (("identifier", identifier), ("sequence", sequence)):
         if wanted is not None:
             questions.append(_number(name, wanted))

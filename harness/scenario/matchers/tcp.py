@@ -10,51 +10,51 @@ from harness.wire.tcp import Flags, Segment, show_flags
 
 
 def syn(
-    *, to: EndpointLike | None = None, from_: EndpointLike | None = None,
+    *, to: EndpointLike | None = None, source: EndpointLike | None = None,
     mss: int | None = None, window_scale: int | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
     """The first segment of a connection: SYN without ACK."""
-    questions = [_flags(on=Flags.SYN, off=Flags.ACK), *ends(to, from_), *_options(mss, window_scale)]
+    questions = [_flags(on=Flags.SYN, off=Flags.ACK), *ends(to, source), *_options(mss, window_scale)]
     return packets("a TCP SYN", "tcp", questions)
 
 
 def syn_ack(
-    *, to: EndpointLike | None = None, from_: EndpointLike | None = None,
+    *, to: EndpointLike | None = None, source: EndpointLike | None = None,
     mss: int | None = None, window_scale: int | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
     """The answer that accepts a connection: SYN and ACK."""
-    questions = [_flags(on=Flags.SYN | Flags.ACK), *ends(to, from_), *_options(mss, window_scale)]
+    questions = [_flags(on=Flags.SYN | Flags.ACK), *ends(to, source), *_options(mss, window_scale)]
     return packets("a TCP SYN-ACK", "tcp", questions)
 
 
-def reset(*, to: EndpointLike | None = None, from_: EndpointLike | None = None) -> Matcher[Packet]:
+def reset(*, to: EndpointLike | None = None, source: EndpointLike | None = None) -> Matcher[Packet]:
     """A segment with RST."""
-    return packets("a TCP reset", "tcp", [_flags(on=Flags.RST), *ends(to, from_)])
+    return packets("a TCP reset", "tcp", [_flags(on=Flags.RST), *ends(to, source)])
 
 
-def fin(*, to: EndpointLike | None = None, from_: EndpointLike | None = None) -> Matcher[Packet]:
+def fin(*, to: EndpointLike | None = None, source: EndpointLike | None = None) -> Matcher[Packet]:
     """A segment with FIN: its sender has no more data."""
-    return packets("a TCP FIN", "tcp", [_flags(on=Flags.FIN), *ends(to, from_)])
+    return packets("a TCP FIN", "tcp", [_flags(on=Flags.FIN), *ends(to, source)])
 
 
 def data(
-    *, to: EndpointLike | None = None, from_: EndpointLike | None = None, contains: bytes | str = b""
+    *, to: EndpointLike | None = None, source: EndpointLike | None = None, contains: bytes | str = b""
 ) -> Matcher[Packet]:
     """A segment that carries data, and in it ``contains``; octets that the capture cut off don't count."""
     wanted = contains.encode() if isinstance(contains, str) else contains
-    questions = [Question("", _has_data), *ends(to, from_)]
+    questions = [Question("", _has_data), *ends(to, source)]
     if wanted:
         questions.append(Question(f"containing {wanted!r}", _contains(wanted)))
     return packets("TCP data", "tcp", questions)
 
 
 def segment(
-    *, to: EndpointLike | None = None, from_: EndpointLike | None = None, flags: Flags | None = None,
+    *, to: EndpointLike | None = None, source: EndpointLike | None = None, flags: Flags | None = None,
     seq: int | None = None, ack: int | None = None, window: int | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
     """Any segment; ``flags`` are those that it must have, others may be set as well."""
     questions = [] if flags is None else [_flags(on=flags)]
-    questions += ends(to, from_)
+    questions += ends(to, source)
     for name, wanted in (("seq", seq), ("ack", ack), ("window", window)):
         if wanted is not None:
             questions.append(_field(name, wanted))

@@ -7,11 +7,11 @@ from harness.scenario.matchers.layer import packets
 
 
 def datagram(
-    *, to: EndpointLike | None = None, from_: EndpointLike | None = None,
+    *, to: EndpointLike | None = None, source: EndpointLike | None = None,
     payload: bytes | str | None = None, contains: bytes | str = b"",
 ) -> Matcher[Packet]:  # fmt: skip
     """A datagram: with exactly this ``payload``, or with ``contains`` somewhere in it."""
-    questions = ends(to, from_)
+    questions = ends(to, source)
     if payload is not None:
         questions.append(equal("payload", _octets(payload), _payload))
     if contains:

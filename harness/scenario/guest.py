@@ -1,0 +1,109 @@
+"""A guest, as a scenario drives it. Commands go through the agent: never over the network under test."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from harness.core.address import Mac
+from harness.core.errors import EnvironmentMissing, GuestError
+from harness.lab.protocol import (
+    GuestInfo,
+    PauseGuest,
+    ReadFile,
+    Request,
+    ResetGuest,
+    RestoreGuest,
+    ResumeGuest,
+    Run,
+    RunResult,
+    SetLink,
+    SnapshotGuest,
+    StopGuest,
+    WriteFile,
+)
+from harness.scenario import reading
+from harness.scenario.expecting import LinkView
+from harness.scenario.machine import GRACE, Machine
+from harness.scenario.observer import Observer
+from harness.scenario.results import Lease
+
+if TYPE_CHECKING:
+    from testinfra.host import Host as TestinfraHost
+
+LEASE: Final = "/run/lease.env"
+"""Where the DHCP client of a guest keeps its lease; the file is there while the lease is held."""
+
+
+class Guest(Machine):
+    """A running guest. ``cable`` is its link in the capture, ``mac`` its hardware address."""
+
+    def __init__(self, info: GuestInfo, observer: Observer) -> None:
+        super().__init__(info.name, observer)
+        self.mac = Mac.parse(info.mac)
+        self.kind = info.kind
+        self.cable = LinkView(observer, info.link)
+        if info.kind == "netns":
+            self.lacking = EnvironmentMissing  # type: ignore[misc]
+
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+        return Run(guest=self.name, command=command, timeout=timeout, input=data)
+
+    @cached_property
+    def host(self) -> "TestinfraHost":
+        """The guest for testinfra: ``guest.host.interface("eth0").addresses`` and all its other modules."""
+        from harness.guest.testinfra_backend import host_for
+
+        return host_for(self._run_for_testinfra)
+
+    def read_file(self, path: str) -> bytes:
+        """A file's octets. Raises GuestError when it can't be read."""
+        return self._observer.call(ReadFile(guest=self.name, path=path))
+
+    def write_file(self, path: str, content: bytes | str) -> None:
+        """Make or replace a file. Raises GuestError."""
+        data = content.encode() if isinstance(content, str) else content
+        self._observer.call(WriteFile(guest=self.name, path=path, content=data))
+
+    def lease(self, *, within: float = 15.0) -> Lease:
+        """The guest's DHCP lease, waiting ``within`` seconds until it has one. Raises GuestError."""
+        script = f"until [ -s {LEASE} ]; do sleep 0.05; done; cat {LEASE}"
+        ran = self.run(["timeout", f"{within:g}", "sh", "-c", script], timeout=within + GRACE)
+        if not ran.ok:
+            raise GuestError(
+                f"{self.name} has no lease after {within:g} s",
+                remedy="see the DHCP messages on its cable, and /run/guestnet/udhcpc.log in the guest",
+            )
+        return reading.lease(ran.stdout)
+
+    wait_for_lease = lease
+
+    def reset(self, *, timeout: float = 60.0) -> None:
+        """Press the reset button and wait until the agent answers again."""
+        self._observer.call(ResetGuest(guest=self.name, timeout=timeout))
+
+    def pause(self) -> None:
+        """Stop the processors: for the network, the guest is silent."""
+        self._observer.call(PauseGuest(guest=self.name))
+
+    def resume(self) -> None:
+        """Let the processors run again."""
+        self._observer.call(ResumeGuest(guest=self.name))
+
+    def link_down(self) -> None:
+        """Pull the cable out: the guest sees no carrier."""
+        self._observer.call(SetLink(guest=self.name, up=False))
+
+    def link_up(self) -> None:
+        """Plug the cable in."""
+        self._observer.call(SetLink(guest=self.name, up=True))
+
+    def snapshot(self) -> str:
+        """Keep memory and devices as they are; the answer is for ``restore``."""
+        return self._observer.call(SnapshotGuest(guest=self.name))
+
+    def restore(self, snapshot: str) -> None:
+        """Bring the guest back to a snapshot of it."""
+        self._observer.call(RestoreGuest(guest=self.name, snapshot=snapshot))
+
+    def stop(self) -> None:
+        """End the guest; its name stays taken."""
+        self._observer.call(StopGuest(guest=self.name))

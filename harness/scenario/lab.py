@@ -1,0 +1,172 @@
+"""A lab, as a scenario sees it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from random import Random
+from typing import Literal, Self
+
+from harness.core.errors import DescriptionError, LabError
+from harness.core.events import Noted, Outcome, StepBegan, StepEnded
+from harness.core.rng import stream
+from harness.journal.query import Trace
+from harness.lab.client import LabProcess
+from harness.lab.description import LabDescription
+from harness.lab.protocol import AddGuest, LabStatus, Now, RunOn, Status
+from harness.scenario.expecting import JournalView, LinkView
+from harness.scenario.guest import Guest
+from harness.scenario.machine import Host
+from harness.scenario.observer import Observer
+
+
+class Links(Mapping[str, LinkView]):
+    """The links that the capture has frames of, as ``links["cable"]`` or ``links.wifi``."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def __getitem__(self, name: str) -> LinkView:
+        return LinkView(self._observer, name)
+
+    def __getattr__(self, name: str) -> LinkView:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self[name.replace("_", "-")]
+
+    def __iter__(self) -> Iterator[str]:
+        self._observer.refresh()
+        return iter(self._observer.trace.links)
+
+    def __len__(self) -> int:
+        self._observer.refresh()
+        return len(self._observer.trace.links)
+
+
+class Lab:
+    """A running lab: its guests, its links and what happens on them. Ends with its context.
+
+    Made by `Lab.start`, or around a lab process that somebody else has started.
+    """
+
+    def __init__(self, process: LabProcess) -> None:
+        self.process = process
+        self.description: LabDescription = process.description
+        self.artifacts: Path = process.artifacts
+        self.seed = process.description.seed
+        self._observer = Observer(process, Trace(process.artifacts))
+        self._steps = 0
+        self.journal = JournalView(self._observer)
+        self.links = Links(self._observer)
+        self._status: LabStatus = process.started
+        self._guests = [Guest(info, self._observer) for info in self._status.guests]
+
+    @classmethod
+    def start(cls, description: LabDescription, artifacts: Path, *, deadline: float = 60.0) -> Self:
+        """Start a lab that writes into the folder ``artifacts``. Raises as `LabProcess.start` does."""
+        return cls(LabProcess.start(description, artifacts, deadline=deadline))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the lab; its journal and capture stay."""
+        self.process.close()
+
+    # Guests and hosts
+
+    @property
+    def guests(self) -> list[Guest]:
+        """In the order in which they came."""
+        return list(self._guests)
+
+    @property
+    def guest(self) -> Guest:
+        """The first guest. Raises DescriptionError in a lab that was asked for without."""
+        if not self._guests:
+            raise DescriptionError("this lab has no guest", remedy="ask for guests=1, or call add_guest()")
+        return self._guests[0]
+
+    def add_guest(self) -> Guest:
+        """One more guest on the same network."""
+        guest = Guest(self._observer.call(AddGuest(), timeout=120.0), self._observer)
+        self._guests.append(guest)
+        return guest
+
+    @property
+    def hosts(self) -> dict[str, Host]:
+        """The hosts of the world by name."""
+        return {name: Host(name, self._observer, RunOn) for name in self._status.hosts}
+
+    @property
+    def laptop(self) -> Host:
+        """The machine that runs the stack."""
+        return Host("laptop", self._observer, RunOn)
+
+    # Links
+
+    @property
+    def cable(self) -> LinkView:
+        """The first guest's cable."""
+        return self.guest.cable
+
+    @property
+    def cables(self) -> dict[str, LinkView]:
+        """Each guest's cable, by the guest's name."""
+        return {guest.name: guest.cable for guest in self._guests}
+
+    @property
+    def trace(self) -> Trace:
+        """Journal and capture so far, for questions of one's own."""
+        self._observer.refresh()
+        return self._observer.trace
+
+    # The scenario's own marks
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[StepBegan]:
+        """A part of the scenario with a name, for the report; it yields what ``since=`` takes."""
+        self._steps += 1
+        number = self._steps
+        began = StepBegan(
+            at=self._observer.record(StepBegan(at=0, step=number, name=name)), step=number, name=name
+        )
+        try:
+            yield began
+        except BaseException as error:
+            # A lab that is dead can't write any more, and is not what went wrong here.
+            with suppress(LabError):
+                self._observer.record(StepEnded(at=0, step=number, name=name, outcome=_outcome(error)))
+            raise
+        self._observer.record(StepEnded(at=0, step=number, name=name, outcome="passed"))
+
+    def note(self, text: str, *, level: Literal["info", "warning", "error"] = "info") -> None:
+        """Write ``text`` into the journal."""
+        self._observer.record(Noted(at=0, text=text, level=level))
+
+    def now(self) -> int:
+        """The lab clock, in ns: for ``since=``."""
+        return self._observer.call(Now())
+
+    def rng(self, name: str) -> Random:
+        """A random stream of the scenario's own: the same under the same seed."""
+        return stream(self.seed, "scenario", name)
+
+    def status(self) -> LabStatus:
+        """What runs in the lab now."""
+        self._status = self._observer.call(Status())
+        return self._status
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Words for what the stack can do (`harness.stacks.base.Stack`)."""
+        return frozenset(getattr(self._status, "capabilities", ()))
+
+
+def _outcome(error: BaseException) -> Outcome:
+    if isinstance(error, AssertionError):
+        return "failed"
+    # pytest.skip() raises a class of this name; pytest may not even be installed here.
+    return "skipped" if type(error).__name__ == "Skipped" else "error"

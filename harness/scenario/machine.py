@@ -1,0 +1,289 @@
+"""A machine that commands run on, a guest or a host of the world, and what one does with it.
+
+The verbs use ordinary tools of the machine (dig, curl, ping, ip, perl), so they see what any program there
+sees. Each returns a value of `harness.scenario.results`, also when the network fails: only a tool that
+is missing or breaks is an error.
+"""
+
+import json
+import math
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, ClassVar, Final, Literal
+
+from harness.core.errors import EnvironmentMissing, GuestError, GuestnetError
+from harness.core.events import Noted
+from harness.lab.protocol import Request, RunResult
+from harness.scenario import reading
+from harness.scenario.matchers.endpoint import Endpoint
+from harness.scenario.observer import Observer
+from harness.scenario.results import Address, Answer, Attempt, Exchange, Ping, Ran, Transfer
+
+GRACE: Final = 20.0
+"""Seconds that a tool gets beyond the time it was told to take."""
+
+_NOT_FOUND: Final = 127
+_CURL: Final = "curl --silent --location --connect-timeout {timeout:g} --max-time {timeout:g} --write-out '%{{stderr}}%{{json}}'"
+
+Family = Literal[0, 4, 6]
+"""Of addresses: IPv4, IPv6, or 0 for what the name has."""
+
+
+@cache
+def _sockets_script() -> str:
+    return files("harness.scenario").joinpath("sockets.pl").read_text()
+
+
+class Machine(ABC):
+    """Runs commands and does with the network what a program on it would."""
+
+    lacking: ClassVar[type[GuestnetError]] = GuestError
+    """What to raise when a tool is missing."""
+
+    def __init__(self, name: str, observer: Observer) -> None:
+        self.name = name
+        self._observer = observer
+
+    @abstractmethod
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+        """What asks the lab to run ``command`` on this machine."""
+
+    def run(
+        self, command: str | Sequence[str], *, timeout: float = 30.0, check: bool = False,
+        input: bytes | str = b"",  # noqa: A002
+    ) -> Ran:  # fmt: skip
+        """Run ``command``: a text in the machine's shell, a list as it is. ``input`` is its standard input.
+
+        Raises GuestError when it has not ended after ``timeout`` seconds, and with ``check`` when its
+        status is not 0.
+        """
+        data = input.encode() if isinstance(input, str) else input
+        whole = command if isinstance(command, str) else list(command)
+        result = self._observer.call(self._request(whole, timeout, data))
+        ran = Ran(
+            command=command if isinstance(command, str) else shlex.join(command), status=result.status,
+            stdout_bytes=result.stdout, stderr_bytes=result.stderr, seconds=result.seconds,
+        )  # fmt: skip
+        if check and not ran.ok:
+            said = ran.stderr.strip() or ran.stdout.strip() or "it said nothing"
+            raise GuestError(f"{ran.command!r} on {self.name} ended with status {ran.status}", remedy=said)
+        return ran
+
+    # Names
+
+    def resolve(
+        self,
+        name: str,
+        rdtype: str = "A",
+        *,
+        server: str | None = None,
+        tcp: bool = False,
+        timeout: float = 10.0,
+    ) -> Answer:
+        """Ask the machine's resolver, or ``server``, for ``name``; gives up after about ``timeout`` seconds."""
+        words = ["dig", "+noall", "+comments", "+answer", "+stats", "+tries=2"]
+        words += [f"+timeout={max(1, math.ceil(timeout / 2))}", "+tcp" if tcp else "+notcp"]
+        words += [] if server is None else [f"@{server}"]
+        ran = self._tool([*words, "-q", name, "-t", rdtype], timeout)
+        answer = reading.answer(name, rdtype, ran.stdout)
+        outcome = (
+            "nobody answered" if answer.timed_out else f"{answer.rcode} {' '.join(answer.records)}".strip()
+        )
+        self._note(f"resolve {name} {rdtype}: {outcome}")
+        return answer
+
+    # Sockets
+
+    def connect(self, host: str, port: int, *, timeout: float = 10.0, family: Family = 4) -> Attempt:
+        """A TCP connect to ``host``, a name or an address; closed at once when it succeeds."""
+        _, told = self._sockets("connect", host, port, timeout, family)
+        attempt = Attempt(
+            host=host, port=port, error=told.error, source=told.source, remote=told.remote,
+            seconds=told.seconds, detail=told.detail,
+        )  # fmt: skip
+        self._note(f"connect to {host} port {port}: {told.error or 'connected'} after {told.seconds:.3f} s")
+        return attempt
+
+    def half_close(
+        self, host: str, port: int, payload: bytes | str, *, timeout: float = 30.0, family: Family = 4
+    ) -> Exchange:
+        """Connect, send ``payload``, shut down the sending side, read to the end (RFC 9293 3.6)."""
+        sent = payload.encode() if isinstance(payload, str) else payload
+        reply, told = self._sockets("half-close", host, port, timeout, family, sent)
+        self._note(
+            f"half-close to {host} port {port}: {len(sent)} bytes sent, {len(reply)} received {told.error}".rstrip()
+        )
+        return Exchange(sent=sent, reply=reply, error=told.error, source=told.source, seconds=told.seconds)
+
+    def udp_echo(
+        self, host: str, port: int, payload: bytes | str, *, timeout: float = 5.0, family: Family = 4
+    ) -> bytes | None:
+        """Send a datagram; the one that comes back, or None when none does within ``timeout`` seconds."""
+        sent = payload.encode() if isinstance(payload, str) else payload
+        reply, told = self._sockets("udp", host, port, timeout, family, sent)
+        self._note(f"datagram to {host} port {port}: {told.error or f'{len(reply)} bytes came back'}")
+        return None if told.error else reply
+
+    def udp_send(self, host: str, port: int, payload: bytes | str, *, family: Family = 4) -> Endpoint | None:
+        """Send a datagram and wait for nothing; the address and port it was sent from, None when it was not."""
+        sent = payload.encode() if isinstance(payload, str) else payload
+        _, told = self._sockets("udp-send", host, port, 5.0, family, sent)
+        self._note(f"datagram to {host} port {port}: {told.error or 'sent'}")
+        return None if told.error else told.source
+
+    def _sockets(
+        self, verb: str, host: str, port: int, timeout: float, family: Family, data: bytes = b""
+    ) -> tuple[bytes, reading.Told]:
+        words = ["perl", "-e", _sockets_script(), verb, host, str(port), f"{timeout:g}", str(family)]
+        ran = self._tool(words, timeout, data)
+        return ran.stdout_bytes, reading.Told(ran.stderr, timeout)
+
+    # Transfers
+
+    def download(
+        self, url: str, *, size: int | str | None = None, timeout: float = 60.0, family: Family = 4
+    ) -> Transfer:
+        """GET ``url``; with ``size`` (octets or "10MiB"), ``url`` may be just a host's name: that many octets of it.
+
+        The server of a world says the SHA-256 of what it sends (X-Sha256), so ``intact`` is proven.
+        """
+        target = _url(url) if size is None else f"{_url(url).rstrip('/')}/size/{reading.size(size)}"
+        curl = _CURL.format(timeout=timeout) + _family(family)
+        script = (
+            f'{curl} --dump-header "$d/head" {shlex.quote(target)} 2>"$d/told" | sha256sum; '
+            'cat "$d/told"; echo; cat "$d/head"'
+        )
+        digest, told, rest = self._curl(script, timeout)
+        headers = dict(line.lower().split(": ", 1) for line in rest.splitlines() if ": " in line)
+        return self._transfer("download", target, told, digest, headers.get("x-sha256", ""), "size_download")
+
+    def upload(self, url: str, *, size: int | str, timeout: float = 60.0, family: Family = 4) -> Transfer:
+        """PUT ``size`` random octets (a number or "10MiB") to ``url``, or to the host of that name.
+
+        The server of a world answers with the SHA-256 of what it got, so ``intact`` is proven.
+        """
+        target = _url(url)
+        curl = _CURL.format(timeout=timeout) + _family(family)
+        script = (
+            f'head -c {reading.size(size)} /dev/urandom >"$d/body" && sha256sum <"$d/body"; '
+            f'{curl} --header Expect: --upload-file "$d/body" --output "$d/answer" {shlex.quote(target)} 2>"$d/told"; '
+            'cat "$d/told"; echo; cat "$d/answer"'
+        )
+        digest, told, rest = self._curl(script, timeout)
+        try:
+            expected = str(json.loads(rest).get("sha256", ""))
+        except (ValueError, AttributeError):
+            expected = ""
+        return self._transfer("upload", target, told, digest, expected, "size_upload")
+
+    def _curl(self, script: str, timeout: float) -> tuple[str, dict[str, Any], str]:
+        """The digest, what curl told and what came after that, as ``script`` prints them."""
+        whole = f"d=$(mktemp -d) || exit 1; trap 'rm -rf \"$d\"' EXIT; {script}"
+        ran = self._tool(["sh", "-c", whole], timeout)
+        digest, _, rest = ran.stdout.partition("\n")
+        told, _, rest = rest.partition("\n")
+        if not told.startswith("{"):
+            if "not found" in told:
+                raise self._lacks("curl")
+            raise GuestError(
+                f"curl on {self.name} failed", remedy=told or ran.stderr.strip() or "it said nothing"
+            )
+        return digest.partition(" ")[0], json.loads(told), rest
+
+    def _transfer(
+        self, verb: str, url: str, told: dict[str, Any], digest: str, expected: str, size: str
+    ) -> Transfer:
+        failed = told.get("errormsg") or f"curl ended with {told['exitcode']}" if told["exitcode"] else ""
+        transfer = Transfer(
+            url=url, status=told["http_code"], bytes=int(told[size]), sha256=digest, expected=expected,
+            seconds=float(told["time_total"]), error=failed,
+            source=_ends(told, "local"), remote=_ends(told, "remote"),
+        )  # fmt: skip
+        outcome = failed or ("intact" if transfer.intact else f"status {transfer.status}, not intact")
+        self._note(f"{verb} {url}: {transfer.bytes} bytes in {transfer.seconds:.3f} s, {outcome}")
+        return transfer
+
+    # The rest
+
+    def ping(
+        self, host: str, *, count: int = 3, interval: float = 0.2, timeout: float = 2.0, size: int = 56
+    ) -> Ping:
+        """``count`` pings of ``size`` octets, one every ``interval`` seconds, each waited for ``timeout`` seconds."""
+        words = [
+            "ping",
+            "-n",
+            "-c",
+            str(count),
+            "-i",
+            f"{interval:g}",
+            "-W",
+            f"{timeout:g}",
+            "-s",
+            str(size),
+            host,
+        ]
+        ran = self._tool(words, count * interval + timeout)
+        if not ran.stdout.strip():
+            return Ping(host=host, sent=0, received=0, errors=[ran.stderr.strip()])
+        ping = reading.ping(host, ran.stdout)
+        self._note(f"ping {host}: {ping.received} of {ping.sent} answered")
+        return ping
+
+    def addresses(self, interface: str | None = None) -> list[Address]:
+        """Addresses of all interfaces, or of one."""
+        found = reading.addresses(self._tool(["ip", "-json", "address"], 5.0, check=True).stdout)
+        return [one for one in found if interface in (None, one.interface)]
+
+    def _tool(self, words: list[str], timeout: float, data: bytes = b"", *, check: bool = False) -> Ran:
+        """Run a tool that every machine should have; says so when it has not."""
+        ran = self.run(["/bin/sh", "-c", 'exec "$@"', "sh", *words], timeout=timeout + GRACE, input=data)
+        if ran.status == _NOT_FOUND and "not found" in ran.stderr:
+            raise self._lacks(words[0])
+        if check and not ran.ok:
+            raise GuestError(
+                f"{words[0]} on {self.name} ended with status {ran.status}", remedy=ran.stderr.strip()
+            )
+        return ran
+
+    def _lacks(self, tool: str) -> GuestnetError:
+        where = (
+            "install it on this machine"
+            if self.lacking is EnvironmentMissing
+            else "add it to the image's recipe"
+        )
+        return self.lacking(f"{self.name} has no {tool}", remedy=where)
+
+    def _note(self, text: str) -> None:
+        self._observer.record(Noted(at=0, text=f"{self.name}: {text}"))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class Host(Machine):
+    """A host of the world: the laptop, a server. Its tools are those of the machine that the lab runs on."""
+
+    lacking = EnvironmentMissing
+
+    def __init__(self, name: str, observer: Observer, request: Callable[..., Request[RunResult]]) -> None:
+        super().__init__(name, observer)
+        self._make = request
+
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+        return self._make(host=self.name, command=command, timeout=timeout, input=data)
+
+
+def _url(text: str) -> str:
+    return text if "://" in text else f"http://{text}/"
+
+
+def _family(family: Family) -> str:
+    return f" --ipv{family}" if family else ""
+
+
+def _ends(told: dict[str, Any], side: str) -> Endpoint | None:
+    port = told.get(f"{side}_port")
+    return Endpoint(str(told[f"{side}_ip"]), int(port)) if port else None

@@ -1,0 +1,167 @@
+"""What the verbs of a guest answer with. Times are in seconds, sizes in octets, speeds in bit/s."""
+
+import hashlib
+
+import msgspec
+
+from harness.scenario.matchers.endpoint import Endpoint
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that ended; ``status`` is its exit status, or minus the signal that ended it."""
+
+    command: str
+    status: int
+    stdout_bytes: bytes
+    stderr_bytes: bytes
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with status 0."""
+        return self.status == 0
+
+    @property
+    def stdout(self) -> str:
+        """As text; octets that are no UTF-8 are replaced."""
+        return self.stdout_bytes.decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        """As text; octets that are no UTF-8 are replaced."""
+        return self.stderr_bytes.decode(errors="replace")
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """A DHCP lease as the guest's client has it (RFC 2132): "" or 0 for an option that was not given."""
+
+    address: str
+    mask: str = ""
+    router: str = ""
+    dns: list[str] = []
+    domain: str = ""
+    mtu: int = 0
+    seconds: int = 0
+    server: str = ""
+    options: dict[str, str] = {}
+    """Everything the client was told, by udhcpc's names."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a resolver answered. ``addresses`` are A and AAAA records, ``cname`` is the name they belong to when
+    that is not the one asked for. ``timed_out``: nobody answered, and ``rcode`` is "".
+    """
+
+    name: str
+    rdtype: str
+    rcode: str
+    addresses: list[str] = []
+    cname: str = ""
+    records: list[str] = []
+    """The data of all records of the answer section, as "A 203.0.113.10"."""
+    ttl: int | None = None
+    """Of the answer's first record, in seconds."""
+    server: str = ""
+    seconds: float = 0.0
+    timed_out: bool = False
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A TCP connect as connect() in the guest told it.
+
+    ``error`` is the name of its errno ("ECONNREFUSED"); "GAVE_UP" when the verb's own time was over first,
+    "UNRESOLVED" when the name had no address; "" when connected. ``source`` is None when no segment was sent.
+    """
+
+    host: str
+    port: int
+    error: str
+    source: Endpoint | None
+    remote: Endpoint | None
+    seconds: float
+    detail: str = ""
+
+    @property
+    def connected(self) -> bool:
+        return not self.error
+
+    @property
+    def refused(self) -> bool:
+        return self.error == "ECONNREFUSED"
+
+    @property
+    def unreachable(self) -> bool:
+        return self.error in ("EHOSTUNREACH", "ENETUNREACH")
+
+    @property
+    def timed_out(self) -> bool:
+        """Nobody answered: to the kernel (ETIMEDOUT), or within the time that the verb was given."""
+        return self.error in ("ETIMEDOUT", "GAVE_UP")
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP download or upload. ``sha256`` is of what the guest got or sent, ``expected`` what the server says."""
+
+    url: str
+    status: int
+    """Of HTTP; 0 when there was no answer."""
+    bytes: int
+    sha256: str
+    expected: str
+    seconds: float
+    error: str = ""
+    """curl's words when it failed."""
+    source: Endpoint | None = None
+    remote: Endpoint | None = None
+
+    @property
+    def intact(self) -> bool:
+        """Whether everything arrived, by the SHA-256 of both sides."""
+        return not self.error and bool(self.expected) and self.sha256 == self.expected
+
+    @property
+    def speed(self) -> float:
+        """Payload, in bit/s; 0 when it took no time."""
+        return self.bytes * 8 / self.seconds if self.seconds else 0.0
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A half-closed TCP exchange: all was sent, then our side closed, then ``reply`` read to its end."""
+
+    sent: bytes
+    reply: bytes
+    error: str
+    """As in `Attempt`; "" when the other side's FIN came."""
+    source: Endpoint | None
+    seconds: float
+
+    @property
+    def intact(self) -> bool:
+        """Whether the reply is ``SIZE SHA256`` of what was sent: the answer of a "half-close" server."""
+        wanted = f"{len(self.sent)} {hashlib.sha256(self.sent).hexdigest()}".encode()
+        return not self.error and self.reply.strip() == wanted
+
+
+class Ping(msgspec.Struct, frozen=True, kw_only=True):
+    """Pings. ``rtts`` are of the answers, in seconds and in their order."""
+
+    host: str
+    sent: int
+    received: int
+    rtts: list[float] = []
+    address: str = ""
+    errors: list[str] = []
+    """What routers or the kernel said instead: "Destination Host Unreachable"."""
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """An address of an interface."""
+
+    interface: str
+    address: str
+    prefix: int
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.address else 4

@@ -10,6 +10,7 @@ import ctypes
 import gc
 import os
 import select
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _children() -> set[int]:
 
 
 def _survivors(pids: set[int]) -> list[str]:
-    """Reap what has ended or ends within the grace; command lines of the rest."""
+    """Reap what ends within the grace, and kill the rest; command lines of the rest."""
     alive = []
     for pid in sorted(pids):
         try:
@@ -69,11 +70,11 @@ def _survivors(pids: set[int]) -> list[str]:
             continue
         try:
             ended, _, _ = select.select([handle], [], [], GRACE)
-            if ended:
-                os.waitid(os.P_PIDFD, handle, os.WEXITED | os.WNOHANG)
-            else:
+            if not ended:
                 command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
                 alive.append(f"process {pid}: {command.strip()}")
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            os.waitid(os.P_PIDFD, handle, os.WEXITED)
         except ChildProcessError:  # its owner reaped it meanwhile
             continue
         finally:

@@ -9,7 +9,7 @@ from harness.report import model
 
 pytest_plugins = ["pytester"]
 
-CONFTEST = '''
+CONFTEST = """
 import contextlib
 
 import pytest
@@ -46,7 +46,7 @@ def open_lab():
             journal.close()
 
     return open
-'''
+"""
 
 
 @pytest.fixture
@@ -84,7 +84,10 @@ def test_a_marker_says_what_lab_it_is(suite: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("marker", "complaint"),
     [
-        ("profil='plain'", "*test_x.py:3: @pytest.mark.lab has no key 'profil': it takes seed, stack, guest, profile, *"),
+        (
+            "profil='plain'",
+            "*test_x.py:3: @pytest.mark.lab has no key 'profil': it takes seed, stack, guest, profile, *",
+        ),
         ("'plain'", "*test_x.py:3: @pytest.mark.lab takes no positional argument ('plain'): name it: *"),
         ("guests='two'", "*test_x.py:3: @pytest.mark.lab(guests='two') can't be: *"),
         ("guests=-1", "*test_x.py:3: @pytest.mark.lab(guests=-1) can't be: *"),
@@ -92,7 +95,9 @@ def test_a_marker_says_what_lab_it_is(suite: pytest.Pytester) -> None:
         ("stack=7", "*test_x.py:3: stack=7 can't be: give a name or a list of names*"),
     ],
 )
-def test_an_impossible_marker_is_told_with_its_place(suite: pytest.Pytester, marker: str, complaint: str) -> None:
+def test_an_impossible_marker_is_told_with_its_place(
+    suite: pytest.Pytester, marker: str, complaint: str
+) -> None:
     suite.makepyfile(test_x=f"import pytest\n\n@pytest.mark.lab({marker})\ndef test_it(lab): pass\n")
     suite.makepyfile(test_y="def test_other(lab): pass\n")
     result = run(suite, "--continue-on-collection-errors")
@@ -239,7 +244,11 @@ def test_a_report_has_every_scenario_once(suite: pytest.Pytester, workers: tuple
     assert '"level":"error"' in (folder / red.folder / "journal.jsonl").read_text()
     assert kept.machine["accelerator"] == "tcg"
     result.stdout.fnmatch_lines(
-        ["3 scenarios on qemu/tcg with builtin: *", "1 scenario on qemu with builtin: 1 error", "report: out/r/*.html"],
+        [
+            "3 scenarios on qemu/tcg with builtin: *",
+            "1 scenario on qemu with builtin: 1 error",
+            "report: out/r/*.html",
+        ],
         consecutive=False,
     )
     (html,) = folder.glob("*.html")
@@ -249,7 +258,9 @@ def test_a_report_has_every_scenario_once(suite: pytest.Pytester, workers: tuple
 def test_the_command_that_the_record_gives_runs_the_scenario_again(suite: pytest.Pytester) -> None:
     suite.makepyfile(test_four=FOUR)
     run(suite, "--report", "first", "--seed", "11", "--stack", "builtin,slirp")
-    first = next(s for s in model.load(suite.path / "first").scenarios if "red" in s.id and s.stack == "slirp")
+    first = next(
+        s for s in model.load(suite.path / "first").scenarios if "red" in s.id and s.stack == "slirp"
+    )
     words = first.rerun.split()
     assert words[1:3] == ["-m", "pytest"]
     run(suite, *words[3:], "--report", "second")

@@ -1,0 +1,1 @@
+"""Benchmarks and the one form that their figures have."""

@@ -1,0 +1,174 @@
+"""What this machine must have, and how to get what it lacks: the checks of ``guestnet doctor``."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from harness.core.errors import EnvironmentMissing
+from harness.plugin.machine import QEMU, qemu_version
+
+Verdict = Literal["ok", "missing", "optional"]
+"""``optional``: it is missing, and only what ``purpose`` names can't be done."""
+
+Family = Literal["debian", "fedora", "arch"]
+
+OLDEST_QEMU: Final = (7, 2)
+NEEDED_BYTES: Final = 1 << 30
+"""For an image, its packages and its snapshots."""
+
+SYSTEM_PATH: Final = "/usr/sbin:/sbin"
+"""Where some systems keep programs that a plain user's PATH does not show."""
+
+
+class Package(msgspec.Struct, frozen=True):
+    """Who brings a program, by family of distribution."""
+
+    debian: str
+    fedora: str
+    arch: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One check: what was looked at, what was found, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    purpose: str = ""
+    remedy: str = ""
+
+
+PROGRAMS: Final = {
+    QEMU: Package("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
+    "dnsmasq": Package("dnsmasq-base", "dnsmasq", "dnsmasq"),
+    "ip": Package("iproute2", "iproute", "iproute2"),
+    "apt-get": Package("apt", "apt", "apt"),
+    "dpkg-deb": Package("dpkg", "dpkg", "dpkg"),
+    "mksquashfs": Package("squashfs-tools", "squashfs-tools", "squashfs-tools"),
+    "lz4": Package("lz4", "lz4", "lz4"),
+    "zstd": Package("zstd", "zstd", "zstd"),
+    "tshark": Package("tshark", "wireshark-cli", "wireshark-cli"),
+    "chromium": Package("chromium", "chromium", "chromium"),
+}
+
+
+def family(os_release: Path = Path("/etc/os-release")) -> Family | None:
+    """Of the distribution, by os-release(5); None when it is another."""
+    try:
+        lines = os_release.read_text().splitlines()
+    except OSError:
+        return None
+    values = [line.partition("=")[2].strip('"') for line in lines if line.startswith(("ID=", "ID_LIKE="))]
+    words = set(" ".join(values).split())
+    if words & {"debian", "ubuntu"}:
+        return "debian"
+    if words & {"fedora", "rhel"}:
+        return "fedora"
+    return "arch" if "arch" in words else None
+
+
+def remedy_for(program: str, on: Family | None) -> str:
+    """The exact command that installs ``program`` on that family, or on each."""
+    package = PROGRAMS[program]
+    commands = {
+        "debian": f"sudo apt-get install --no-install-recommends {package.debian}",
+        "fedora": f"sudo dnf install {package.fedora}",
+        "arch": f"sudo pacman -S {package.arch}",
+    }
+    return commands[on] if on else "; ".join(f"{name}: {command}" for name, command in commands.items())
+
+
+def find(program: str) -> str | None:
+    """Path of ``program``, also where only root's PATH looks."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
+
+
+def check_program(program: str, purpose: str, *, optional: bool = False) -> Finding:
+    """Whether it is installed."""
+    path = find(program)
+    if path is not None:
+        return Finding(name=program, verdict="ok", found=path, purpose=purpose)
+    verdict: Verdict = "optional" if optional else "missing"
+    remedy = remedy_for(program, family())
+    return Finding(name=program, verdict=verdict, found="not installed", purpose=purpose, remedy=remedy)
+
+
+def check_python() -> Finding:
+    """That of this process, so it is new enough; said for completeness."""
+    return Finding(name="python", verdict="ok", found=f"{platform.python_version()} ({sys.executable})")
+
+
+def check_qemu() -> Finding:
+    """QEMU of at least 7.2, the first with ``-netdev stream``."""
+    finding = check_program(QEMU, "runs the guests")
+    if finding.verdict != "ok":
+        return finding
+    version = qemu_version()
+    if not version:
+        return Finding(
+            name=QEMU, verdict="missing", found=f"{finding.found} does not run", purpose=finding.purpose,
+            remedy=f"see what `{QEMU} --version` says, or install it anew: {remedy_for(QEMU, family())}",
+        )  # fmt: skip
+    if tuple(map(int, version.split(".")[:2])) < OLDEST_QEMU:
+        return Finding(
+            name=QEMU, verdict="missing", found=f"{version} is too old", purpose=finding.purpose,
+            remedy="install QEMU 7.2 or newer: Debian 12, Ubuntu 23.04, Fedora 38 and later have it",
+        )  # fmt: skip
+    return Finding(name=QEMU, verdict="ok", found=version, purpose=finding.purpose)
+
+
+def check_namespaces() -> Finding:
+    """By making them, in a process of its own."""
+    purpose = "the world around a guest, without root"
+    command = [sys.executable, "-c", "from harness.lab.enter import probe; probe()"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return Finding(name="namespaces", verdict="ok", found="can be made", purpose=purpose)
+    found, _, remedy = done.stderr.strip().rpartition("\n")[2].partition(": ")
+    return Finding(name="namespaces", verdict="missing", found=found, purpose=purpose, remedy=remedy)
+
+
+def check_tun(device: Path = Path("/dev/net/tun")) -> Finding:
+    """Whether TAP devices can be made: the cable of netns guests."""
+    purpose = "guests without a VM (--guest netns)"
+    try:
+        os.close(os.open(device, os.O_RDWR))
+    except FileNotFoundError:
+        found, remedy = f"there is no {device}", "sudo modprobe tun"
+    except PermissionError:
+        found, remedy = f"this user can't open {device}", f"sudo chmod 0666 {device}"
+    except OSError as error:
+        found, remedy = f"{device}: {error.strerror}", "sudo modprobe tun"
+    else:
+        return Finding(name=str(device), verdict="ok", found="can be opened", purpose=purpose)
+    return Finding(name=str(device), verdict="optional", found=found, purpose=purpose, remedy=remedy)
+
+
+def check_space(folder: Path) -> Finding:
+    """Room where images and snapshots are kept."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{free / (1 << 30):.1f} GiB free for {folder}"
+    purpose = "images and snapshots"
+    if free >= NEEDED_BYTES:
+        return Finding(name="disk", verdict="ok", found=found, purpose=purpose)
+    return Finding(
+        name="disk", verdict="missing", found=found, purpose=purpose,
+        remedy=f"free at least {NEEDED_BYTES >> 30} GiB there, or set XDG_CACHE_HOME to a larger disk",
+    )  # fmt: skip
+
+
+def check(name: str, purpose: str, attempt: Callable[[], str]) -> Finding:
+    """What ``attempt`` finds, or the error that it raises as a finding."""
+    try:
+        return Finding(name=name, verdict="ok", found=attempt(), purpose=purpose)
+    except EnvironmentMissing as error:
+        found, remedy = error.message, error.remedy
+        return Finding(name=name, verdict="missing", found=found, purpose=purpose, remedy=remedy)

@@ -1,0 +1,62 @@
+"""``guestnet doctor``: what is here, what is missing, and the exact remedy."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from harness.cli import checks
+from harness.cli.checks import Finding
+from harness.cli.output import json_option, say_json
+
+STYLES = {"ok": "green", "missing": "bold red", "optional": "yellow"}
+
+
+@click.command()
+@json_option
+@click.option("--quick", is_flag=True, help="Do not boot a guest to prove an accelerator.")
+def doctor(as_json: bool, quick: bool) -> int:
+    """Look at this machine. Exit status 2 when something that is needed is missing."""
+    findings = examine(quick)
+    if as_json:
+        say_json(findings)
+    else:
+        show(findings)
+    return 2 if any(finding.verdict == "missing" for finding in findings) else 0
+
+
+def examine(quick: bool) -> list[Finding]:
+    """All checks, in the order in which they build on each other."""
+    from harness.guest.cache import Cache
+
+    qemu = checks.check_qemu()
+    findings = [
+        checks.check_python(),
+        qemu,
+        checks.check_namespaces(),
+        checks.check_program("ip", "the world's network, for people who look into it", optional=True),
+        checks.check_program("dnsmasq", "the resolver of the world"),
+        checks.check_program("apt-get", "downloads the packages of images"),
+        checks.check_program("dpkg-deb", "unpacks the packages of images"),
+        checks.check_program("mksquashfs", "packs the root filesystem of images"),
+        checks.check_program("lz4", "unpacks kernels"),
+        checks.check_program("zstd", "unpacks kernels"),
+        checks.check_tun(),
+        checks.check_program("tshark", "tests that read captures back", optional=True),
+        checks.check_program("chromium", "tests that open reports", optional=True),
+        checks.check_space(Cache().folder),
+    ]
+    return findings
+
+
+def show(findings: list[Finding]) -> None:
+    """A table, and below it what to do."""
+    console = Console()
+    table = Table("", "what", "found", "for", box=None, pad_edge=False)
+    for finding in findings:
+        mark = f"[{STYLES[finding.verdict]}]{finding.verdict}[/]"
+        table.add_row(mark, finding.name, finding.found, finding.purpose)
+    console.print(table)
+    for finding in findings:
+        if finding.remedy:
+            console.print(f"\n[{STYLES[finding.verdict]}]{finding.name}[/]: {finding.found}")
+            console.print(f"    {finding.remedy}", highlight=False, soft_wrap=True)

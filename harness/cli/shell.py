@@ -1,0 +1,136 @@
+"""``guestnet shell``: a console in a guest, on the network that a profile describes.
+
+The terminal is raw while it is connected, so that every key reaches the guest, Ctrl-C too. Ctrl-] comes back.
+The lab lives as long as this command.
+"""
+
+import contextlib
+import fcntl
+import os
+import secrets
+import select
+import shlex
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from harness.core.errors import GuestnetError
+
+if TYPE_CHECKING:
+    from harness.lab.client import LabProcess
+
+ESCAPE: Final = b"\x1d"
+"""Ctrl-], as telnet(1) has it."""
+
+CHUNK: Final = 65536
+
+
+@click.command()
+@click.option("--profile", default="plain", show_default=True, help="Name or TOML file of the world.")
+@click.option("--stack", default="builtin", show_default=True, help="Network stack under test.")
+@click.option("--image", default="tiny", show_default=True, help="Image of the guest.")
+@click.option("--seed", type=int, default=None, help="Of everything random in the lab.")
+@click.option(
+    "--artifacts",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep journal, capture and logs in this folder (default: a temporary one).",
+)
+@click.option("--events", "beside", is_flag=True, help="Show the events in a second pane (needs tmux).")
+def shell(
+    profile: str, stack: str, image: str, seed: int | None, artifacts: Path | None, beside: bool
+) -> None:
+    """Boot a guest and connect this terminal to its console. Ctrl-] ends it."""
+    from harness.lab.client import LabProcess
+    from harness.lab.description import LabDescription
+
+    if not sys.stdin.isatty():
+        raise GuestnetError(
+            "guestnet shell needs a terminal", remedy="for commands without one, write a scenario"
+        )
+    description = LabDescription(
+        scenario="guestnet shell",
+        seed=secrets.randbelow(10**6) if seed is None else seed,
+        stack=stack,
+        profile=profile,
+        image=image,
+    )
+    click.echo("starting the lab …", err=True)
+    with _folder(artifacts) as folder, LabProcess.start(description, folder) as lab:
+        _say_hello(lab, folder, beside)
+        with lab.console("guest1") as console, _raw(sys.stdin.fileno()):
+            reason = connect(console, sys.stdin.fileno(), sys.stdout.fileno())
+        click.echo(f"\n{reason}; the lab ends", err=True)
+
+
+@contextlib.contextmanager
+def _folder(wanted: Path | None) -> Iterator[Path]:
+    if wanted is not None:
+        wanted.mkdir(parents=True, exist_ok=True)
+        yield wanted
+        return
+    with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:
+        yield Path(folder)
+
+
+def _say_hello(lab: "LabProcess", folder: Path, beside: bool) -> None:
+    follow = [sys.executable, "-m", "harness.cli", "events", str(folder), "--follow"]
+    if beside and os.environ.get("TMUX") and shutil.which("tmux"):
+        subprocess.run(["tmux", "split-window", "-d", "-h", shlex.join(follow)], check=False)
+    else:
+        if beside:
+            click.echo("--events needs a terminal within tmux", err=True)
+        click.echo(
+            f"events, in a second terminal:  guestnet events {shlex.quote(str(folder))} --follow", err=True
+        )
+    click.echo("packets:  " + shlex.quote(str(folder / "capture.pcapng")), err=True)
+    click.echo(f"world {lab.started.world}, stack {lab.started.stack}; Ctrl-] leaves", err=True)
+
+
+@contextlib.contextmanager
+def _raw(terminal: int) -> Iterator[None]:
+    """Every key as it is, until the block ends, however it ends."""
+    before = termios.tcgetattr(terminal)
+    tty.setraw(terminal)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def connect(console: socket.socket, keyboard: int, screen: int) -> str:
+    """Pass bytes both ways until the escape key, or until one side ends; says which."""
+    console.sendall(f"\r stty rows {_size(keyboard)[0]} cols {_size(keyboard)[1]}\r".encode())
+    while True:
+        ready, _, _ = select.select([console.fileno(), keyboard], [], [])
+        if console.fileno() in ready:
+            shown = console.recv(CHUNK)
+            if not shown:
+                return "the guest's console closed"
+            _write(screen, shown)
+        if keyboard in ready:
+            typed = os.read(keyboard, CHUNK)
+            before, escape, _ = typed.partition(ESCAPE)
+            console.sendall(before)
+            if escape or not typed:
+                return "left the console"
+
+
+def _write(screen: int, shown: bytes) -> None:
+    while shown:
+        shown = shown[os.write(screen, shown) :]
+
+
+def _size(terminal: int) -> tuple[int, int]:
+    """Rows and columns of the terminal (tty_ioctl(4)); a serial console can't ask for them."""
+    rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8)))
+    return rows or 24, columns or 80

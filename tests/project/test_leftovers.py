@@ -1,0 +1,75 @@
+"""The rule of the root conftest: a test that leaves something behind is an error."""
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+PENDING = """loop = asyncio.new_event_loop()
+            kept.append(loop.create_task(asyncio.sleep(9)))
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.close()
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A folder under the project's own conftest."""
+    pytester.makeconftest((Path(__file__).parents[2] / "conftest.py").read_text())
+    return pytester
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("os.open('/dev/null', os.O_RDONLY)", "descriptor *: /dev/null"),
+        ("kept.append(subprocess.Popen(['sleep', '60']))", "process *: sleep 60"),
+        ("subprocess.run(['sh', '-c', 'sleep 61 &'])", "process *: sleep 61"),
+        (PENDING, "pending <Task pending *sleep*"),
+    ],
+    ids=["descriptor", "child", "orphan", "task"],
+)
+def test_what_a_test_leaves_is_its_error(suite: pytest.Pytester, body: str, complaint: str) -> None:
+    suite.makepyfile(
+        f"""
+        import asyncio, os, subprocess
+
+        kept = []
+
+        def test_it():
+            {body}
+
+        def test_next(): pass
+        """
+    )
+    result = suite.runpytest_subprocess("-p", "no:guestnet")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines([f"the test left behind {complaint}"])
+
+
+def test_a_tidy_test_and_wider_fixtures_are_left_alone(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import asyncio, os, subprocess
+
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def server():
+            with subprocess.Popen(["sleep", "60"]) as process, open("/dev/null"):
+                yield process
+                process.kill()
+
+        def test_it(server):
+            subprocess.run(["true"], check=True)
+            asyncio.run(asyncio.sleep(0))
+            with open("/dev/null"):
+                pass
+
+        def test_ended_but_not_waited_for(server):
+            subprocess.run(["sh", "-c", "sleep 0.1 &"], check=True)
+        """
+    )
+    suite.runpytest_subprocess("-p", "no:guestnet").assert_outcomes(passed=2)

@@ -32,7 +32,9 @@ _DHCP_PORTS: Final = frozenset({dhcp.SERVER_PORT, dhcp.CLIENT_PORT})
 
 
 class Packet(Struct):
-    """A decoded frame. ``length`` is what it had on the wire; a layer that is not there is None.
+    """A decoded frame; a layer that is not there is None.
+
+    ``length`` is what the frame had on the wire, ``data_length`` what the payload of TCP or UDP had.
 
     ``dns`` is the undecoded message of a UDP datagram from or to port 53 or 5353; ``quoted`` is the packet
     that an ICMP error is about, decoded as far as it goes (its ``eth`` is None).
@@ -48,6 +50,7 @@ class Packet(Struct):
     dhcp: Dhcp | None = None
     dns: Octets | None = None
     quoted: "Packet | None" = None
+    data_length: int | None = None
     error: str | None = None
 
 
@@ -93,10 +96,14 @@ def _ip(packet: Packet, octets: memoryview, wire_length: int, *, quoted: bool) -
     whole = len(payload) == total and not ip.more_fragments
     if ip.protocol == ipv4.Protocol.UDP:
         _udp(packet, ip, payload, whole=whole, wire_length=65535 if ip.more_fragments else total)
+        if not quoted:
+            _carried_by_udp(packet)
     elif ip.protocol == ipv4.Protocol.TCP:
         if quoted and len(payload) < tcp.HEADER:
             return
         packet.tcp = tcp.parse(payload)
+        if not ip.more_fragments:
+            packet.data_length = total - (payload[12] >> 4) * 4
         if whole:
             _check(packet, ip, payload, "tcp", 16)
     elif ip.protocol == ipv4.Protocol.ICMP:
@@ -108,11 +115,16 @@ def _ip(packet: Packet, octets: memoryview, wire_length: int, *, quoted: bool) -
 
 
 def _udp(packet: Packet, ip: Ipv4, payload: memoryview, *, whole: bool, wire_length: int) -> None:
-    packet.udp = datagram = udp.parse(payload, wire_length=wire_length)
+    packet.udp = udp.parse(payload, wire_length=wire_length)
     length = int.from_bytes(payload[4:6], "big")
+    packet.data_length = length - udp.HEADER
     if whole and any(payload[6:8]):
         _check(packet, ip, payload[:length], "udp", 6)
-    if len(datagram.payload) + udp.HEADER < length:
+
+
+def _carried_by_udp(packet: Packet) -> None:
+    datagram = packet.udp
+    if datagram is None or len(datagram.payload) != packet.data_length:
         return
     ports = {datagram.source_port, datagram.destination_port}
     if ports & _DNS_PORTS:
@@ -145,15 +157,14 @@ def _show_layers(packet: Packet) -> str:
         )
     addresses = f"IP {ipv4.show_ip4(ip.source)} > {ipv4.show_ip4(ip.destination)}"
     if packet.tcp is not None:
-        header = ipv4.HEADER + len(ip.options)
-        return "IP " + tcp.show(packet.tcp, ip.source, ip.destination) + _cut(packet, header)
+        return "IP " + tcp.show(packet.tcp, ip.source, ip.destination, packet.data_length) + _fragment(ip)
     if packet.udp is not None:
-        ports = f"IP {udp.show(packet.udp, ip.source, ip.destination)}"
+        ports = f"IP {udp.show(packet.udp, ip.source, ip.destination, packet.data_length)}"
         if packet.dhcp is not None:
             return f"{ports.partition(': ')[0]}: {dhcp.show(packet.dhcp)}"
         if packet.dns is not None:
             return f"{ports.partition(': ')[0]}: {show_dns(packet.dns)}"
-        return ports
+        return ports + _fragment(ip)
     if packet.icmp is not None:
         quoted = packet.quoted
         about = f", about: {_show_layers(quoted)}" if quoted is not None and quoted.ip is not None else ""
@@ -161,12 +172,9 @@ def _show_layers(packet: Packet) -> str:
     return ipv4.show(ip)
 
 
-def _cut(packet: Packet, header: int) -> str:
-    """How much payload there was on the wire when the capture cut it."""
-    if packet.eth is None or packet.ip is None or packet.tcp is None:
-        return ""
-    missing = packet.length - ethernet.HEADER - header - len(packet.ip.payload)
-    return f" (+{missing} not captured)" if missing > 0 else ""
+def _fragment(ip: Ipv4) -> str:
+    """That this is the first fragment only; the others show as IP packets."""
+    return f", frag id {ip.identification} 0:{len(ip.payload)}+" if ip.more_fragments else ""
 
 
 def show_dns(message: Octets) -> str:

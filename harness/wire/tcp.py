@@ -207,12 +207,17 @@ def show_flags(flags: int) -> str:
     return "".join(letter for bit, letter in _LETTERS if flags & bit) or "none"
 
 
-def show(segment: Segment, source: Ip4 | None = None, destination: Ip4 | None = None) -> str:
-    """``10.0.0.1.80 > 10.0.0.2.4000: Flags [P.], seq 1:6, ack 9, win 502, length 5``, with its options."""
+def show(
+    segment: Segment, source: Ip4 | None = None, destination: Ip4 | None = None, length: int | None = None
+) -> str:
+    """``10.0.0.1.80 > 10.0.0.2.4000: Flags [P.], seq 1:6, ack 9, win 502, length 5``, with its options.
+
+    ``length`` is that of the payload when a capture cut it.
+    """
     left = f"{show_ip4(source)}." if source is not None else ""
     right = f"{show_ip4(destination)}." if destination is not None else ""
     parts = [f"Flags [{show_flags(segment.flags)}]"]
-    length = len(segment.payload)
+    length = len(segment.payload) if length is None else length
     if length:
         parts.append(f"seq {segment.seq}:{(segment.seq + length) & 0xFFFFFFFF}")
     elif segment.flags & 7:

@@ -56,9 +56,14 @@ def emit(datagram: Datagram, source: Ip4, destination: Ip4) -> bytes:
     return b"".join((zeroed[:6], value.to_bytes(2, "big"), payload))
 
 
-def show(datagram: Datagram, source: Ip4 | None = None, destination: Ip4 | None = None) -> str:
-    """``192.168.65.3.68 > 192.168.65.1.67: UDP, length 300``; without addresses only the ports."""
+def show(
+    datagram: Datagram, source: Ip4 | None = None, destination: Ip4 | None = None, length: int | None = None
+) -> str:
+    """``192.168.65.3.68 > 192.168.65.1.67: UDP, length 300``; without addresses only the ports.
+
+    ``length`` is that of the payload when a capture cut it.
+    """
     left = f"{show_ip4(source)}." if source is not None else ""
     right = f"{show_ip4(destination)}." if destination is not None else ""
     ports = f"{left}{datagram.source_port} > {right}{datagram.destination_port}"
-    return f"{ports}: UDP, length {len(datagram.payload)}"
+    return f"{ports}: UDP, length {len(datagram.payload) if length is None else length}"

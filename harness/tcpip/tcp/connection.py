@@ -103,7 +103,7 @@ class Connection:
         """SYN-RECEIVED from a guest's SYN; silent until ``accept`` or ``refuse``.
 
         ``source`` and ``destination`` are the segment's addresses; ``iss`` (RFC 6528) and
-        ``timestamp_offset`` are 32-bit numbers that the caller draws. Raises ValueError when the segment is no SYN.
+        ``timestamp_offset`` are 32-bit numbers that the caller draws. Raises ValueError when it is no SYN.
         """
         if int(segment.flags) & (SYN | ACK | RST) != SYN:
             raise ValueError("a connection begins with a SYN alone")

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from harness.core.events import FrameDropped, LinkChanged
 from harness.core.events import Event as JournalEvent
+from harness.core.events import FrameDropped, LinkChanged
 from harness.core.port import Frame
 from harness.core.recorder import Direction
 from harness.wire import frame as layers
@@ -80,7 +80,9 @@ class Cable:
         """When ``due`` should be called for both directions."""
         if not self._impairments:
             return None
-        return min((at for one in self._impairments.values() if (at := one.poll_at()) is not None), default=None)
+        return min(
+            (at for one in self._impairments.values() if (at := one.poll_at()) is not None), default=None
+        )
 
 
 def dropped(link: str, rule: str, frames: Sequence[Frame], now: int) -> list[JournalEvent]:

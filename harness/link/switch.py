@@ -28,7 +28,9 @@ _LINK_LOCAL: Final = bytes.fromhex("0180c20000")
 class Switch:
     """Ports are named by their links; ``name`` stands for the switch in journal events."""
 
-    def __init__(self, name: str = "switch", *, static: Mapping[Mac, str] | None = None, limit: int = LIMIT) -> None:
+    def __init__(
+        self, name: str = "switch", *, static: Mapping[Mac, str] | None = None, limit: int = LIMIT
+    ) -> None:
         """``static``: addresses that always are at that port, whoever else claims them."""
         self.name = name
         self._limit = limit

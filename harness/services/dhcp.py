@@ -259,14 +259,20 @@ class DhcpServer:
             client_identifier=message.options.client_identifier,
             message=reason,
         )
-        nak = Dhcp(Op.REPLY, message.xid, message.chaddr, options, giaddr=message.giaddr, broadcast=message.broadcast)
+        nak = Dhcp(
+            Op.REPLY, message.xid, message.chaddr, options, giaddr=message.giaddr, broadcast=message.broadcast
+        )
         # RFC 2131 4.3.2: a client that is refused has no address, so that the NAK is broadcast.
         reply = Reply(nak, BROADCAST, BROADCAST_MAC)
         wanted = message.options.requested_address or message.ciaddr
         return Answer(reply, self._event(nak, now, wanted, reason))
 
     def _parameters(
-        self, *, lease_time: int | None = None, renewal_time: int | None = None, rebinding_time: int | None = None
+        self,
+        *,
+        lease_time: int | None = None,
+        renewal_time: int | None = None,
+        rebinding_time: int | None = None,
     ) -> Options:
         config = self.config
         mask = _number(config.subnet_mask)

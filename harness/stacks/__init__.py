@@ -1,1 +1,1 @@
-"""The boxes under test: each has the guests' ethernet on its inside and the laptop's sockets on its outside."""
+"""The boxes under test: the guests' ethernet on the inside, the laptop's sockets on the outside."""

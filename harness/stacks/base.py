@@ -47,12 +47,10 @@ class Plug(Struct, frozen=True):
     ``netdev`` is the text of QEMU's ``-netdev`` without its ``id``: ``stream,addr.type=fd,addr.str=7``.
     ``fd`` is the descriptor that this text names: it belongs to the caller, who passes it to QEMU
     (``pass_fds``) and then closes it (``close()``); None when the stack lives inside QEMU.
-    ``objects`` are further ``-object`` texts; in both, ``{netdev}`` stands for the id that the caller gives.
     """
 
     netdev: str
     fd: int | None = None
-    objects: tuple[str, ...] = ()
 
     @property
     def fds(self) -> tuple[int, ...]:
@@ -124,4 +122,6 @@ def open_stack(name: str, options: StackOptions) -> Stack:
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         factory: Factory = entry.load()
         return factory(options)
-    raise DescriptionError(f"there is no stack called {name!r}", remedy="choose one of " + ", ".join(stack_names()))
+    raise DescriptionError(
+        f"there is no stack called {name!r}", remedy="choose one of " + ", ".join(stack_names())
+    )

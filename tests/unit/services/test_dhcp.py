@@ -1,6 +1,5 @@
 """The DHCP server: every exchange of RFC 2131 in virtual time."""
 
-
 import pytest
 from msgspec.structs import replace
 
@@ -43,7 +42,9 @@ class Client:
 
     def lease(self, now: int = START) -> bytes:
         offer = reply(self.send(MessageType.DISCOVER, now)).yiaddr
-        return reply(self.send(MessageType.REQUEST, now, requested_address=offer, server_identifier=SERVER)).yiaddr
+        return reply(
+            self.send(MessageType.REQUEST, now, requested_address=offer, server_identifier=SERVER)
+        ).yiaddr
 
 
 def reply(answer: Answer) -> Dhcp:
@@ -95,7 +96,10 @@ def test_a_client_with_its_own_identifier_is_known_by_it_on_any_card(server: Dhc
 
 
 def test_the_identifier_is_sent_back(server: DhcpServer) -> None:
-    assert reply(Client(server, identifier=b"\xffme").send(MessageType.DISCOVER)).options.client_identifier == b"\xffme"
+    assert (
+        reply(Client(server, identifier=b"\xffme").send(MessageType.DISCOVER)).options.client_identifier
+        == b"\xffme"
+    )
 
 
 def test_an_expired_lease_is_given_to_its_former_client_first(server: DhcpServer) -> None:
@@ -127,7 +131,9 @@ def test_an_unanswered_offer_is_free_again(server: DhcpServer) -> None:
     Client(server, ONE).send(MessageType.DISCOVER)
     Client(server, TWO).send(MessageType.DISCOVER)
     assert Client(server, THREE).send(MessageType.DISCOVER, START + OFFER_TIME - 1).reply is None
-    assert reply(Client(server, THREE).send(MessageType.DISCOVER, START + OFFER_TIME)).type == MessageType.OFFER
+    assert (
+        reply(Client(server, THREE).send(MessageType.DISCOVER, START + OFFER_TIME)).type == MessageType.OFFER
+    )
 
 
 def test_a_client_that_chooses_another_server_frees_the_offer(server: DhcpServer) -> None:
@@ -189,7 +195,9 @@ def test_an_address_of_a_foreign_network_is_refused_by_broadcast(server: DhcpSer
 
 def test_an_address_of_somebody_else_is_refused(server: DhcpServer) -> None:
     taken = Client(server, ONE).lease()
-    assert reply(Client(server, TWO).send(MessageType.REQUEST, requested_address=taken)).type == MessageType.NAK
+    assert (
+        reply(Client(server, TWO).send(MessageType.REQUEST, requested_address=taken)).type == MessageType.NAK
+    )
 
 
 def test_an_address_outside_the_pool_is_refused(server: DhcpServer) -> None:

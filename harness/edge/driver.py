@@ -1,0 +1,218 @@
+"""The one loop: frames and socket events in, the gateway's commands out, one timer.
+
+::
+
+    ports ──frames──▶ cables ──▶ switch ──▶ gateway ──commands──▶ host sockets, resolver, journal
+      ▲                            │  ▲        ▲ │                       │
+      └────────── cables ◀─────────┘  └─frames─┼─┘                       │
+                                               └───────── events ◀───────┘
+
+A turn never awaits. Commands may give events at once (a socket took the octets); they are handed to the
+gateway in the same turn, until there are none. What comes later wakes a turn of its own.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from harness.core.address import Mac
+from harness.core.events import Event as JournalEvent
+from harness.core.port import Frame, Port
+from harness.core.recorder import Direction, Recorder
+from harness.core.time import SECOND
+from harness.edge.clock import LabClock
+from harness.edge.host_ping import HostPing
+from harness.edge.host_tcp import HostTcp
+from harness.edge.host_udp import HostUdp
+from harness.edge.poller import Poller
+from harness.edge.qemu_port import QemuPort
+from harness.edge.resolver import Resolver
+from harness.edge.tap_port import TapPort
+from harness.gateway import commands
+from harness.gateway.events import Event, FramesReceived
+from harness.gateway.gateway import Gateway
+from harness.link.cable import Cable, Passed, dropped
+from harness.link.switch import Switch
+
+_GATEWAY: Final = "gateway"
+
+
+class _Ends(NamedTuple):
+    """What a port calls."""
+
+    receive: Callable[[list[Frame]], None]
+    dropped: Callable[[Sequence[Frame], str], None]
+    closed: Callable[[str], None]
+
+
+class Driver:
+    """Owns the switch, the ports, the host sockets and the timer. Made in a running loop; ``close`` ends it."""
+
+    def __init__(
+        self, gateway: Gateway, mac: Mac, *, recorder: Recorder, clock: LabClock, resolv_conf: Path
+    ) -> None:
+        self.gateway = gateway
+        self.cables: dict[str, Cable] = {}
+        self._recorder = recorder
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._switch = Switch(static={mac: _GATEWAY})
+        self._switch.add_port(_GATEWAY)
+        self._ports: dict[str, Port] = {}
+        self._pending: list[Event] = []
+        self._is_turning = False
+        self._is_closed = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0
+        emit = self._pending.append
+        self._poller = Poller(self.turn)
+        self.tcp = HostTcp(self._poller, emit)
+        self.udp = HostUdp(self._poller, emit)
+        self.ping = HostPing(self._poller, emit)
+        self.resolver = Resolver(resolv_conf, emit, self.turn)
+        self._execute: dict[type[commands.Command], Callable[[Any], None]] = {
+            commands.SendFrames: lambda command: self._forward(_GATEWAY, command.frames),
+            commands.Record: lambda command: recorder.event(command.event),
+            commands.Connect: self.tcp.connect,
+            commands.Receive: self.tcp.receive,
+            commands.Send: self.tcp.send,
+            commands.ShutdownWrite: self.tcp.shutdown_write,
+            commands.Close: self.tcp.close_flow,
+            commands.Reset: self.tcp.reset,
+            commands.OpenDatagram: self.udp.open,
+            commands.SendDatagram: self.udp.send,
+            commands.CloseDatagram: self.udp.close_flow,
+            commands.SendEcho: self.ping.send,
+            commands.CloseEcho: self.ping.close_flow,
+            commands.Resolve: self.resolver.resolve,
+        }
+
+    # --- cables ---
+
+    def attach_qemu(self, link: str, sock: socket.socket, unplugged: Callable[[str], None]) -> None:
+        """A cable whose other end speaks QEMU's framing on ``sock``.
+
+        ``unplugged`` gets the reason if that end leaves; the cable is detached then.
+        """
+        ends = self._attach(link, unplugged)
+        self._ports[link] = QemuPort(
+            link, sock, receive=ends.receive, dropped=ends.dropped, closed=ends.closed
+        )
+
+    def attach_tap(self, link: str, fd: int, unplugged: Callable[[str], None]) -> None:
+        """A cable to a TAP device."""
+        ends = self._attach(link, unplugged)
+        self._ports[link] = TapPort(link, fd, receive=ends.receive, dropped=ends.dropped, closed=ends.closed)
+
+    def detach(self, link: str) -> None:
+        """Pull the cable out and forget it."""
+        port = self._ports.pop(link, None)
+        if port is not None:
+            port.close()
+            self._switch.remove_port(link)
+            del self.cables[link]
+
+    def _attach(self, link: str, unplugged: Callable[[str], None]) -> "_Ends":
+        self.detach(link)
+        self.cables[link] = Cable(link)
+        self._switch.add_port(link)
+
+        def closed(reason: str) -> None:
+            self.detach(link)
+            unplugged(reason)
+
+        def lose(frames: Sequence[Frame], rule: str) -> None:
+            self._record(dropped(link, rule, frames, self._clock.now()))
+
+        return _Ends(lambda frames: self._from_guest(link, frames), lose, closed)
+
+    # --- frames ---
+
+    def _from_guest(self, link: str, frames: Sequence[Frame]) -> None:
+        now = self._clock.now()
+        self._recorder.frames(link, "up", frames, now)
+        self._leave("up", link, self.cables[link].offer("up", frames, now), now)
+        self.turn()
+
+    def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:
+        """What came out of a cable, at its end: the switch, or the guest."""
+        self._record(passed.events)
+        if not passed.frames:
+            return
+        if direction == "up":
+            self._forward(link, passed.frames)
+        else:
+            self._recorder.frames(link, "down", passed.frames, now)
+            self._ports[link].send(passed.frames)
+
+    def _forward(self, source: str, frames: Sequence[Frame]) -> None:
+        now = self._clock.now()
+        for port, batch in self._switch.forward(source, frames, now).items():
+            if port == _GATEWAY:
+                self._pending.append(FramesReceived(batch))
+            elif port in self.cables:
+                self._leave("down", port, self.cables[port].offer("down", batch, now), now)
+        self._record(self._switch.take_events())
+
+    def _record(self, events: Sequence[JournalEvent]) -> None:
+        for event in events:
+            self._recorder.event(event)
+
+    # --- turns ---
+
+    def turn(self) -> None:
+        """Bring all pending events to the gateway and execute what it commands; then set the timer."""
+        if self._is_turning or self._is_closed:
+            return
+        self._is_turning = True
+        try:
+            now = self._clock.now()
+            events = self._take()
+            while True:
+                for command in self.gateway.handle(events, now):
+                    self._execute[type(command)](command)
+                events = self._take()
+                if not events:
+                    break
+        finally:
+            self._is_turning = False
+        self._rearm()
+
+    def _take(self) -> list[Event]:
+        events = self._pending[:]
+        self._pending.clear()
+        return events
+
+    def _rearm(self) -> None:
+        candidates = [self.gateway.poll_at(), *(cable.poll_at() for cable in self.cables.values())]
+        at = min((time for time in candidates if time is not None), default=None)
+        if at is None or (self._timer is not None and self._timer_at <= at):
+            return  # a timer that is too early only costs a turn
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_later(max(0, at - self._clock.now()) / SECOND, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = self._clock.now()
+        for link, cable in list(self.cables.items()):
+            self._leave("up", link, cable.due("up", now), now)
+            self._leave("down", link, cable.due("down", now), now)
+        self.turn()
+
+    async def close(self) -> None:
+        """Close every port, socket and task. Idempotent."""
+        self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for link in list(self._ports):
+            self.detach(link)
+        await self.resolver.close()
+        self.tcp.close()
+        self.udp.close()
+        self.ping.close()
+        self._poller.close()

@@ -1,0 +1,141 @@
+"""UDP sockets of the laptop: one for each guest address and port, whoever it talks to (RFC 4787 REQ-1)."""
+
+import errno
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from harness.edge import error_queue
+from harness.edge.host_tcp import show_address
+from harness.edge.poller import BROKEN, READABLE, Poller
+from harness.gateway import commands
+from harness.gateway.events import DatagramFailed, DatagramLost, DatagramOpened, DatagramReceived, Event
+
+_BATCH: Final = 64
+"""Datagrams of one socket in one turn."""
+_MAX_DATAGRAM: Final = 65535
+_RECEIVE_BUFFER: Final = 1 << 20
+
+
+class _Socket:
+    __slots__ = ("dont_fragment", "fd", "flow", "sock", "ttl")
+
+    def __init__(self, flow: int, sock: socket.socket) -> None:
+        self.flow = flow
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.ttl = 0
+        self.dont_fragment: bool | None = None
+
+
+class HostUdp:
+    """Executes the datagram commands; ``emit`` gets the events, also from within a command."""
+
+    def __init__(self, poller: Poller, emit: Callable[[Event], None]) -> None:
+        self._poller = poller
+        self._emit = emit
+        self._sockets: dict[int, _Socket] = {}
+        self._buffer = bytearray(_MAX_DATAGRAM)
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def open(self, command: commands.OpenDatagram) -> None:
+        """A socket on the wanted port, or on any."""
+        try:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        except OSError as error:
+            self._emit(DatagramLost(command.flow, error.errno or errno.EMFILE))
+            return
+        try:
+            try:
+                sock.bind(("0.0.0.0", command.port))
+            except OSError:
+                sock.bind(("0.0.0.0", 0))  # taken, or below the unprivileged ports
+            error_queue.enable(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        except OSError as error:
+            sock.close()
+            self._emit(DatagramLost(command.flow, error.errno or errno.EADDRNOTAVAIL))
+            return
+        opened = _Socket(command.flow, sock)
+        self._sockets[command.flow] = opened
+        self._poller.add(opened.fd, lambda mask: self._on_ready(opened, mask))
+        self._emit(DatagramOpened(command.flow, show_address(sock.getsockname())))
+
+    def send(self, command: commands.SendDatagram) -> None:
+        """Send now or never: what does not fit into the socket's buffer is lost, as datagrams may be."""
+        opened = self._sockets.get(command.flow)
+        if opened is None:
+            return
+        sock = opened.sock
+        if opened.ttl != command.ttl:
+            opened.ttl = command.ttl
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, command.ttl)
+        if opened.dont_fragment != command.dont_fragment:
+            opened.dont_fragment = command.dont_fragment
+            how = error_queue.IP_PMTUDISC_DO if command.dont_fragment else error_queue.IP_PMTUDISC_DONT
+            sock.setsockopt(socket.IPPROTO_IP, error_queue.IP_MTU_DISCOVER, how)
+        destination = (socket.inet_ntoa(command.address), command.port)
+        # An error that waits from an earlier datagram is told by the next call and sends nothing: try again.
+        for _ in range(3):
+            try:
+                sock.sendto(command.payload, destination)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if self._drain(opened):
+                    continue
+                self._emit(
+                    DatagramFailed(
+                        command.flow, command.address, command.port, error.errno or 0, command.payload
+                    )
+                )
+            return
+
+    def close_flow(self, command: commands.CloseDatagram) -> None:
+        """Close the socket."""
+        opened = self._sockets.get(command.flow)
+        if opened is not None:
+            self._drop(opened)
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for opened in list(self._sockets.values()):
+            self._drop(opened)
+
+    def _on_ready(self, opened: _Socket, mask: int) -> None:
+        if mask & BROKEN:
+            self._drain(opened)
+        if mask & READABLE or mask == 0:
+            self._read(opened)
+
+    def _read(self, opened: _Socket) -> None:
+        buffer = self._buffer
+        for _ in range(_BATCH):
+            try:
+                count, address = opened.sock.recvfrom_into(buffer)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                # The error of an earlier datagram; its cause is in the queue.
+                self._drain(opened)
+                continue
+            source = socket.inet_aton(address[0])
+            self._emit(DatagramReceived(opened.flow, source, address[1], bytes(memoryview(buffer)[:count])))
+        self._poller.again(opened.fd)
+
+    def _drain(self, opened: _Socket) -> bool:
+        failures = error_queue.drain(opened.sock)
+        for failure in failures:
+            self._emit(
+                DatagramFailed(
+                    opened.flow, failure.address, failure.port, failure.errno, failure.payload, failure.cause
+                )
+            )
+        return bool(failures)
+
+    def _drop(self, opened: _Socket) -> None:
+        self._poller.remove(opened.fd)
+        opened.sock.close()
+        del self._sockets[opened.flow]

@@ -1,0 +1,183 @@
+"""QEMU's ``-netdev stream``: ethernet frames over a unix stream socket, each after its length (32 bits, big endian).
+
+One read takes what is there and gives all whole frames in it as one batch, cut from the read buffer without
+copying. One write sends as many frames as the socket takes. What the socket does not take waits in a
+queue bounded in octets; what that cannot hold is dropped and told.
+"""
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Final
+
+from harness.core.port import Frame
+
+MAX_FRAME: Final = 65536 + 64
+"""Octets; QEMU refuses more than its NET_BUFSIZE (68 KiB)."""
+READ_BUFFER: Final = 256 * 1024
+QUEUE_LIMIT: Final = 4 << 20
+_LENGTH: Final = struct.Struct("!I")
+_IOV: Final = 1024
+
+
+class QemuPort:
+    """A ``core.port.Port`` on our end of the socketpair, which it owns from now on."""
+
+    def __init__(
+        self,
+        name: str,
+        sock: socket.socket,
+        *,
+        receive: Callable[[list[Frame]], None],
+        dropped: Callable[[Sequence[Frame], str], None],
+        closed: Callable[[str], None],
+        queue_limit: int = QUEUE_LIMIT,
+    ) -> None:
+        """``receive`` gets the batches, ``dropped`` frames and the rule; ``closed`` the reason, once, if QEMU left."""
+        self.name = name
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._receive = receive
+        self._dropped = dropped
+        self._closed = closed
+        self._queue_limit = queue_limit
+        self._queue: deque[memoryview] = deque()
+        self._queued = 0
+        self._buffer = memoryview(bytearray(READ_BUFFER))
+        self._start = 0
+        self._end = 0
+        self._loop = asyncio.get_running_loop()
+        sock.setblocking(False)
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, QUEUE_LIMIT)
+        self._loop.add_reader(self._fd, self._on_readable)
+
+    @property
+    def queued(self) -> int:
+        """Octets that wait for the socket."""
+        return self._queued
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """As of ``core.port.Port``."""
+        pieces: list[memoryview] = []
+        octets = self._queued
+        for index, frame in enumerate(frames):
+            octets += 4 + len(frame)
+            if octets > self._queue_limit and (pieces or self._queue):
+                # What this write takes off the queue may make room for the rest.
+                octets = self._write(pieces) + 4 + len(frame)
+                pieces = []
+                if octets > self._queue_limit:
+                    self._dropped(frames[index:], "queue full")
+                    return
+            pieces.append(memoryview(_LENGTH.pack(len(frame))))
+            pieces.append(memoryview(frame))
+        self._write(pieces)
+
+    def close(self) -> None:
+        """As of ``core.port.Port``; idempotent. What is queued is lost, as in a cable that is pulled out."""
+        if self._fd < 0:
+            return
+        self._loop.remove_reader(self._fd)
+        self._loop.remove_writer(self._fd)
+        self._fd = -1
+        self._sock.close()
+        self._queue.clear()
+        self._queued = 0
+
+    def _on_readable(self) -> None:
+        buffer = self._buffer
+        try:
+            count = self._sock.recv_into(buffer[self._end :])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lose(f"the cable broke: {error.strerror}")
+            return
+        if count == 0:
+            self._lose("the other end closed the cable")
+            return
+        self._end += count
+        frames, start = self._cut(buffer, self._end)
+        if start < 0:
+            self._lose("the other end does not speak QEMU's framing")
+            return
+        # Frames given away keep this buffer alive and unchanged: the rest is carried to a new one in time.
+        self._start_over(start)
+        if frames:
+            self._receive(frames)
+
+    def _cut(self, buffer: memoryview, end: int) -> tuple[list[Frame], int]:
+        """All whole frames, and where the first that is not whole begins; -1 when a length makes no sense."""
+        frames: list[Frame] = []
+        start = self._start
+        while end - start >= 4:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            if length > MAX_FRAME:
+                return frames, -1
+            after = start + 4 + length
+            if after > end:
+                break
+            frames.append(buffer[start + 4 : after])
+            start = after
+        return frames, start
+
+    def _start_over(self, start: int) -> None:
+        if READ_BUFFER - self._end >= MAX_FRAME + 4:
+            self._start = start
+            return
+        rest = self._buffer[start : self._end]
+        self._buffer = memoryview(bytearray(READ_BUFFER))
+        self._buffer[: len(rest)] = rest
+        self._start, self._end = 0, len(rest)
+
+    def _write(self, pieces: list[memoryview]) -> int:
+        """Queue ``pieces`` and send what the socket takes; the octets that are left."""
+        waiting = bool(self._queue)
+        self._queue.extend(pieces)
+        self._queued += sum(map(len, pieces))
+        if not waiting and self._flush():
+            self._loop.add_writer(self._fd, self._on_writable)
+        return self._queued
+
+    def _on_writable(self) -> None:
+        if not self._flush() and self._fd >= 0:
+            self._loop.remove_writer(self._fd)
+
+    def _flush(self) -> bool:
+        """Send from the queue; whether something is left for when the socket is writable again."""
+        queue = self._queue
+        while queue:
+            try:
+                sent = self._sock.sendmsg(list(islice(queue, _IOV)))
+            except (BlockingIOError, InterruptedError):
+                return True
+            except OSError as error:
+                self._loop.call_soon(self._lose, f"the cable broke: {error.strerror}")
+                queue.clear()
+                self._queued = 0
+                return False
+            self._queued -= sent
+            while sent:
+                piece = queue.popleft()
+                if len(piece) > sent:
+                    queue.appendleft(piece[sent:])
+                    return True
+                sent -= len(piece)
+        return False
+
+    def _lose(self, reason: str) -> None:
+        if self._fd >= 0:
+            self.close()
+            self._closed(reason)
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Our end and the end for QEMU, which is to be passed to it as a descriptor."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Their send buffer bounds how much one read of ours can return.
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, QUEUE_LIMIT)
+    return ours, theirs

@@ -1,0 +1,102 @@
+"""What may be chosen about the gateway: frozen, apart from everything that runs."""
+
+from ipaddress import IPv4Network
+from typing import Final
+
+from msgspec import Struct
+
+from harness.core.address import Mac
+from harness.core.errors import DescriptionError
+from harness.core.time import SECOND
+from harness.wire.ipv4 import Ip4
+
+MIN_MTU: Final = 576
+"""Every IPv4 host takes datagrams of this size (RFC 1122 3.3.2)."""
+MAX_MTU: Final = 65520
+LOOPBACK: Final[Ip4] = bytes((127, 0, 0, 1))
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """Bounds on what the gateway holds; idle times in nanoseconds.
+
+    ``connecting`` bounds host connects in flight, ``tcp_flows`` all TCP flows. ``tcp_buffer`` is octets a
+    direction of one flow. ``udp_idle`` is RFC 4787 REQ-5's recommended five minutes.
+    """
+
+    tcp_flows: int = 10_000
+    connecting: int = 512
+    tcp_buffer: int = 1 << 20
+    udp_flows: int = 2_048
+    udp_idle: int = 300 * SECOND
+    echo_flows: int = 256
+    echo_idle: int = 30 * SECOND
+    dns_pending: int = 512
+
+
+class GatewayConfig(Struct, frozen=True, kw_only=True):
+    """The guests' subnet and who is who in it; ``mtu`` in octets of IP packet, ``lease_time`` in seconds.
+
+    Raises DescriptionError when the parts do not fit together.
+    """
+
+    subnet: str = "192.168.65.0/24"
+    mac: Mac = Mac(bytes.fromhex("5a94efe40cdd"))
+    mtu: int = 1500
+    gateway_name: str = "gateway.docker.internal"
+    host_name: str = "host.docker.internal"
+    lease_time: int = 7200
+    seed: int = 0
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        if not MIN_MTU <= self.mtu <= MAX_MTU:
+            raise DescriptionError(f"an MTU of {self.mtu} octets", remedy=f"choose {MIN_MTU} to {MAX_MTU}")
+        try:
+            network = IPv4Network(self.subnet)
+        except ValueError as error:
+            raise DescriptionError(
+                f"the subnet {self.subnet!r}: {error}", remedy="write it as 192.168.65.0/24"
+            ) from error
+        if network.prefixlen > 29:
+            raise DescriptionError(
+                f"the subnet {self.subnet} has no room for a gateway, a host address and guests",
+                remedy="choose a prefix of /29 or shorter",
+            )
+
+    @property
+    def network(self) -> IPv4Network:
+        """The subnet as an object."""
+        return IPv4Network(self.subnet)
+
+    @property
+    def netmask(self) -> Ip4:
+        """Of the subnet."""
+        return self.network.netmask.packed
+
+    @property
+    def gateway(self) -> Ip4:
+        """The first address: router, DHCP and DNS server."""
+        return self._address(1)
+
+    @property
+    def host(self) -> Ip4:
+        """The second address: leads to the laptop's 127.0.0.1."""
+        return self._address(2)
+
+    @property
+    def first_guest(self) -> Ip4:
+        """The pool's first address; ``last_guest`` is its last."""
+        return self._address(3)
+
+    @property
+    def last_guest(self) -> Ip4:
+        """The last address before the subnet's broadcast address."""
+        return self._address(-2)
+
+    @property
+    def broadcast(self) -> Ip4:
+        """The subnet's broadcast address."""
+        return self.network.broadcast_address.packed
+
+    def _address(self, index: int) -> Ip4:
+        return self.network[index].packed

@@ -1,0 +1,159 @@
+"""What the edge tells the gateway. ``flow`` is the number under which the gateway opened the socket.
+
+An event about a flow that the gateway has forgotten is ignored: the edge need not know.
+Addresses are network octets (4 for IPv4). ``errno`` are the numbers of the module ``errno``.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from harness.core.port import Frame
+from harness.wire.octets import Octets
+
+
+class FramesReceived(Struct):
+    """A batch from the guests' ethernet."""
+
+    frames: Sequence[Frame]
+
+
+class Connected(Struct):
+    """The host's connect() succeeded; ``host`` is the local end as "ip:port"."""
+
+    flow: int
+    host: str
+
+
+class ConnectFailed(Struct):
+    """The host's connect() failed; the socket is closed."""
+
+    flow: int
+    errno: int
+
+
+class DataReceived(Struct):
+    """Octets from the host's socket: never more than the credit that ``commands.Receive`` gave, which they use up."""
+
+    flow: int
+    data: Octets
+
+
+class EndOfStream(Struct):
+    """The remote end shut its side: no more ``DataReceived``."""
+
+    flow: int
+
+
+class Sent(Struct):
+    """The host's socket took ``count`` more octets of what ``commands.Send`` gave.
+
+    Every Send is answered by one Sent in the same turn, if only with 0; more follow as the socket drains.
+    """
+
+    flow: int
+    count: int
+
+
+class ConnectionLost(Struct):
+    """The connected socket failed (ECONNRESET, ETIMEDOUT …) and is closed."""
+
+    flow: int
+    errno: int
+
+
+class DatagramOpened(Struct):
+    """The UDP socket is there; ``host`` is its local end as "ip:port"."""
+
+    flow: int
+    host: str
+
+
+class DatagramLost(Struct):
+    """The UDP socket could not be opened."""
+
+    flow: int
+    errno: int
+
+
+class DatagramReceived(Struct):
+    """A datagram from ``address`` and ``port``."""
+
+    flow: int
+    address: bytes
+    port: int
+    payload: Octets
+
+
+class IcmpCause(Struct, frozen=True):
+    """The ICMP message behind an error: its type and code, who sent it, and the MTU it told (0: none)."""
+
+    type: int
+    code: int
+    offender: bytes
+    mtu: int = 0
+
+
+class DatagramFailed(Struct):
+    """An error came back for a datagram to ``address`` and ``port``; ``payload`` is how that began, if known."""
+
+    flow: int
+    address: bytes
+    port: int
+    errno: int
+    payload: Octets = b""
+    cause: IcmpCause | None = None
+
+
+class EchoReplied(Struct):
+    """A real host answered a ping."""
+
+    flow: int
+    address: bytes
+    sequence: int
+    payload: Octets
+
+
+class EchoFailed(Struct):
+    """An error came back for a ping to ``address``."""
+
+    flow: int
+    address: bytes
+    sequence: int
+    errno: int
+    payload: Octets = b""
+    cause: IcmpCause | None = None
+
+
+class EchoLost(Struct):
+    """The ping socket could not be opened."""
+
+    flow: int
+    errno: int
+
+
+class Resolved(Struct):
+    """The laptop's resolver answered ``commands.Resolve``; None when none of its servers did."""
+
+    token: int
+    answer: bytes | None
+
+
+Event: TypeAlias = (
+    FramesReceived
+    | Connected
+    | ConnectFailed
+    | DataReceived
+    | EndOfStream
+    | Sent
+    | ConnectionLost
+    | DatagramOpened
+    | DatagramLost
+    | DatagramReceived
+    | DatagramFailed
+    | EchoReplied
+    | EchoFailed
+    | EchoLost
+    | Resolved
+)

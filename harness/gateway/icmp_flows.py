@@ -1,0 +1,157 @@
+"""ICMP: echo to us is answered here, echo to others goes out through a ping socket, and only a real reply comes back.
+
+A flow is a guest's address and echo identifier. A dead host stays silent, as it should; errors on the way
+(unreachable, time exceeded: that is how traceroute works) are told as the network told them.
+"""
+
+import errno
+from typing import Final
+
+from harness.core.events import FlowClosed, FlowOpened, FlowRefused
+from harness.gateway import commands, events
+from harness.gateway.addressing import Reach
+from harness.gateway.config import GatewayConfig
+from harness.gateway.interface import Interface
+from harness.gateway.outbox import Outbox
+from harness.gateway.timers import Timers
+from harness.gateway.udp_flows import answer_error
+from harness.tcpip import icmp as icmp_answers
+from harness.wire import icmp
+from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
+
+_NO_PERMISSION: Final = frozenset({errno.EACCES, errno.EPERM})
+
+
+class _Flow:
+    __slots__ = ("down", "guest", "identifier", "number", "remote", "up")
+
+    def __init__(self, number: int, guest: Ip4, identifier: int, remote: Ip4) -> None:
+        self.number = number
+        self.guest = guest
+        self.identifier = identifier
+        self.remote = remote
+        self.up = 0
+        self.down = 0
+
+
+class IcmpFlows:
+    """All echo flows of one gateway; ``guest`` in events is address and identifier."""
+
+    def __init__(self, config: GatewayConfig, interface: Interface, outbox: Outbox) -> None:
+        self._limits = config.limits
+        self._interface = interface
+        self._outbox = outbox
+        self._by_guest: dict[tuple[Ip4, int], _Flow] = {}
+        self._by_number: dict[int, _Flow] = {}
+        self._timers: Timers[int] = Timers()
+        self._next_number = 1
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    def receive(self, packet: Ipv4, reach: Reach, now: int) -> None:
+        """An ICMP packet from a guest. Raises WireError when it is malformed."""
+        message = icmp.parse(packet.payload)
+        if message.type != icmp.Type.ECHO_REQUEST or message.code != 0:
+            return
+        if reach in (Reach.GATEWAY, Reach.HOST):
+            self._interface.send_packet(icmp_answers.echo_reply(packet, message))
+        elif reach is Reach.FORWARD:
+            self._forward(packet, message, now)
+
+    def _forward(self, packet: Ipv4, message: icmp.Icmp, now: int) -> None:
+        key = (packet.source, message.identifier)
+        flow = self._by_guest.get(key) or self._open(key, packet.destination, now)
+        if flow is None:
+            return
+        flow.up += len(message.payload)
+        self._timers.set(flow.number, now + self._limits.echo_idle)
+        self._outbox.command(
+            commands.SendEcho(
+                flow.number, packet.destination, message.sequence, message.payload, packet.ttl - 1
+            )
+        )
+
+    def _open(self, key: tuple[Ip4, int], remote: Ip4, now: int) -> _Flow | None:
+        flow = _Flow(self._next_number, *key, remote)
+        self._next_number += 1
+        if len(self._by_number) >= self._limits.echo_flows:
+            self._refused(flow, remote, f"{len(self._by_number)} flows are open", "none", now)
+            return None
+        self._by_guest[key] = self._by_number[flow.number] = flow
+        self._outbox.record(
+            FlowOpened(
+                at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip4(remote)
+            )
+        )
+        return flow
+
+    # --- from the host ---
+
+    def replied(self, event: events.EchoReplied, now: int) -> None:
+        """A real host answered."""
+        flow = self._by_number.get(event.flow)
+        if flow is None:
+            return
+        flow.down += len(event.payload)
+        self._timers.set(flow.number, now + self._limits.echo_idle)
+        message = icmp.emit(icmp.echo_reply(flow.identifier, event.sequence, event.payload))
+        source = self._interface.addressing.to_guest(event.address)
+        self._interface.send_packet(Ipv4(source, flow.guest, Protocol.ICMP, message))
+
+    def failed(self, event: events.EchoFailed, now: int) -> None:
+        """An error about a ping of the guest."""
+        flow = self._by_number.get(event.flow)
+        if flow is None:
+            return
+        message = icmp.emit(icmp.echo_request(flow.identifier, event.sequence, event.payload))
+        about = Ipv4(flow.guest, event.address, Protocol.ICMP, message)
+        answer = answer_error(self._interface, about, event.errno, event.cause)
+        self._refused(flow, event.address, errno.errorcode.get(event.errno, str(event.errno)), answer, now)
+
+    def lost(self, event: events.EchoLost, now: int) -> None:
+        """There is no ping socket."""
+        flow = self._by_number.get(event.flow)
+        if flow is None:
+            return
+        error = errno.errorcode.get(event.errno, str(event.errno))
+        if event.errno in _NO_PERMISSION:
+            error += ": the laptop's net.ipv4.ping_group_range does not allow ping sockets"
+        self._refused(flow, flow.remote, error, "none", now)
+        self._forget(flow)
+
+    # --- time ---
+
+    def poll_at(self) -> int | None:
+        """When ``flush`` should be called."""
+        return self._timers.poll_at()
+
+    def flush(self, now: int) -> None:
+        """Close what was idle for too long."""
+        for number in self._timers.due(now):
+            flow = self._by_number[number]
+            self._outbox.command(commands.CloseEcho(number))
+            self._outbox.record(
+                FlowClosed(
+                    at=now, flow=number, transport="icmp", guest=_guest(flow), remote=show_ip4(flow.remote),
+                    reason="idle", up=flow.up, down=flow.down,
+                )
+            )  # fmt: skip
+            self._forget(flow)
+
+    def _forget(self, flow: _Flow) -> None:
+        del self._by_number[flow.number]
+        del self._by_guest[flow.guest, flow.identifier]
+        self._timers.set(flow.number, None)
+
+    def _refused(self, flow: _Flow, remote: bytes, error: str, answer: str, now: int) -> None:
+        self._outbox.record(
+            FlowRefused(
+                at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip4(remote),
+                error=error, answer=answer,
+            )
+        )  # fmt: skip
+
+
+def _guest(flow: _Flow) -> str:
+    return f"{show_ip4(flow.guest)}:{flow.identifier}"

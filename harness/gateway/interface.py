@@ -1,0 +1,194 @@
+"""The gateway's network interface: ethernet, ARP and IPv4, in and out.
+
+In: frames that are for us are taken apart and checked; fragments wait until they are whole; what is left is a
+stream of IPv4 packets from guests, each handed to ``deliver``. What is malformed, or pretends to come from
+somewhere else, is dropped with a ``FrameDropped``.
+
+Out: transport payloads become frames for the guest that has the address; the ARP cache holds a few while
+it asks who that is.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from harness.core.address import Mac
+from harness.core.errors import WireError
+from harness.core.events import FrameDropped, Noted
+from harness.core.port import Frame
+from harness.gateway.addressing import Addressing
+from harness.gateway.config import GatewayConfig
+from harness.gateway.outbox import Outbox
+from harness.tcpip import icmp as icmp_errors
+from harness.tcpip.neighbour import Conflict, NeighbourCache
+from harness.tcpip.reassembly import Reassembler, fragment
+from harness.wire import arp, ethernet, icmp, ipv4
+from harness.wire import frame as layers
+from harness.wire.ethernet import EtherType
+from harness.wire.ipv4 import ANY, Ip4, Ipv4, show_ip4
+from harness.wire.octets import Octets, view
+
+_LINK: Final = "gateway"
+"""The name of the cable between the switch and us, in journal events."""
+_IP_HEADER: Final = struct.Struct("!BBHHHBBH4s4s")
+_DONT_FRAGMENT: Final = 0x4000
+
+Deliver = Callable[[Ipv4, bool], None]
+"""A packet from a guest, and whether its frame was addressed to a group. May raise WireError."""
+
+
+class Interface:
+    """``now`` is the time of the turn, set by the gateway before anything else is called."""
+
+    def __init__(self, config: GatewayConfig, addressing: Addressing, outbox: Outbox) -> None:
+        self.now = 0
+        self.addressing = addressing
+        self.mtu = config.mtu
+        self._mac = config.mac
+        self._broadcasts = (config.broadcast,)
+        self._outbox = outbox
+        self._neighbours = NeighbourCache(config.mac, (config.gateway, config.host))
+        self._reassembler = Reassembler()
+        self._identification = 0
+
+    # --- in ---
+
+    def receive(self, frames: Sequence[Frame], deliver: Deliver) -> None:
+        """A batch from the ethernet."""
+        for frame in frames:
+            try:
+                self._receive(view(frame), deliver)
+            except WireError as error:
+                self._drop(frame, str(error))
+
+    def _receive(self, frame: memoryview, deliver: Deliver) -> None:
+        # The two fields that decide are read without making an object of the header.
+        group = bool(frame[0] & 1)
+        if not group and bytes(frame[:6]) != self._mac:
+            return
+        ethertype = frame[12] << 8 | frame[13]
+        if ethertype == EtherType.IPV4:
+            packet = ipv4.parse(frame[ethernet.HEADER :])
+            if not self._is_credible(packet):
+                raise WireError(f"ipv4 source {show_ip4(packet.source)} is no guest's")
+            whole = self._reassembler.on_packet(packet, self.now) if packet.is_fragment else packet
+            if whole is not None:
+                deliver(whole, group)
+        elif ethertype == EtherType.ARP:
+            self._neighbours.on_arp(arp.parse(frame[ethernet.HEADER :]), self.now)
+
+    def _is_credible(self, packet: Ipv4) -> bool:
+        # A guest without an address speaks DHCP from 0.0.0.0 (RFC 2131 4.1).
+        return self.addressing.is_guest(packet.source) or (
+            packet.source == ANY and packet.protocol == ipv4.Protocol.UDP
+        )
+
+    # --- out ---
+
+    def send(self, source: Ip4, destination: Ip4, protocol: int, payloads: Sequence[Octets]) -> None:
+        """One packet for each payload, none larger than the MTU; never fragmented on the way (DF)."""
+        mac = self._resolve(source, destination, protocol, payloads)
+        if mac is None:
+            return
+        link = ethernet.header(mac, self._mac, EtherType.IPV4)
+        frames: list[Frame] = []
+        length = -1
+        header = b""
+        for payload in payloads:
+            # A batch is cut to equal segments: they share their header, identification included (RFC 6864 4.1).
+            if len(payload) != length:
+                length = len(payload)
+                header = link + _header(source, destination, protocol, length)
+            frames.append(b"".join((header, payload)))
+        self._outbox.frames(frames)
+
+    def send_packet(self, packet: Ipv4) -> None:
+        """One packet to a guest, as fragments when it is larger than the MTU."""
+        if not packet.dont_fragment:
+            self._identification = (self._identification + 1) & 0xFFFF
+            packet = Ipv4(
+                packet.source, packet.destination, packet.protocol, packet.payload, packet.ttl,
+                self._identification, tos=packet.tos,
+            )  # fmt: skip
+        for piece in fragment(packet, self.mtu):
+            octets = ipv4.emit(piece)
+            mac = self._neighbours.send(packet.destination, octets, self.now)
+            if mac is not None:
+                self._outbox.frames([ethernet.header(mac, self._mac, EtherType.IPV4) + octets])
+
+    def send_to(self, mac: Mac, packet: Ipv4) -> None:
+        """One packet to a station that may not answer ARP yet (RFC 2131 4.1)."""
+        self._outbox.frames([ethernet.header(mac, self._mac, EtherType.IPV4) + ipv4.emit(packet)])
+
+    def send_error(
+        self,
+        kind: int,
+        code: int,
+        packet: Ipv4,
+        *,
+        source: Ip4 | None = None,
+        mtu: int = 0,
+        group: bool = False,
+    ) -> None:
+        """An ICMP error about a guest's ``packet``, from the gateway unless another ``source`` is given.
+
+        Not where RFC 1122 3.2.2 forbids one; ``group``: the frame was addressed to a group.
+        """
+        error = icmp_errors.error_about(
+            ipv4.emit(packet), source or self.addressing.gateway, kind, code, mtu=mtu, link_group=group,
+            broadcasts=self._broadcasts,
+        )  # fmt: skip
+        if error is not None:
+            self.send_packet(error)
+
+    def _resolve(
+        self, source: Ip4, destination: Ip4, protocol: int, payloads: Sequence[Octets]
+    ) -> Mac | None:
+        """The station's address; None: the first packets wait in the ARP cache, which is as many as it keeps."""
+        mac = self._neighbours.lookup(destination)
+        if mac is not None:
+            # Nothing waits for a known address; the cache only notes that it is in use.
+            return self._neighbours.send(destination, b"", self.now)
+        for payload in payloads:
+            octets = b"".join((_header(source, destination, protocol, len(payload)), payload))
+            mac = self._neighbours.send(destination, octets, self.now)
+            if mac is not None:
+                break
+        return mac
+
+    # --- time ---
+
+    def poll_at(self) -> int | None:
+        """When ``flush`` should be called."""
+        times = (self._neighbours.poll_at(), self._reassembler.poll_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def flush(self) -> None:
+        """At the end of a turn: timers, and what ARP has to say."""
+        self._neighbours.on_timer(self.now)
+        for first in self._reassembler.on_timer(self.now):
+            self.send_error(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.REASSEMBLY, first)
+        for outgoing in self._neighbours.transmit():
+            header = ethernet.header(outgoing.destination, self._mac, outgoing.ethertype)
+            self._outbox.frames([header + outgoing.payload])
+        for event in self._neighbours.events():
+            if isinstance(event, Conflict):
+                text = f"{event.mac} claims the gateway's address {show_ip4(event.address)}"
+                self._outbox.record(Noted(at=self.now, text=text, level="warning"))
+            else:
+                for packet in event.packets:
+                    self._drop(
+                        ethernet.header(bytes(6), self._mac, EtherType.IPV4) + packet,
+                        f"nobody answers ARP for {show_ip4(event.address)}",
+                    )
+
+    def _drop(self, frame: Frame, rule: str) -> None:
+        shown = layers.show(layers.decode(frame))
+        self._outbox.record(FrameDropped(at=self.now, link=_LINK, rule=rule, frame=shown))
+
+
+def _header(source: Ip4, destination: Ip4, protocol: int, length: int) -> bytes:
+    """An IPv4 header with DF and identification 0: an atomic datagram (RFC 6864 4)."""
+    return ipv4.checksummed(
+        _IP_HEADER.pack(0x45, 0, 20 + length, 0, _DONT_FRAGMENT, 64, protocol, 0, source, destination)
+    )

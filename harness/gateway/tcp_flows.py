@@ -1,0 +1,387 @@
+"""TCP flows: for each, a connection with the guest on the inside and a socket of the host on the outside.
+
+Theory of operation
+-------------------
+::
+
+    guest ── segments ── Connection (harness.tcpip.tcp) ── octets ── commands and events ── host socket
+
+*Opening.* A guest's SYN makes a flow and a ``Connect``; the connection stays silent. ``Connected`` accepts it:
+only then the guest gets its SYN-ACK. ``ConnectFailed`` gives the guest what makes its own connect() fail with
+the errno that the host saw (``_ANSWERS``), however late it comes: the flow is forgotten, so that a SYN which
+comes again asks the host again.
+
+*Up.* What the connection has in order is read and goes out as ``Send``; the window that the guest sees opens
+again only for what ``Sent`` reports. So the socket's queue at the edge never holds more than one window.
+The edge answers each Send by a Sent in the same turn, and only then this flow's segments are written: one
+ACK that acknowledges and opens the window, instead of two.
+
+*Down.* ``Receive`` tells the edge how much it may read: what the connection's send buffer has room for. It is
+renewed when half of the buffer is free again.
+
+*Closing.* A FIN becomes ``ShutdownWrite``, the host's end of stream a FIN, each for its direction: half-closed
+flows live for as long as both sides like. A reset on one side is a reset on the other. When both
+directions are closed and all octets are out, the host's socket is closed; the connection stays through
+TIME-WAIT, and is the first to go when the table is full.
+
+*Bounds.* ``Limits.tcp_flows`` and ``Limits.connecting``: beyond them a SYN is dropped, with a ``FlowRefused``,
+and the guest's retransmission tries again.
+"""
+
+import errno
+import random
+from typing import Final
+
+from harness.core.events import FlowClosed, FlowOpened, FlowRefused
+from harness.core.time import SECOND
+from harness.gateway import commands, events
+from harness.gateway.config import GatewayConfig
+from harness.gateway.interface import Interface
+from harness.gateway.outbox import Outbox
+from harness.gateway.timers import Timers
+from harness.tcpip.tcp import events as tcp_events
+from harness.tcpip.tcp.config import Config
+from harness.tcpip.tcp.connection import Connection
+from harness.tcpip.tcp.output import reset_for
+from harness.tcpip.tcp.state import State
+from harness.wire import icmp, tcp
+from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
+
+_ANSWERS: Final = {
+    errno.ECONNREFUSED: "rst",
+    errno.ECONNRESET: "rst",
+    errno.EHOSTUNREACH: icmp.Unreachable.HOST,
+    errno.EHOSTDOWN: icmp.Unreachable.HOST,
+    errno.ENETUNREACH: icmp.Unreachable.NET,
+    errno.ENETDOWN: icmp.Unreachable.NET,
+    errno.EACCES: icmp.Unreachable.COMMUNICATION_PROHIBITED,
+    errno.EPERM: icmp.Unreachable.COMMUNICATION_PROHIBITED,
+}
+"""By the host's errno. ETIMEDOUT is not among them: no ICMP message makes a connect() fail with it, but the
+guest's own patience does, which silence lets run out."""
+
+_TIME_WAIT: Final = 10 * SECOND
+"""Twice the maximum segment lifetime of a cable of ours, generously."""
+_SYN: Final = 0x02
+_SYN_ACK_RST: Final = 0x16
+
+Key = tuple[Ip4, Ip4, bytes]
+"""Guest's address, destination, and the four octets of both ports as they are in the segment."""
+
+
+class _Flow:
+    __slots__ = (
+        "connection", "credit", "destination", "down", "host_done", "is_answering", "is_connected", "is_recorded",
+        "key", "number", "syn", "unsent", "up", "write_shut",
+    )  # fmt: skip
+
+    def __init__(self, number: int, key: Key, syn: Ipv4, connection: Connection) -> None:
+        self.number = number
+        self.key = key
+        self.destination: Ip4 = key[1]
+        self.connection = connection
+        self.syn: Ipv4 | None = syn
+        self.is_connected = False
+        self.is_answering = False
+        self.is_recorded = False
+        self.host_done = False
+        self.write_shut = False
+        self.credit = 0
+        self.unsent = 0
+        self.up = 0
+        self.down = 0
+
+
+class TcpFlows:
+    """All TCP flows of one gateway."""
+
+    def __init__(
+        self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: random.Random
+    ) -> None:
+        self._limits = config.limits
+        self._interface = interface
+        self._outbox = outbox
+        self._draws = draws
+        self._tcp = Config(
+            mtu=config.mtu,
+            receive_buffer=config.limits.tcp_buffer,
+            send_buffer=config.limits.tcp_buffer,
+            time_wait=_TIME_WAIT,
+        )
+        self._by_key: dict[Key, _Flow] = {}
+        self._by_number: dict[int, _Flow] = {}
+        self._waiting: dict[int, None] = {}
+        self._connecting = 0
+        self._next_number = 1
+        self._touched: dict[int, _Flow] = {}
+        self._timers: Timers[int] = Timers()
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    # --- from the guest ---
+
+    def receive(self, packet: Ipv4, now: int) -> None:
+        """A TCP packet to be forwarded. Raises WireError when it is malformed."""
+        segment = tcp.parse(packet.payload, packet.source, packet.destination)
+        key = (packet.source, packet.destination, bytes(packet.payload[:4]))
+        flow = self._by_key.get(key)
+        if flow is not None and flow.connection.yields_to(segment):
+            self._detach(flow)
+            flow = None
+        if flow is not None:
+            if flow.syn is not None and segment.flags & _SYN:
+                flow.syn = packet
+            flow.connection.on_segment(segment, now)
+            self._touched[flow.number] = flow
+        elif segment.flags & _SYN_ACK_RST == _SYN:
+            self._open(key, packet, segment, now)
+        else:
+            self.refuse(packet, segment)
+
+    def refuse(self, packet: Ipv4, segment: tcp.Segment) -> None:
+        """Answer a segment that belongs to no connection with the RST of RFC 9293 3.10.7.1."""
+        answer = reset_for(segment, packet.source, packet.destination)
+        if answer is not None:
+            self._interface.send(packet.destination, packet.source, Protocol.TCP, [answer])
+
+    def _open(self, key: Key, packet: Ipv4, segment: tcp.Segment, now: int) -> None:
+        full = self._bound_reached(now)
+        if full:
+            self._outbox.record(_refused(self._number(), key, full, "none", now))
+            return
+        connection = Connection.from_syn(
+            segment, now, self._tcp, source=packet.source, destination=packet.destination,
+            iss=self._draws.getrandbits(32), timestamp_offset=self._draws.getrandbits(32),
+        )  # fmt: skip
+        flow = _Flow(self._number(), key, packet, connection)
+        self._by_key[key] = self._by_number[flow.number] = flow
+        self._connecting += 1
+        address = self._interface.addressing.to_host(packet.destination)
+        self._outbox.command(commands.Connect(flow.number, address, segment.destination_port))
+
+    def _bound_reached(self, now: int) -> str:
+        if self._connecting >= self._limits.connecting:
+            return f"{self._connecting} connects are in flight"
+        if len(self._by_number) >= self._limits.tcp_flows:
+            oldest = next(iter(self._waiting), None)
+            if oldest is None:
+                return f"{len(self._by_number)} flows are open"
+            self._forget(self._by_number[oldest])
+        return ""
+
+    # --- from the host ---
+
+    def connected(self, event: events.Connected, now: int) -> None:
+        """The host side is open: the guest gets its SYN-ACK."""
+        flow = self._by_number.get(event.flow)
+        if flow is None or flow.is_connected:
+            return
+        self._connecting -= 1
+        flow.is_connected = True
+        flow.syn = None
+        guest, remote = _ends(flow.key)
+        self._outbox.record(
+            FlowOpened(at=now, flow=flow.number, transport="tcp", guest=guest, remote=remote, host=event.host)
+        )
+        flow.connection.accept(now)
+        self._touched[flow.number] = flow
+
+    def connect_failed(self, event: events.ConnectFailed, now: int) -> None:
+        """The host side was refused: so is the guest, with the same error."""
+        flow = self._by_number.get(event.flow)
+        if flow is None or flow.is_connected:
+            return
+        answer = _ANSWERS.get(event.errno)
+        shown = "none"
+        if answer == "rst":
+            shown = "rst"
+            flow.connection.refuse(now)
+            self._transmit(flow, now)
+        elif isinstance(answer, icmp.Unreachable) and flow.syn is not None:
+            shown = answer.name.lower().replace("_", "-") + "-unreachable"
+            self._interface.send_error(icmp.Type.DESTINATION_UNREACHABLE, answer, flow.syn)
+        self._outbox.record(_refused(flow.number, flow.key, _errno_name(event.errno), shown, now))
+        self._forget(flow)
+
+    def received(self, event: events.DataReceived, now: int) -> None:
+        """Octets for the guest."""
+        flow = self._by_number.get(event.flow)
+        if flow is None:
+            return
+        flow.credit -= len(event.data)
+        flow.down += len(event.data)
+        # The guest may have reset the connection since the credit was given.
+        if flow.connection.send_room >= len(event.data):
+            flow.connection.write(event.data)
+        self._touched[flow.number] = flow
+
+    def ended(self, event: events.EndOfStream, now: int) -> None:
+        """The remote end will send no more."""
+        flow = self._by_number.get(event.flow)
+        if flow is not None:
+            flow.host_done = True
+            flow.connection.shutdown()
+            self._touched[flow.number] = flow
+
+    def sent(self, event: events.Sent, now: int) -> None:
+        """The host's socket took octets: the guest may send as many more."""
+        flow = self._by_number.get(event.flow)
+        if flow is not None:
+            flow.is_answering = False
+            flow.unsent -= event.count
+            flow.up += event.count
+            if event.count:
+                flow.connection.consumed(event.count)
+            self._touched[flow.number] = flow
+
+    def lost(self, event: events.ConnectionLost, now: int) -> None:
+        """The host's socket failed: the guest gets a reset."""
+        flow = self._by_number.get(event.flow)
+        if flow is None:
+            return
+        flow.connection.abort()
+        self._transmit(flow, now)
+        why = "reset by the host" if event.errno == errno.ECONNRESET else f"host: {_errno_name(event.errno)}"
+        self._close_record(flow, why, now)
+        self._forget(flow)
+
+    # --- time ---
+
+    def poll_at(self) -> int | None:
+        """When ``flush`` should be called."""
+        return self._timers.poll_at()
+
+    def flush(self, now: int) -> None:
+        """At the end of a turn: timers, then everything that the touched flows have to say."""
+        for number in self._timers.due(now):
+            flow = self._by_number.get(number)
+            if flow is not None:
+                flow.connection.on_timer(now)
+                self._touched[number] = flow
+        touched, self._touched = self._touched, {}
+        for flow in touched.values():
+            if flow.number in self._by_number:
+                self._settle(flow, now)
+
+    def _settle(self, flow: _Flow, now: int) -> None:
+        """Bring one flow forward: octets up, closing, credit, segments, timer."""
+        connection = flow.connection
+        # Readable data and closing are asked of the connection itself; only why it ended is told by an event.
+        reason = _ending(connection.events())
+        if reason == "reset by the guest" or reason.startswith("gave up"):
+            self._transmit(flow, now)
+            self._end_by_guest(flow, reason, now)
+            return
+        if flow.is_connected:
+            self._move_up(flow)
+            self._move_credit(flow)
+        if not flow.is_answering:
+            self._transmit(flow, now)
+        if connection.state in (State.TIME_WAIT, State.CLOSED) and flow.host_done and self._is_out(flow):
+            self._close_host(flow, now)
+            if connection.state is State.CLOSED:
+                self._forget(flow)
+                return
+            self._waiting[flow.number] = None
+        self._timers.set(flow.number, connection.poll_at())
+
+    def _move_up(self, flow: _Flow) -> None:
+        connection = flow.connection
+        if connection.readable:
+            data = connection.read(connection.readable)
+            flow.unsent += sum(map(len, data))
+            flow.is_answering = True
+            self._outbox.command(commands.Send(flow.number, data))
+        if connection.receiver.fin_received and not flow.write_shut:
+            flow.write_shut = True
+            self._outbox.command(commands.ShutdownWrite(flow.number))
+
+    def _move_credit(self, flow: _Flow) -> None:
+        if flow.host_done:
+            return
+        room = flow.connection.send_room
+        if flow.credit <= 0 < room or room - flow.credit >= self._limits.tcp_buffer // 2:
+            flow.credit = room
+            self._outbox.command(commands.Receive(flow.number, room))
+
+    def _transmit(self, flow: _Flow, now: int) -> None:
+        while segments := flow.connection.transmit(now):
+            self._interface.send(flow.destination, flow.key[0], Protocol.TCP, segments)
+
+    # --- the end ---
+
+    def _is_out(self, flow: _Flow) -> bool:
+        return flow.write_shut and flow.unsent == 0
+
+    def _end_by_guest(self, flow: _Flow, reason: str, now: int) -> None:
+        self._outbox.command(commands.Reset(flow.number))
+        if flow.is_connected:
+            self._close_record(flow, reason, now)
+        else:
+            self._outbox.record(_refused(flow.number, flow.key, reason, "none", now))
+        self._forget(flow)
+
+    def _close_host(self, flow: _Flow, now: int) -> None:
+        if not flow.is_recorded:
+            self._outbox.command(commands.Close(flow.number))
+            self._close_record(flow, "closed by both sides", now)
+
+    def _close_record(self, flow: _Flow, reason: str, now: int) -> None:
+        if flow.is_recorded:
+            return
+        flow.is_recorded = True
+        guest, remote = _ends(flow.key)
+        self._outbox.record(
+            FlowClosed(
+                at=now, flow=flow.number, transport="tcp", guest=guest, remote=remote, reason=reason,
+                up=flow.up, down=flow.down,
+            )
+        )  # fmt: skip
+
+    def _detach(self, flow: _Flow) -> None:
+        """Make room for a new flow of the same addresses and ports; the old one may still have octets to send."""
+        if flow.is_recorded:
+            self._forget(flow)
+        else:
+            del self._by_key[flow.key]
+
+    def _forget(self, flow: _Flow) -> None:
+        if not flow.is_connected:
+            self._connecting -= 1
+        del self._by_number[flow.number]
+        if self._by_key.get(flow.key) is flow:
+            del self._by_key[flow.key]
+        self._waiting.pop(flow.number, None)
+        self._timers.set(flow.number, None)
+
+    def _number(self) -> int:
+        number = self._next_number
+        self._next_number += 1
+        return number
+
+
+def _ending(happened: list[tcp_events.Event]) -> str:
+    for event in happened:
+        if isinstance(event, tcp_events.Reset):
+            return "reset by the guest"
+        if isinstance(event, tcp_events.Aborted):
+            return f"gave up: {event.reason}"
+    return ""
+
+
+def _ends(key: Key) -> tuple[str, str]:
+    ports = key[2]
+    guest = f"{show_ip4(key[0])}:{int.from_bytes(ports[:2], 'big')}"
+    return guest, f"{show_ip4(key[1])}:{int.from_bytes(ports[2:], 'big')}"
+
+
+def _refused(number: int, key: Key, error: str, answer: str, now: int) -> FlowRefused:
+    guest, remote = _ends(key)
+    return FlowRefused(
+        at=now, flow=number, transport="tcp", guest=guest, remote=remote, error=error, answer=answer
+    )
+
+
+def _errno_name(number: int) -> str:
+    return errno.errorcode.get(number, str(number))

@@ -1,0 +1,219 @@
+"""UDP flows: endpoint-independent mapping (RFC 4787 REQ-1) of each guest's address and port to a host socket.
+
+One flow for each guest address and port, whoever it talks to; anybody may answer (endpoint-independent
+filtering, REQ-8's most transparent choice). A flow ends when nothing went through it for the idle time;
+when the table is full, one that was idle for a while makes room, else the datagram is dropped with a
+``FlowRefused``. Errors that come back to the host socket become the ICMP errors that the guest would have had.
+"""
+
+import errno
+from typing import Final
+
+from harness.core.events import FlowClosed, FlowOpened, FlowRefused
+from harness.core.time import SECOND
+from harness.gateway import commands, events
+from harness.gateway.config import GatewayConfig
+from harness.gateway.interface import Interface
+from harness.gateway.outbox import Outbox
+from harness.gateway.timers import Timers
+from harness.wire import icmp, udp
+from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
+
+_EVICTABLE: Final = 20 * SECOND
+UNREACHABLE: Final = {
+    errno.ECONNREFUSED: icmp.Unreachable.PORT,
+    errno.EHOSTUNREACH: icmp.Unreachable.HOST,
+    errno.EHOSTDOWN: icmp.Unreachable.HOST,
+    errno.ENETUNREACH: icmp.Unreachable.NET,
+    errno.ENETDOWN: icmp.Unreachable.NET,
+    errno.EACCES: icmp.Unreachable.COMMUNICATION_PROHIBITED,
+    errno.EPERM: icmp.Unreachable.COMMUNICATION_PROHIBITED,
+}
+"""What a guest is told when the host's own kernel refused to send."""
+
+
+class _Flow:
+    __slots__ = ("down", "guest", "number", "port", "remote", "up", "used_at")
+
+    def __init__(self, number: int, guest: Ip4, port: int, remote: str, now: int) -> None:
+        self.number = number
+        self.guest = guest
+        self.port = port
+        self.remote = remote
+        self.up = 0
+        self.down = 0
+        self.used_at = now
+
+
+class UdpFlows:
+    """All UDP flows of one gateway. ``remote`` in events is the destination that opened the flow."""
+
+    def __init__(self, config: GatewayConfig, interface: Interface, outbox: Outbox) -> None:
+        self._limits = config.limits
+        self._interface = interface
+        self._outbox = outbox
+        self._by_guest: dict[tuple[Ip4, int], _Flow] = {}
+        self._by_number: dict[int, _Flow] = {}
+        self._timers: Timers[int] = Timers()
+        self._next_number = 1
+
+    def __len__(self) -> int:
+        return len(self._by_number)
+
+    # --- from the guest ---
+
+    def receive(self, packet: Ipv4, datagram: udp.Datagram, now: int) -> None:
+        """A datagram to be forwarded; its TTL is the guest's."""
+        key = (packet.source, datagram.source_port)
+        flow = self._by_guest.get(key) or self._open(key, packet, datagram, now)
+        if flow is None:
+            return
+        self._use(flow, now)
+        flow.up += len(datagram.payload)
+        addressing = self._interface.addressing
+        ttl = packet.ttl - 1 if packet.destination != addressing.host else packet.ttl
+        self._outbox.command(
+            commands.SendDatagram(
+                flow.number, addressing.to_host(packet.destination), datagram.destination_port,
+                datagram.payload, ttl, packet.dont_fragment,
+            )
+        )  # fmt: skip
+
+    def _open(self, key: tuple[Ip4, int], packet: Ipv4, datagram: udp.Datagram, now: int) -> _Flow | None:
+        remote = f"{show_ip4(packet.destination)}:{datagram.destination_port}"
+        flow = _Flow(self._next_number, *key, remote, now)
+        self._next_number += 1
+        if len(self._by_number) >= self._limits.udp_flows and not self._evict(now):
+            self._refused(flow, f"{len(self._by_number)} flows are open", now)
+            return None
+        self._by_guest[key] = self._by_number[flow.number] = flow
+        self._outbox.command(commands.OpenDatagram(flow.number, flow.port))
+        return flow
+
+    def _evict(self, now: int) -> bool:
+        # Using a flow moves it to the end, so that the first is the one that was idle for longest.
+        oldest = next(iter(self._by_number.values()))
+        if now - oldest.used_at < _EVICTABLE:
+            return False
+        self._close(oldest, "made room for another", now)
+        return True
+
+    def _use(self, flow: _Flow, now: int) -> None:
+        flow.used_at = now
+        self._by_number[flow.number] = self._by_number.pop(flow.number)
+        self._timers.set(flow.number, now + self._limits.udp_idle)
+
+    # --- from the host ---
+
+    def opened(self, event: events.DatagramOpened, now: int) -> None:
+        """The host socket is there."""
+        flow = self._by_number.get(event.flow)
+        if flow is not None:
+            self._outbox.record(
+                FlowOpened(
+                    at=now,
+                    flow=flow.number,
+                    transport="udp",
+                    guest=_guest(flow),
+                    remote=flow.remote,
+                    host=event.host,
+                )
+            )
+
+    def lost(self, event: events.DatagramLost, now: int) -> None:
+        """There is no host socket: the flow is over, the datagram lost."""
+        flow = self._by_number.get(event.flow)
+        if flow is not None:
+            self._refused(flow, errno.errorcode.get(event.errno, str(event.errno)), now)
+            self._forget(flow)
+
+    def received(self, event: events.DatagramReceived, now: int) -> None:
+        """A datagram for the guest."""
+        flow = self._by_number.get(event.flow)
+        if flow is None:
+            return
+        self._use(flow, now)
+        flow.down += len(event.payload)
+        source = self._interface.addressing.to_guest(event.address)
+        octets = udp.emit(udp.Datagram(event.port, flow.port, event.payload), source, flow.guest)
+        self._interface.send_packet(Ipv4(source, flow.guest, Protocol.UDP, octets))
+
+    def failed(self, event: events.DatagramFailed, now: int) -> None:
+        """An error about a datagram of the guest: it gets the ICMP error, quoting a datagram like its own."""
+        flow = self._by_number.get(event.flow)
+        if flow is None:
+            return
+        addressing = self._interface.addressing
+        remote = addressing.to_guest(event.address)
+        octets = udp.emit(udp.Datagram(flow.port, event.port, event.payload), flow.guest, remote)
+        about = Ipv4(flow.guest, remote, Protocol.UDP, octets)
+        answer = answer_error(self._interface, about, event.errno, event.cause)
+        self._outbox.record(
+            FlowRefused(
+                at=now, flow=flow.number, transport="udp", guest=_guest(flow),
+                remote=f"{show_ip4(remote)}:{event.port}",
+                error=errno.errorcode.get(event.errno, str(event.errno)), answer=answer,
+            )
+        )  # fmt: skip
+
+    # --- time ---
+
+    def poll_at(self) -> int | None:
+        """When ``flush`` should be called."""
+        return self._timers.poll_at()
+
+    def flush(self, now: int) -> None:
+        """Close what was idle for too long."""
+        for number in self._timers.due(now):
+            self._close(self._by_number[number], "idle", now)
+
+    def _close(self, flow: _Flow, reason: str, now: int) -> None:
+        self._outbox.command(commands.CloseDatagram(flow.number))
+        self._outbox.record(
+            FlowClosed(
+                at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote, reason=reason,
+                up=flow.up, down=flow.down,
+            )
+        )  # fmt: skip
+        self._forget(flow)
+
+    def _forget(self, flow: _Flow) -> None:
+        del self._by_number[flow.number]
+        del self._by_guest[flow.guest, flow.port]
+        self._timers.set(flow.number, None)
+
+    def _refused(self, flow: _Flow, error: str, now: int) -> None:
+        self._outbox.record(
+            FlowRefused(
+                at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote, error=error,
+                answer="none",
+            )
+        )  # fmt: skip
+
+
+def answer_error(interface: Interface, about: Ipv4, number: int, cause: events.IcmpCause | None) -> str:
+    """Tell the sender of ``about`` what went wrong with it, as the network told us; the answer's name, or "none".
+
+    From whom the network heard it, so that traceroute shows the way; else from the gateway, and for what
+    the host address refused, from that.
+    """
+    if cause is not None and cause.type in icmp.ERRORS:
+        source = interface.addressing.to_guest(cause.offender)
+        mtu = cause.mtu if cause.code == icmp.Unreachable.FRAGMENTATION_NEEDED else 0
+        interface.send_error(cause.type, cause.code, about, source=source, mtu=mtu)
+        return _name(cause.type, cause.code)
+    code = UNREACHABLE.get(number)
+    if code is None:
+        return "none"
+    interface.send_error(icmp.Type.DESTINATION_UNREACHABLE, code, about)
+    return _name(icmp.Type.DESTINATION_UNREACHABLE, code)
+
+
+def _name(kind: int, code: int) -> str:
+    if kind == icmp.Type.DESTINATION_UNREACHABLE and code in set(icmp.Unreachable):
+        return icmp.Unreachable(code).name.lower().replace("_", "-") + "-unreachable"
+    return icmp.Type(kind).name.lower().replace("_", "-") if kind in set(icmp.Type) else f"icmp {kind}/{code}"
+
+
+def _guest(flow: _Flow) -> str:
+    return f"{show_ip4(flow.guest)}:{flow.port}"

@@ -1,0 +1,105 @@
+"""The stack of this project: the gateway and its driver in the lab's own process."""
+
+from collections.abc import Callable
+
+from harness.core.address import Mac
+from harness.core.errors import LabError
+from harness.core.events import LinkChanged
+from harness.edge.driver import Driver
+from harness.edge.qemu_port import socket_pair
+from harness.gateway.config import GatewayConfig
+from harness.gateway.gateway import Gateway
+from harness.link.cable import Cable
+from harness.stacks.base import Plug, StackOptions
+
+
+class BuiltinStack:
+    """A ``Stack``: one gateway, one switch, any number of guests."""
+
+    name = "builtin"
+    capabilities = frozenset(
+        {
+            "ipv4",
+            "tcp",
+            "udp",
+            "icmp-echo",
+            "gateway-echo",
+            "host-name",
+            "host-services",
+            "guest-to-guest",
+            "tap",
+            "capture",
+            "flow-events",
+            "mtu",
+            "connect-errors",
+        }
+    )
+
+    def __init__(self, options: StackOptions) -> None:
+        self._options = options
+        self.config = GatewayConfig(mtu=options.mtu, seed=options.seed)
+        self._driver: Driver | None = None
+        self._links: dict[str, str] = {}
+
+    async def start(self) -> None:
+        """As of ``Stack``."""
+        options = self._options
+        self._driver = Driver(
+            Gateway(self.config),
+            self.config.mac,
+            recorder=options.recorder,
+            clock=options.clock,
+            resolv_conf=options.resolv_conf,
+        )
+
+    def plug(self, guest: str, mac: Mac, link: str) -> Plug:
+        """As of ``Stack``."""
+        self.unplug(guest)
+        ours, theirs = socket_pair()
+        self._running.attach_qemu(link, ours, self._note_unplugged(guest, link))
+        self._links[guest] = link
+        fd = theirs.detach()
+        return Plug(f"stream,addr.type=fd,addr.str={fd}", fd)
+
+    def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
+        """As of ``Stack``."""
+        self.unplug(guest)
+        self._running.attach_tap(link, fd, self._note_unplugged(guest, link))
+        self._links[guest] = link
+
+    def unplug(self, guest: str) -> None:
+        """As of ``Stack``."""
+        link = self._links.pop(guest, None)
+        if link is not None and self._driver is not None:
+            self._driver.detach(link)
+
+    def cable(self, link: str) -> Cable:
+        """The cable called ``link``, for pulling it out and for impairments. Raises KeyError."""
+        return self._running.cables[link]
+
+    async def stop(self) -> None:
+        """As of ``Stack``."""
+        driver, self._driver = self._driver, None
+        self._links.clear()
+        if driver is not None:
+            await driver.close()
+
+    @property
+    def driver(self) -> Driver:
+        """For measurements: what it holds."""
+        return self._running
+
+    @property
+    def _running(self) -> Driver:
+        if self._driver is None:
+            raise LabError("the builtin stack is not started", remedy="await start() before plugging guests in")
+        return self._driver
+
+    def _note_unplugged(self, guest: str, link: str) -> Callable[[str], None]:
+        def note(reason: str) -> None:
+            if self._links.get(guest) == link:
+                del self._links[guest]
+            options = self._options
+            options.recorder.event(LinkChanged(at=options.clock.now(), link=link, change=f"unplugged: {reason}"))
+
+        return note

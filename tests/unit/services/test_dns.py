@@ -1,0 +1,191 @@
+"""The DNS service: own names, forwarding, truncation, bounds."""
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.core.time import SECOND
+from harness.services.dns import DEADLINE, DnsService, Forward, Reply
+from harness.wire.ipv4 import ip4
+
+NAMES = {"host.docker.internal": ip4("192.168.65.2"), "gateway.docker.internal": ip4("192.168.65.1")}
+START = 1_700_000_000 * SECOND
+GUEST = "192.168.65.3:4000"
+
+
+@pytest.fixture
+def service() -> DnsService[str]:
+    return DnsService(NAMES)
+
+
+def ask(
+    service: DnsService[str],
+    name: str,
+    rdtype: str = "A",
+    *,
+    now: int = START,
+    stream: bool = False,
+    **options: int,
+) -> Reply[str] | Forward | None:
+    query = dns.message.make_query(name, rdtype, **options)  # type: ignore[arg-type]
+    return service.query(query.to_wire(), "client", GUEST, now, stream=stream)
+
+
+def answered(outcome: Reply[str] | Forward | None) -> dns.message.Message:
+    assert isinstance(outcome, Reply)
+    assert outcome.client == "client"
+    return dns.message.from_wire(outcome.message)
+
+
+def forwarded(outcome: Reply[str] | Forward | None) -> Forward:
+    assert isinstance(outcome, Forward)
+    return outcome
+
+
+def records(message: dns.message.Message) -> list[str]:
+    return [str(record) for rrset in message.answer for record in rrset]
+
+
+def upstream(
+    forward: Forward, *texts: str, rdtype: str = "A", rcode: dns.rcode.Rcode = dns.rcode.NOERROR
+) -> bytes:
+    """What a resolver sends back, under an id of its own."""
+    query = dns.message.from_wire(forward.query)
+    answer = dns.message.make_response(query)
+    answer.id = (query.id + 1) & 0xFFFF
+    answer.set_rcode(rcode)
+    if texts:
+        answer.answer.append(dns.rrset.from_text(query.question[0].name, 123, "IN", rdtype, *texts))
+    return answer.to_wire()
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [("host.docker.internal", "192.168.65.2"), ("GATEWAY.docker.INTERNAL", "192.168.65.1")],
+)
+def test_own_names_have_their_address(service: DnsService[str], name: str, address: str) -> None:
+    outcome = ask(service, name)
+    message = answered(outcome)
+    assert records(message) == [address]
+    assert message.flags & dns.flags.RA
+    assert isinstance(outcome, Reply)
+    assert outcome.event is not None
+    assert (outcome.event.source, outcome.event.answers, outcome.event.rcode) == (
+        "builtin",
+        [address],
+        "NOERROR",
+    )
+
+
+@pytest.mark.parametrize("rdtype", ["AAAA", "TXT", "HTTPS"])
+def test_own_names_have_nothing_else(service: DnsService[str], rdtype: str) -> None:
+    message = answered(ask(service, "host.docker.internal", rdtype))
+    assert message.rcode() == dns.rcode.NOERROR
+    assert records(message) == []
+
+
+def test_own_addresses_have_a_name(service: DnsService[str]) -> None:
+    assert records(answered(ask(service, "2.65.168.192.in-addr.arpa", "PTR"))) == ["host.docker.internal."]
+
+
+def test_all_else_is_forwarded_untouched_and_comes_back_untouched_but_for_the_id(
+    service: DnsService[str],
+) -> None:
+    query = dns.message.make_query("shop.example", "MX", use_edns=0, payload=4096, want_dnssec=True)
+    forward = forwarded(service.query(query.to_wire(), "client", GUEST, START, stream=False))
+    assert forward.query == query.to_wire()
+    wire = upstream(forward, "10 mail.shop.example.", rdtype="MX")
+    outcome = service.resolved(forward.token, wire, START)
+    assert outcome is not None
+    assert outcome.message[2:] == wire[2:]
+    assert answered(outcome).id == query.id
+    assert answered(outcome).answer[0].ttl == 123
+    assert outcome.event is not None
+    assert (outcome.event.source, outcome.event.name, outcome.event.rdtype) == ("host", "shop.example.", "MX")
+
+
+def test_nxdomain_comes_back_as_it_is(service: DnsService[str]) -> None:
+    forward = forwarded(ask(service, "nothing.example"))
+    outcome = service.resolved(forward.token, upstream(forward, rcode=dns.rcode.NXDOMAIN), START)
+    assert answered(outcome).rcode() == dns.rcode.NXDOMAIN
+
+
+@pytest.mark.parametrize("wire", [None, b"\0\1\2", bytes(12)[:-1] + b"\x09"])
+def test_a_failing_resolver_is_servfail(service: DnsService[str], wire: bytes | None) -> None:
+    forward = forwarded(ask(service, "shop.example"))
+    assert answered(service.resolved(forward.token, wire, START)).rcode() == dns.rcode.SERVFAIL
+
+
+def test_a_silent_resolver_is_servfail_at_the_deadline(service: DnsService[str]) -> None:
+    forward = forwarded(ask(service, "shop.example"))
+    assert service.poll_at() == START + DEADLINE
+    assert service.expire(START + DEADLINE - 1) == []
+    (reply,) = service.expire(START + DEADLINE)
+    assert answered(reply).rcode() == dns.rcode.SERVFAIL
+    assert service.poll_at() is None
+    assert service.resolved(forward.token, upstream(forward, "1.2.3.4"), START + DEADLINE) is None
+
+
+def test_a_long_answer_is_truncated_to_what_the_client_takes(service: DnsService[str]) -> None:
+    many = [f"10.0.{number}.1" for number in range(100)]
+    plain = forwarded(ask(service, "many.example"))
+    short = answered(service.resolved(plain.token, upstream(plain, *many), START))
+    assert short.flags & dns.flags.TC
+    assert records(short) == []
+    edns = forwarded(ask(service, "many.example", use_edns=0, payload=4096))
+    assert len(records(answered(service.resolved(edns.token, upstream(edns, *many), START)))) == 100
+    stream = forwarded(ask(service, "many.example", stream=True))
+    assert len(records(answered(service.resolved(stream.token, upstream(stream, *many), START)))) == 100
+
+
+def test_a_repeated_query_is_forwarded_once_while_pending(service: DnsService[str]) -> None:
+    query = dns.message.make_query("shop.example", "A").to_wire()
+    first = forwarded(service.query(query, "client", GUEST, START, stream=False))
+    assert service.query(query, "client", GUEST, START + SECOND, stream=False) is None
+    service.resolved(first.token, upstream(first, "1.2.3.4"), START)
+    forwarded(service.query(query, "client", GUEST, START + SECOND, stream=False))
+
+
+def test_pending_queries_are_bounded() -> None:
+    service: DnsService[str] = DnsService(NAMES, limit=2)
+    for number in range(2):
+        forwarded(ask(service, f"name{number}.example"))
+    assert answered(ask(service, "one-too-many.example")).rcode() == dns.rcode.SERVFAIL
+    assert service.pending == 2
+
+
+def test_malformed_messages_are_formerr_or_dropped(service: DnsService[str]) -> None:
+    good = dns.message.make_query("shop.example", "A").to_wire()
+    outcome = service.query(good[:-3], "client", GUEST, START, stream=False)
+    assert isinstance(outcome, Reply)
+    assert dns.message.from_wire(outcome.message).rcode() == dns.rcode.FORMERR
+    assert outcome.message[:2] == good[:2]
+    assert service.query(good[:11], "client", GUEST, START, stream=False) is None
+
+
+def test_answers_are_never_answered(service: DnsService[str]) -> None:
+    message = dns.message.make_response(dns.message.make_query("host.docker.internal", "A")).to_wire()
+    assert service.query(message, "client", GUEST, START, stream=False) is None
+
+
+def test_other_opcodes_are_not_implemented(service: DnsService[str]) -> None:
+    query = dns.message.make_query("host.docker.internal", "A")
+    query.set_opcode(dns.opcode.STATUS)
+    assert (
+        answered(service.query(query.to_wire(), "client", GUEST, START, stream=False)).rcode()
+        == dns.rcode.NOTIMP
+    )
+
+
+@given(st.binary(max_size=600))
+def test_any_octets_are_survived(octets: bytes) -> None:
+    service: DnsService[str] = DnsService(NAMES)
+    outcome = service.query(octets, "client", GUEST, START, stream=False)
+    if isinstance(outcome, Forward):
+        service.resolved(outcome.token, octets, START)
+    assert service.pending == 0

@@ -92,11 +92,11 @@ def _unshare() -> None:
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
     except OSError as error:
         raise EnvironmentMissing(
-            f"this user can't make namespaces ({error.strerror})", remedy=_remedy(error)
+            f"this user can't make namespaces ({error.strerror})", remedy=remedy(error)
         ) from error
 
 
-def _remedy(error: OSError, sysctls: Path = Path("/proc/sys")) -> str:
+def remedy(error: OSError, sysctls: Path = Path("/proc/sys")) -> str:
     """What to do so that namespaces can be made, from the switches that kernels and distributions have."""
     for name, blocking, wanted in (
         ("kernel.unprivileged_userns_clone", "0", "1"),

@@ -24,7 +24,8 @@ _DOMAIN: Final = re.compile(
 
 RouteKind = Literal["unicast", "unreachable", "blackhole", "prohibit"]
 """What the kernel does with a packet that takes the route: send it on, answer with ICMP host unreachable
-(`EHOSTUNREACH`), drop it in silence, answer with ICMP administratively prohibited (`EACCES`)."""
+(`EHOSTUNREACH`), drop it in silence, answer with ICMP administratively prohibited (`EACCES`). Of both errors
+Linux sends a peer five at once and one a second after that, in all namespaces."""
 
 ServerKind = Literal["http", "echo", "half-close", "dns"]
 RecordType = Literal["A", "AAAA", "CNAME", "TXT"]
@@ -240,7 +241,7 @@ def _server_problems(
     for other_name, other in servers.items():
         if other_name == name:
             break
-        if (other.host, other.address, other.port) == (server.host, server.address, server.port):
+        if (other.host, other.port) == (server.host, server.port) and _same(other.address, server.address):
             yield Problem(
                 (*path, "port"), f"{other_name} listens there already", "choose another port or address"
             )
@@ -287,6 +288,10 @@ def _is_address(text: str, version: int | None = None) -> bool:
     except ValueError:
         return False
     return version is None or address.version == version
+
+
+def _same(one: str, other: str) -> bool:
+    return _is_address(one) and ip_address(one) == ip_address(other)
 
 
 def _is_interface(text: str) -> bool:

@@ -8,6 +8,7 @@ All mounts vanish with the mount namespace, so nothing here is undone.
 import errno
 import logging
 import os
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -31,9 +32,9 @@ _log = logging.getLogger(__name__)
 
 
 def cover(keep: Path) -> None:
-    """Cover /proc, /sys and /run by ones of the lab's own; the folder ``keep`` stays where it is.
+    """Cover /proc, /sys and /run by ones of the lab's own; the folder ``keep`` stays. Take a host name.
 
-    Called once, first thing in new user, mount, PID and network namespaces. Raises EnvironmentMissing.
+    Called once, first thing in new user, mount, PID, network and UTS namespaces. Raises EnvironmentMissing.
     """
     try:
         mount("none", "/", flags=MS_REC | MS_PRIVATE)
@@ -47,6 +48,7 @@ def cover(keep: Path) -> None:
         os.close(kept)
         RUN.mkdir()
         NETNS.mkdir()
+        socket.sethostname(LAPTOP)
     except OSError as error:
         raise EnvironmentMissing(
             f"this user can't mount in namespaces of their own ({error.strerror})",

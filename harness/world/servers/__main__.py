@@ -15,7 +15,7 @@ import msgspec
 from harness.world.kernel import CLONE_NEWNET, setns
 from harness.world.servers.http import serve_http
 from harness.world.servers.messages import Failed, Order, Orders, Ready, Report, Request
-from harness.world.servers.streams import serve_half_close, serve_tcp_echo, serve_udp_echo
+from harness.world.servers.streams import UdpEcho, serve_half_close, serve_tcp_echo
 
 _BACKLOG = 512
 
@@ -54,7 +54,7 @@ async def _start(order: Order) -> object:
     if order.kind == "half-close":
         return await serve_half_close(order.name, stream, _log)
     datagram = _bind(order, socket.SOCK_DGRAM)
-    return await serve_tcp_echo(order.name, stream, _log), await serve_udp_echo(order.name, datagram, _log)
+    return await serve_tcp_echo(order.name, stream, _log), UdpEcho(order.name, datagram, _log)
 
 
 async def _main() -> int:

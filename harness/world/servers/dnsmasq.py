@@ -35,7 +35,7 @@ def command(server: Server, hosts: Path) -> list[str]:
     return [
         find_dnsmasq(),
         "--conf-file=/dev/null",
-        # Not --keep-in-foreground: that drops privileges, and groups can't be changed in a lab's user namespace.
+        # --keep-in-foreground would drop privileges, and a lab's user namespace has no other groups.
         "--no-daemon",
         "--pid-file=",
         "--log-facility=-",

@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Final
 
 from harness.world.servers.http import Log
 
 _PIECE: Final = 1 << 16
+_BATCH: Final = 64
+"""Datagrams in a row, before TCP gets its turn."""
 _REMEMBERED: Final = 4096
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[int]]
@@ -47,29 +49,33 @@ async def serve_half_close(name: str, listening: socket.socket, log: Log) -> asy
     return await _serve(name, listening, log, answer)
 
 
-async def serve_udp_echo(name: str, bound: socket.socket, log: Log) -> asyncio.DatagramTransport:
-    """Send every datagram back to where it came from; the log has the first one of each client."""
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: _UdpEcho(name, log), sock=bound)
-    return transport
+class UdpEcho:
+    """Sends every datagram back to where it came from; the log has the first one of each client.
 
+    On the socket itself: asyncio's transports can't send an empty datagram before Python 3.13.
+    """
 
-class _UdpEcho(asyncio.DatagramProtocol):
-    def __init__(self, name: str, log: Log) -> None:
+    def __init__(self, name: str, bound: socket.socket, log: Log) -> None:
         self._name = name
+        self._socket = bound
         self._log = log
         self._known: dict[Address, None] = {}
+        asyncio.get_running_loop().add_reader(bound, self._readable)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: Address) -> None:
-        self._transport.sendto(data, addr)
-        if addr not in self._known:
-            self._known[addr] = None
-            if len(self._known) > _REMEMBERED:
-                del self._known[next(iter(self._known))]
-            self._log(self._name, show(addr), "udp", f"{len(data)} bytes")
+    def _readable(self) -> None:
+        for _ in range(_BATCH):
+            try:
+                data, address = self._socket.recvfrom(_PIECE)
+                self._socket.sendto(data, address)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMP error for an earlier answer, or a client that can't be answered
+                continue
+            if address not in self._known:
+                self._known[address] = None
+                if len(self._known) > _REMEMBERED:
+                    del self._known[next(iter(self._known))]
+                self._log(self._name, show(address), "udp", f"{len(data)} bytes")
 
 
 def show(address: Address) -> str:

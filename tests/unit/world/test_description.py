@@ -1,0 +1,83 @@
+import pytest
+
+from harness.core.errors import DescriptionError
+from harness.world.description import Host, Link, Record, Route, Server, World, WorldError
+
+LAPTOP = {"laptop": Host()}
+TWO = {"laptop": Host(), "far": Host(addresses=("10.9.9.9",))}
+LINK = {"wifi": Link(ends={"laptop": ("10.0.0.2/24",), "far": ("10.0.0.1/24",)})}
+
+
+def server(**fields: object) -> dict[str, Server]:
+    return {"s": Server(**{"kind": "http", "host": "far", "address": "10.9.9.9", "port": 80} | fields)}  # type: ignore[arg-type]
+
+
+def test_addresses_of_a_host_are_its_own_and_its_links() -> None:
+    world = World(name="w", hosts=TWO, links=LINK)
+
+    assert [str(each) for each in world.addresses_of("far")] == ["10.9.9.9/32", "10.0.0.1/24"]
+
+
+def test_a_server_may_listen_on_loopback() -> None:
+    World(name="w", hosts=TWO, links=LINK, servers=server(address="127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("place", "fields"),
+    [
+        ("name", {"name": "A world", "hosts": LAPTOP}),
+        ("hosts", {"name": "w", "hosts": {}}),
+        ("hosts.Far away", {"name": "w", "hosts": {**LAPTOP, "Far away": Host()}}),
+        ("links.lo", {"name": "w", "hosts": TWO, "links": {"lo": LINK["wifi"]}}),
+        ("links.wifi.ends", {"name": "w", "hosts": LAPTOP, "links": {"wifi": Link(ends={"laptop": ()})}}),
+        (
+            "links.wifi.ends.mars",
+            {"name": "w", "hosts": TWO, "links": {"wifi": Link(ends={"laptop": (), "mars": ()})}},
+        ),
+        (
+            "links.wifi.ends.far[0]",
+            {"name": "w", "hosts": TWO, "links": {"wifi": Link(ends={"laptop": (), "far": ("10.0.0.1",)})}},
+        ),
+        ("hosts.laptop.addresses[0]", {"name": "w", "hosts": {"laptop": Host(addresses=("10.0.0.256",))}}),
+        ("hosts.laptop.resolvers[0]", {"name": "w", "hosts": {"laptop": Host(resolvers=("dns",))}}),
+        ("hosts.far.resolvers", {"name": "w", "hosts": {**LAPTOP, "far": Host(resolvers=("10.0.0.1",))}}),
+        (
+            "hosts.laptop.routes[0].to",
+            {"name": "w", "hosts": {"laptop": Host(routes=(Route(to="10.0.0.1/8"),))}},
+        ),
+        (
+            "hosts.laptop.routes[0].to",
+            {"name": "w", "hosts": {"laptop": Host(routes=(Route(to="default"),))}},
+        ),
+        (
+            "hosts.laptop.routes[0].via",
+            {
+                "name": "w",
+                "hosts": {"laptop": Host(routes=(Route(to="default", via="1.1.1.1", kind="blackhole"),))},
+            },
+        ),
+        ("servers.s.host", {"name": "w", "hosts": TWO, "servers": server(host="mars")}),
+        ("servers.s.address", {"name": "w", "hosts": TWO, "servers": server(address="10.9.9.8")}),
+        ("servers.s.port", {"name": "w", "hosts": TWO, "servers": server(port=0)}),
+        ("servers.t.port", {"name": "w", "hosts": TWO, "servers": server() | {"t": server()["s"]}}),
+        (
+            "servers.s.records",
+            {"name": "w", "hosts": TWO, "servers": server(records=(Record(name="a", type="TXT", value=""),))},
+        ),
+        (
+            "servers.s.records[0].name",
+            {
+                "name": "w",
+                "hosts": TWO,
+                "servers": server(kind="dns", records=(Record(name="a..b", type="TXT", value=""),)),
+            },
+        ),
+    ],
+)
+def test_what_can_not_be_is_an_error_that_names_the_place(place: str, fields: dict[str, object]) -> None:
+    with pytest.raises(WorldError) as caught:
+        World(**fields)  # type: ignore[arg-type]
+
+    assert caught.value.message.startswith(f"{place}: ")
+    assert caught.value.remedy
+    assert isinstance(caught.value, DescriptionError)

@@ -1,0 +1,151 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.core.errors import DescriptionError
+from harness.world.description import World
+from harness.world.profiles import load_profile, parse_profile, profile_folder, profile_names
+
+PLAIN = (profile_folder() / "plain.toml").read_text()
+
+
+def test_the_plain_world_is_what_scenarios_count_on() -> None:
+    world = load_profile("plain")
+    records = {record.name: record.value for record in world.servers["dns"].records}
+
+    assert [str(each) for each in world.addresses_of("laptop")] == ["192.168.1.10/24"]
+    assert records["shop.example"] == "203.0.113.10"
+    assert records["www.example"] == "shop.example"
+    assert records["v6.example"] == "2001:db8::10"
+    assert {route.to: route.kind for route in world.hosts["internet"].routes} == {
+        f"{records['dead.example']}/32": "unreachable",
+        f"{records['silent.example']}/32": "blackhole",
+    }
+    assert world.servers["half-close"].port == 9007
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_ready_profile_can_be_read_and_says_what_it_is(name: str) -> None:
+    world = load_profile(name)
+    head = (profile_folder() / f"{name}.toml").read_text().splitlines()[0]
+
+    assert world.name == name
+    assert head.startswith(f"# {name}: ")
+
+
+def test_toml_and_python_are_the_same_model() -> None:
+    world = load_profile("plain")
+
+    assert msgspec.convert(msgspec.to_builtins(world), World) == world
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "message"),
+    [
+        (
+            "mtu = 1500",
+            "mtu = 15",
+            "mtu = 15",
+            "links.wifi.mtu: an MTU of 15 bytes can't be: give 576 to 65535",
+        ),
+        ("mtu = 1500", "mut = 1500", "mut = 1500", "links.wifi.mut: unknown key: there are ends, mtu"),
+        (
+            'via = "192.168.1.1"',
+            'via = "10.0.0.1"',
+            "10.0.0.1",
+            (
+                "hosts.laptop.routes[0].via: 10.0.0.1 is on none of laptop's links: "
+                "give an address in the prefix of one of them"
+            ),
+        ),
+        (
+            '"blackhole"',
+            '"hole"',
+            '"hole"',
+            (
+                "hosts.internet.routes[1].kind: invalid enum value 'hole': "
+                "give one of unicast, unreachable, blackhole, prohibit"
+            ),
+        ),
+        (
+            'type = "AAAA"',
+            'type = "MX"',
+            '"MX"',
+            "servers.dns.records[7].type: invalid enum value 'MX': give one of A, AAAA, CNAME, TXT",
+        ),
+        ("port = 9007", 'port = "x"', 'port = "x"', "servers.half-close.port: a value of type str: give int"),
+        (
+            "forward = true",
+            "forwards = true",
+            "forwards",
+            "hosts.internet.forwards: unknown key: there are addresses, routes, forward, resolvers",
+        ),
+        (
+            '"2001:db8::10" }',
+            '"20" }',
+            '"20" }',
+            "servers.dns.records[7].value: '20' is no value of a AAAA record: give an IPv6 address",
+        ),
+        (
+            'host = "internet", address = "203.0.113.20"',
+            'host = "internet", address = "203.0.113.21"',
+            'address = "203.0.113.21"',
+            (
+                "servers.files.address: internet does not own 203.0.113.21: give one of 127.0.0.1, "
+                "203.0.113.10, 203.0.113.20, 203.0.113.30, 203.0.113.53, 192.168.1.1"
+            ),
+        ),
+        (
+            'name = "plain"',
+            'nam = "plain"',
+            "nam =",
+            "nam: unknown key: there are name, hosts, links, servers",
+        ),
+        (
+            'kind = "echo", host = "laptop"',
+            'host = "laptop"',
+            "laptop-echo",
+            "servers.laptop-echo: the key 'kind' is missing: there are kind, host, address, port, records",
+        ),
+    ],
+)
+def test_an_error_says_file_line_key_and_what_is_allowed(
+    right: str, wrong: str, line: str, message: str
+) -> None:
+    text = PLAIN.replace(right, wrong, 1)
+    number = next(n for n, each in enumerate(text.splitlines(), 1) if line in each)
+
+    with pytest.raises(DescriptionError) as caught:
+        parse_profile(text, "my.toml")
+
+    assert str(caught.value) == f"my.toml:{number}: {message}"
+
+
+def test_broken_toml_has_its_line_too() -> None:
+    with pytest.raises(DescriptionError, match=r"^my\.toml:2: .*toml\.io"):
+        parse_profile('name = "x"\nhosts = ]', "my.toml")
+
+
+def test_a_profile_can_be_a_file_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(PLAIN)
+
+    assert load_profile(str(path)) == load_profile("plain")
+
+
+@pytest.mark.parametrize("name", ["no-such-profile", "./no-such-file.toml"])
+def test_an_unknown_profile_is_an_error_with_a_way_out(name: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        load_profile(name)
+
+    assert name in caught.value.message
+    assert caught.value.remedy
+
+
+def test_a_file_that_is_not_text_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"name = '\xff'")
+
+    with pytest.raises(DescriptionError, match="not UTF-8"):
+        load_profile(str(path))

@@ -1,0 +1,43 @@
+import hashlib
+
+import pytest
+
+from harness.world.servers.content import BLOCK, blocks, content, digest
+from harness.world.servers.dnsmasq import QueryLog
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 17])
+def test_content_has_its_size_and_digest(size: int) -> None:
+    assert len(content(size)) == size
+    assert digest(size) == hashlib.sha256(content(size)).hexdigest()
+
+
+def test_content_is_a_prefix_of_longer_content_and_does_not_repeat() -> None:
+    parts = list(blocks(4 * BLOCK))
+
+    assert content(4 * BLOCK).startswith(content(2 * BLOCK + 5))
+    assert len(set(parts)) == len(parts)
+
+
+def test_content_is_the_same_for_ever() -> None:
+    assert digest(1_000_000) == "83d0d9175fb452a0cf6ca35bdf361d063076f9bf936e85a14bd9d2c79f1f1d19"
+
+
+def test_a_query_is_answered_once_with_its_status() -> None:
+    log = QueryLog()
+    lines = [
+        "Nov 20 18:35:03 dnsmasq[7]: 1 192.168.1.10/40288 query[A] shop.example from 192.168.1.10",
+        "Nov 20 18:35:03 dnsmasq[7]: 2 2001:db8::1/99 query[AAAA] shop.example from 2001:db8::1",
+        "Nov 20 18:35:03 dnsmasq[7]: 1 192.168.1.10/40288 /run/h shop.example is 203.0.113.10",
+        "Nov 20 18:35:03 dnsmasq[7]: 1 192.168.1.10/40288 /run/h shop.example is 203.0.113.11",
+        "dnsmasq[7]: 2 2001:db8::1/99 config shop.example is NODATA-IPv6",
+        "dnsmasq[7]: 3 192.168.1.10/5 query[MX] nope from 192.168.1.10",
+        "dnsmasq[7]: 3 192.168.1.10/5 config nope is NXDOMAIN",
+        "dnsmasq[7]: read /run/h - 3 names",
+    ]
+
+    assert [answer for line in lines if (answer := log.read(line))] == [
+        ("192.168.1.10:40288", "A shop.example", "NOERROR"),
+        ("[2001:db8::1]:99", "AAAA shop.example", "NODATA"),
+        ("192.168.1.10:5", "MX nope", "NXDOMAIN"),
+    ]

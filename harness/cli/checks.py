@@ -161,7 +161,7 @@ def check_space(folder: Path) -> Finding:
         return Finding(name="disk", verdict="ok", found=found, purpose=purpose)
     return Finding(
         name="disk", verdict="missing", found=found, purpose=purpose,
-        remedy=f"free at least {NEEDED_BYTES >> 30} GiB there, or set XDG_CACHE_HOME to a larger disk",
+        remedy=f"free at least {NEEDED_BYTES >> 30} GiB there, or set GUESTNET_CACHE to another folder",
     )  # fmt: skip
 
 

@@ -11,15 +11,15 @@ imported where it is used.
 
 import shutil
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.core.errors import DescriptionError, EnvironmentMissing, GuestnetError
+from harness.core.errors import DescriptionError, EnvironmentMissing, GuestnetError, LabError
 from harness.plugin import settings as choices
-from harness.plugin.record import RECORD, Record, Recorder, folder_name, rerun_command
+from harness.plugin.record import RECORD, Record, Recorder, folder_name, rerun_command, sentence
 from harness.plugin.settings import Settings, Wishes
 
 if TYPE_CHECKING:
@@ -197,9 +197,9 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     try:
         return (yield)
     except EnvironmentMissing as error:
-        _environment_missing(item, error)
+        raise _verdict(item, error) from None
     except GuestnetError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -207,13 +207,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     try:
         return (yield)
     except EnvironmentMissing as error:
-        _environment_missing(item, error)
+        raise _verdict(item, error) from None
 
 
-def _environment_missing(item: pytest.Item, error: EnvironmentMissing) -> None:
+def _verdict(item: pytest.Item, error: EnvironmentMissing) -> BaseException:
     if item.config.stash[SETTINGS].strict_environment:
-        pytest.fail(str(error), pytrace=False)
-    pytest.skip(str(error))
+        return pytest.fail.Exception(str(error), pytrace=False)
+    return pytest.skip.Exception(str(error))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -229,7 +229,10 @@ def pytest_runtest_makereport(
         record.failed = True
         lab = item.stash.get(LAB, None)
         if lab is not None and report.when == "call":
-            lab.note(f"{report.when} failed: {report.longreprtext.strip().splitlines()[-1]}", level="error")
+            with suppress(
+                LabError
+            ):  # a lab that is dead can't write, and the report says more than the journal
+                lab.note(f"the scenario failed: {sentence(report)}", level="error")
         report.sections.append(("how to look and to run it again", record.directions()))
     settings = item.config.stash[SETTINGS]
     if report.when == "teardown" and settings.report is None and not record.is_kept(settings.keep):

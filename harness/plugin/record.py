@@ -115,9 +115,9 @@ class _Phases(msgspec.Struct):
         if report.failed:
             self.outcome = "failed" if report.when == "call" else "error"
             self.longrepr = "\n\n".join(filter(None, [self.longrepr, report.longreprtext]))
-            self.message = self.message or _sentence(report)
+            self.message = self.message or sentence(report)
         elif report.skipped:
-            self.outcome, self.message = "skipped", _sentence(report)
+            self.outcome, self.message = "skipped", sentence(report)
 
     def result(self, nodeid: str, run_folder: Path) -> "ScenarioResult":
         """As run.json has it."""
@@ -135,7 +135,7 @@ class _Phases(msgspec.Struct):
         )  # fmt: skip
 
 
-def _sentence(report: pytest.TestReport) -> str:
+def sentence(report: pytest.TestReport) -> str:
     """Why, in one line."""
     if isinstance(report.longrepr, tuple):  # of a skip: path, line, reason
         return report.longrepr[2].removeprefix("Skipped: ")
@@ -234,14 +234,15 @@ class Recorder:
 
 def summary(phases: Iterable[_Phases]) -> list[str]:
     """One line a kind of guest and stack: ``12 scenarios on qemu/tcg with builtin: 11 passed, 1 failed``."""
-    groups: dict[tuple[str, str, str], Counter[str]] = {}
+    groups: dict[tuple[str, str], list[_Phases]] = {}
     for one in phases:
-        key = (one.record.guest, one.record.accelerator, one.record.stack)
-        groups.setdefault(key, Counter())[one.outcome] += 1
+        groups.setdefault((one.record.guest, one.record.stack), []).append(one)
     lines = []
-    for (guest, accelerator, stack), outcomes in sorted(groups.items()):
-        count = outcomes.total()
-        where = f"{guest}/{accelerator}" if accelerator else guest
-        verdicts = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
-        lines.append(f"{count} scenario{'s' * (count != 1)} on {where} with {stack}: {verdicts}")
+    for (guest, stack), members in sorted(groups.items()):
+        where = "/".join([guest, *sorted({one.record.accelerator for one in members} - {""})])
+        outcomes = sorted(Counter(one.outcome for one in members).items())
+        verdicts = ", ".join(f"{number} {outcome}" for outcome, number in outcomes)
+        lines.append(
+            f"{len(members)} scenario{'s' * (len(members) != 1)} on {where} with {stack}: {verdicts}"
+        )
     return lines

@@ -11,7 +11,18 @@ ROOT = Path(__file__).parents[2]
 BASICS = (
     "sh", "bash", "env", "readlink", "dirname", "cat", "cmp", "head", "flock", "mkdir", "chmod", "cp",
 )  # fmt: skip
-TOOLS = ("qemu-system-x86_64", "dnsmasq", "ip", "unshare", "dpkg-deb", "mksquashfs", "lz4", "zstd", "tshark", "chromium")
+TOOLS = (
+    "qemu-system-x86_64",
+    "dnsmasq",
+    "ip",
+    "unshare",
+    "dpkg-deb",
+    "mksquashfs",
+    "lz4",
+    "zstd",
+    "tshark",
+    "chromium",
+)
 
 APT = '#!/bin/sh\necho "apt-get $*" >>"$LOG"\n'
 SUDO = '#!/bin/sh\necho "sudo $*" >>"$LOG"\ncase $1 in -n) exit 0;; esac\nexec "$@"\n'

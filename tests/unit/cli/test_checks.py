@@ -1,0 +1,86 @@
+"""The checks of ``guestnet doctor``, on machines that lack things."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.cli import checks
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The only folder with programs."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(checks, "SYSTEM_PATH", str(tmp_path))
+    return tmp_path
+
+
+def put(folder: Path, name: str, script: str) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("text", "family"),
+    [
+        ('ID=debian\nVERSION_ID="12"\n', "debian"),
+        ("ID=linuxmint\nID_LIKE='ubuntu debian'\n".replace("'", '"'), "debian"),
+        ("ID=fedora\n", "fedora"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "fedora"),
+        ("ID=arch\n", "arch"),
+        ("ID=nixos\nNAME=arch\n", None),
+    ],
+)
+def test_the_family_of_a_distribution(tmp_path: Path, text: str, family: str | None) -> None:
+    (tmp_path / "os-release").write_text(text)
+    assert checks.family(tmp_path / "os-release") == family
+
+
+def test_without_os_release_every_family_is_named(tmp_path: Path) -> None:
+    assert checks.family(tmp_path / "missing") is None
+    remedy = checks.remedy_for("tshark", None)
+    assert "apt-get install --no-install-recommends tshark" in remedy
+    assert "dnf install wireshark-cli" in remedy
+    assert "pacman -S wireshark-cli" in remedy
+
+
+def test_a_missing_qemu_comes_with_its_package(programs: Path) -> None:
+    finding = checks.check_qemu()
+    assert (finding.verdict, finding.found) == ("missing", "not installed")
+    assert "qemu-system-x86" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict"), [("7.1.9", "missing"), ("7.2.0", "ok"), ("10.0.2 (Debian 1:10.0.2)", "ok")]
+)
+def test_qemu_must_know_stream_netdevs(programs: Path, version: str, verdict: str) -> None:
+    put(programs, "qemu-system-x86_64", f'echo "QEMU emulator version {version}"')
+    finding = checks.check_qemu()
+    assert finding.verdict == verdict
+    assert bool(finding.remedy) == (verdict == "missing")
+
+
+def test_a_qemu_that_does_not_run_is_told(programs: Path) -> None:
+    put(programs, "qemu-system-x86_64", "exit 127")
+    finding = checks.check_qemu()
+    assert finding.verdict == "missing"
+    assert finding.found.endswith("does not run")
+
+
+def test_a_program_of_the_tests_is_optional(programs: Path) -> None:
+    assert checks.check_program("chromium", "tests", optional=True).verdict == "optional"
+    put(programs, "chromium", "")
+    finding = checks.check_program("chromium", "tests", optional=True)
+    assert (finding.verdict, finding.found) == ("ok", str(programs / "chromium"))
+
+
+def test_a_missing_tun_device_is_told(tmp_path: Path) -> None:
+    finding = checks.check_tun(tmp_path / "tun")
+    assert (finding.verdict, finding.remedy) == ("optional", "sudo modprobe tun")
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "NEEDED_BYTES", 1 << 62)
+    finding = checks.check_space(tmp_path / "not" / "yet")
+    assert finding.verdict == "missing"
+    assert "GUESTNET_CACHE" in finding.remedy

@@ -21,8 +21,8 @@ value of `harness.scenario.results`, also when the network fails. Hosts of the w
 
 **Links** (`LinkView`): ``lab.cable``, ``lab.cables["guest2"]``, ``lab.links.wifi``, each with ``expect``,
 ``expect_none``, ``expect_sequence``, ``saw`` and ``packets``; **the journal** (`JournalView`) has the same
-verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long ago: say
-``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
+verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long ago:
+say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
 
 **Matchers** are made by the functions of ``tcp``, ``udp``, ``icmp``, ``arp``, ``dhcp`` and ``dns``, combined
 with ``&``, ``|`` and ``~``, also with a plain function of a packet.

@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from harness.core.address import Mac
-from harness.core.errors import EnvironmentMissing, GuestError
+from harness.core.errors import GuestError
 from harness.lab.protocol import (
     GuestInfo,
     PauseGuest,
@@ -37,12 +37,10 @@ class Guest(Machine):
     """A running guest. ``cable`` is its link in the capture, ``mac`` its hardware address."""
 
     def __init__(self, info: GuestInfo, observer: Observer) -> None:
-        super().__init__(info.name, observer)
+        super().__init__(info.name, observer, is_here=info.kind == "netns")
         self.mac = Mac.parse(info.mac)
         self.kind = info.kind
         self.cable = LinkView(observer, info.link)
-        if info.kind == "netns":
-            self.lacking = EnvironmentMissing  # type: ignore[misc]
 
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
         return Run(guest=self.name, command=command, timeout=timeout, input=data)
@@ -52,7 +50,10 @@ class Guest(Machine):
         """The guest for testinfra: ``guest.host.interface("eth0").addresses`` and all its other modules."""
         from harness.guest.testinfra_backend import host_for
 
-        return host_for(self._run_for_testinfra)
+        def run(command: str) -> RunResult:
+            return self._observer.call(Run(guest=self.name, command=command))
+
+        return host_for(run)
 
     def read_file(self, path: str) -> bytes:
         """A file's octets. Raises GuestError when it can't be read."""

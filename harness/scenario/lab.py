@@ -12,7 +12,7 @@ from harness.core.rng import stream
 from harness.journal.query import Trace
 from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
-from harness.lab.protocol import AddGuest, LabStatus, Now, RunOn, Status
+from harness.lab.protocol import AddGuest, LabStatus, Now, Status
 from harness.scenario.expecting import JournalView, LinkView
 from harness.scenario.guest import Guest
 from harness.scenario.machine import Host
@@ -98,12 +98,12 @@ class Lab:
     @property
     def hosts(self) -> dict[str, Host]:
         """The hosts of the world by name."""
-        return {name: Host(name, self._observer, RunOn) for name in self._status.hosts}
+        return {name: Host(name, self._observer) for name in self._status.hosts}
 
     @property
     def laptop(self) -> Host:
         """The machine that runs the stack."""
-        return Host("laptop", self._observer, RunOn)
+        return Host("laptop", self._observer)
 
     # Links
 

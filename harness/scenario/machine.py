@@ -9,14 +9,14 @@ import json
 import math
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
 from harness.core.errors import EnvironmentMissing, GuestError, GuestnetError
 from harness.core.events import Noted
-from harness.lab.protocol import Request, RunResult
+from harness.lab.protocol import Request, RunOn, RunResult
 from harness.scenario import reading
 from harness.scenario.matchers.endpoint import Endpoint
 from harness.scenario.observer import Observer
@@ -26,7 +26,14 @@ GRACE: Final = 20.0
 """Seconds that a tool gets beyond the time it was told to take."""
 
 _NOT_FOUND: Final = 127
-_CURL: Final = "curl --silent --location --connect-timeout {timeout:g} --max-time {timeout:g} --write-out '%{{stderr}}%{{json}}'"
+_PACKAGES: Final = {
+    "curl": "curl", "dig": "bind9-dnsutils (Debian) or bind-utils (Fedora)", "ip": "iproute2",
+    "perl": "perl", "ping": "iputils-ping (Debian) or iputils (Fedora)",
+}  # fmt: skip
+_CURL: Final = (
+    "curl --silent --location --connect-timeout {timeout:g} --max-time {timeout:g}"
+    " --write-out '%{{stderr}}%{{json}}'"
+)
 
 Family = Literal[0, 4, 6]
 """Of addresses: IPv4, IPv6, or 0 for what the name has."""
@@ -38,14 +45,15 @@ def _sockets_script() -> str:
 
 
 class Machine(ABC):
-    """Runs commands and does with the network what a program on it would."""
+    """Runs commands and does with the network what a program on it would.
 
-    lacking: ClassVar[type[GuestnetError]] = GuestError
-    """What to raise when a tool is missing."""
+    ``is_here``: its tools are those of the machine that the lab runs on.
+    """
 
-    def __init__(self, name: str, observer: Observer) -> None:
+    def __init__(self, name: str, observer: Observer, *, is_here: bool) -> None:
         self.name = name
         self._observer = observer
+        self._is_here = is_here
 
     @abstractmethod
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
@@ -83,7 +91,7 @@ class Machine(ABC):
         tcp: bool = False,
         timeout: float = 10.0,
     ) -> Answer:
-        """Ask the machine's resolver, or ``server``, for ``name``; gives up after about ``timeout`` seconds."""
+        """Ask the machine's resolver, or ``server``, for ``name``, for about ``timeout`` seconds."""
         words = ["dig", "+noall", "+comments", "+answer", "+stats", "+tries=2"]
         words += [f"+timeout={max(1, math.ceil(timeout / 2))}", "+tcp" if tcp else "+notcp"]
         words += [] if server is None else [f"@{server}"]
@@ -113,9 +121,8 @@ class Machine(ABC):
         """Connect, send ``payload``, shut down the sending side, read to the end (RFC 9293 3.6)."""
         sent = payload.encode() if isinstance(payload, str) else payload
         reply, told = self._sockets("half-close", host, port, timeout, family, sent)
-        self._note(
-            f"half-close to {host} port {port}: {len(sent)} bytes sent, {len(reply)} received {told.error}".rstrip()
-        )
+        outcome = told.error or f"{len(sent)} bytes sent, {len(reply)} received"
+        self._note(f"half-close to {host} port {port}: {outcome}")
         return Exchange(sent=sent, reply=reply, error=told.error, source=told.source, seconds=told.seconds)
 
     def udp_echo(
@@ -128,7 +135,7 @@ class Machine(ABC):
         return None if told.error else reply
 
     def udp_send(self, host: str, port: int, payload: bytes | str, *, family: Family = 4) -> Endpoint | None:
-        """Send a datagram and wait for nothing; the address and port it was sent from, None when it was not."""
+        """Send a datagram and wait for nothing; the end it was sent from, None when it was not sent."""
         sent = payload.encode() if isinstance(payload, str) else payload
         _, told = self._sockets("udp-send", host, port, 5.0, family, sent)
         self._note(f"datagram to {host} port {port}: {told.error or 'sent'}")
@@ -146,7 +153,7 @@ class Machine(ABC):
     def download(
         self, url: str, *, size: int | str | None = None, timeout: float = 60.0, family: Family = 4
     ) -> Transfer:
-        """GET ``url``; with ``size`` (octets or "10MiB"), ``url`` may be just a host's name: that many octets of it.
+        """GET ``url``, or with ``size`` (octets or "10MiB") that many octets of the host called ``url``.
 
         The server of a world says the SHA-256 of what it sends (X-Sha256), so ``intact`` is proven.
         """
@@ -169,7 +176,8 @@ class Machine(ABC):
         curl = _CURL.format(timeout=timeout) + _family(family)
         script = (
             f'head -c {reading.size(size)} /dev/urandom >"$d/body" && sha256sum <"$d/body"; '
-            f'{curl} --header Expect: --upload-file "$d/body" --output "$d/answer" {shlex.quote(target)} 2>"$d/told"; '
+            f'{curl} --header Expect: --upload-file "$d/body" --output "$d/answer" {shlex.quote(target)}'
+            ' 2>"$d/told"; '
             'cat "$d/told"; echo; cat "$d/answer"'
         )
         digest, told, rest = self._curl(script, timeout)
@@ -211,7 +219,7 @@ class Machine(ABC):
     def ping(
         self, host: str, *, count: int = 3, interval: float = 0.2, timeout: float = 2.0, size: int = 56
     ) -> Ping:
-        """``count`` pings of ``size`` octets, one every ``interval`` seconds, each waited for ``timeout`` seconds."""
+        """``count`` pings of ``size`` octets, one every ``interval`` seconds; ``timeout`` for each answer."""
         words = [
             "ping",
             "-n",
@@ -249,12 +257,10 @@ class Machine(ABC):
         return ran
 
     def _lacks(self, tool: str) -> GuestnetError:
-        where = (
-            "install it on this machine"
-            if self.lacking is EnvironmentMissing
-            else "add it to the image's recipe"
-        )
-        return self.lacking(f"{self.name} has no {tool}", remedy=where)
+        if self._is_here:
+            return EnvironmentMissing(f"this machine has no {tool}", remedy=f"install {_PACKAGES[tool]}")
+        remedy = "use an image that has it, or add it to its recipe"
+        return GuestError(f"{self.name} has no {tool}", remedy=remedy)
 
     def _note(self, text: str) -> None:
         self._observer.record(Noted(at=0, text=f"{self.name}: {text}"))
@@ -266,14 +272,11 @@ class Machine(ABC):
 class Host(Machine):
     """A host of the world: the laptop, a server. Its tools are those of the machine that the lab runs on."""
 
-    lacking = EnvironmentMissing
-
-    def __init__(self, name: str, observer: Observer, request: Callable[..., Request[RunResult]]) -> None:
-        super().__init__(name, observer)
-        self._make = request
+    def __init__(self, name: str, observer: Observer) -> None:
+        super().__init__(name, observer, is_here=True)
 
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
-        return self._make(host=self.name, command=command, timeout=timeout, input=data)
+        return RunOn(host=self.name, command=command, timeout=timeout, input=data)
 
 
 def _url(text: str) -> str:

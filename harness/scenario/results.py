@@ -48,8 +48,10 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a resolver answered. ``addresses`` are A and AAAA records, ``cname`` is the name they belong to when
-    that is not the one asked for. ``timed_out``: nobody answered, and ``rcode`` is "".
+    """What a resolver answered. ``addresses`` are its A and AAAA records.
+
+    ``cname`` is the name that these belong to, "" when it is the one asked for. ``timed_out``: nobody
+    answered, and ``rcode`` is "".
     """
 
     name: str
@@ -100,7 +102,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP download or upload. ``sha256`` is of what the guest got or sent, ``expected`` what the server says."""
+    """An HTTP download or upload. ``sha256`` is by the guest, ``expected`` by the server."""
 
     url: str
     status: int

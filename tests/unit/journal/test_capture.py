@@ -1,0 +1,210 @@
+"""Captures as they are written, followed while they grow, and opened by other programs."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.l2 import Ether
+from scapy.utils import RawPcapNgReader
+
+from harness.journal.capture import HEADERS, CaptureReader, CaptureWriter, Record
+
+T0 = 1_700_000_000_123_456_789
+SYN = bytes(Ether() / IP(dst="203.0.113.10") / TCP(dport=80, flags="S"))
+DNS = bytes(Ether() / IP(dst="192.168.65.1") / UDP(dport=7) / b"payload")
+
+
+def say_nothing(text: str) -> None:
+    raise AssertionError(f"nothing to say was expected, but: {text}")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "capture.pcapng"
+
+
+def test_frames_come_back_with_link_time_direction_and_comment(path: Path) -> None:
+    writer = CaptureWriter(path, say_nothing)
+    writer.frames("cable", "up", [SYN, memoryview(DNS)], T0)
+    writer.frames("wifi", "down", [bytearray(SYN)], T0 + 1, "loss 3%")
+    writer.close(T0 + 2)
+
+    assert list(CaptureReader(path).read()) == [
+        Record(1, T0, "cable", "up", SYN, len(SYN)),
+        Record(2, T0, "cable", "up", DNS, len(DNS)),
+        Record(3, T0 + 1, "wifi", "down", SYN, len(SYN), "loss 3%"),
+    ]
+
+
+def test_a_reader_follows_a_growing_file(path: Path) -> None:
+    reader = CaptureReader(path)
+    assert list(reader.read()) == []
+
+    writer = CaptureWriter(path, say_nothing)
+    writer.frames("cable", "up", [SYN], T0)
+    writer.flush()
+    assert [record.number for record in reader.read()] == [1]
+    assert list(reader.read()) == []
+
+    writer.frames("cable", "down", [DNS], T0)
+    writer.close(T0)
+    assert [(record.number, record.data) for record in reader.read()] == [(2, DNS)]
+    assert reader.links == ["cable"]
+    assert [(one.received, one.dropped) for one in reader.statistics] == [(2, 0)]
+
+
+def test_what_is_flushed_is_as_long_as_the_writer_says(path: Path) -> None:
+    writer = CaptureWriter(path, say_nothing)
+    writer.frames("cable", "up", [SYN] * 1000, T0)
+    writer.flush()
+
+    assert path.stat().st_size == writer.size
+    writer.close(T0)
+
+
+def test_a_writer_that_was_killed_leaves_a_file_that_can_be_read(path: Path) -> None:
+    writer = CaptureWriter(path, say_nothing)
+    writer.frames("cable", "up", [SYN, DNS], T0)
+    writer.flush()
+    os.truncate(path, path.stat().st_size - 5)
+
+    reader = CaptureReader(path)
+    assert [record.data for record in reader.read()] == [SYN]
+    assert reader.pending
+    writer.close(T0)
+
+
+def test_frames_are_cut_to_the_snap_length_and_remember_their_own(path: Path) -> None:
+    writer = CaptureWriter(path, say_nothing, snaplen=20)
+    writer.frames("cable", "up", [SYN, b"short"], T0)
+    writer.close(T0)
+
+    cut, whole = CaptureReader(path).read()
+    assert (cut.data, cut.wire_length, cut.is_cut) == (SYN[:20], len(SYN), True)
+    assert (whole.data, whole.is_cut) == (b"short", False)
+
+
+def test_a_capture_that_is_large_enough_keeps_headers_only(path: Path) -> None:
+    said: list[str] = []
+    writer = CaptureWriter(path, said.append, enough=5000)
+    for _ in range(10):
+        writer.frames("cable", "up", [bytes(1000)], T0)
+    writer.close(T0)
+
+    lengths = [len(record.data) for record in CaptureReader(path).read()]
+    assert lengths == [1000] * 5 + [HEADERS] * 5
+    assert said == ["the capture has 0 MiB: from here on it keeps 128 octets of each frame"]
+
+
+@pytest.fixture
+def full_disk(path: Path) -> Iterator[Callable[[], None]]:
+    """What makes every further write fail after a few octets, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 30, before[0][1]))
+
+    yield fill
+    resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
+    signal.signal(signal.SIGXFSZ, before[1])
+
+
+def test_a_full_disk_is_said_once_and_the_rest_is_let_go(path: Path, full_disk: Callable[[], None]) -> None:
+    said: list[str] = []
+    writer = CaptureWriter(path, said.append)
+    writer.frames("cable", "up", [SYN], T0)
+    writer.flush()
+    size = path.stat().st_size
+
+    full_disk()
+    for _ in range(3):
+        writer.frames("cable", "up", [DNS], T0)
+        writer.flush()
+    writer.close(T0)
+
+    assert len(said) == 1
+    assert f"the capture stops at {size} octets" in said[0]
+    reader = CaptureReader(path)
+    assert [record.data for record in reader.read()] == [SYN]
+    assert reader.pending == 0
+
+
+def write_everything(path: Path) -> None:
+    """A capture with all that we ever write."""
+    writer = CaptureWriter(
+        path, say_nothing, snaplen=60, names={"203.0.113.10": ["shop.example"], "::1": ["me"]}
+    )
+    writer.frames("cable", "up", [SYN, DNS], T0)
+    writer.frames("cable-guest2", "down", [SYN + bytes(100)], T0 + 1, "dropped: loss 3% → ürgs")
+    writer.close(T0 + 2)
+
+
+def tshark(path: Path, *words: str) -> str:
+    program = shutil.which("tshark")
+    if program is None:
+        pytest.skip("no tshark here; on Debian: apt install tshark")
+    done = subprocess.run(
+        [program, "-n", "-r", str(path), *words], capture_output=True, text=True, check=True
+    )
+    complaints = [line for line in done.stderr.splitlines() if "Running as user" not in line]
+    assert complaints == []
+    return done.stdout
+
+
+def test_tshark_opens_it_without_complaint(path: Path) -> None:
+    write_everything(path)
+    fields = ["frame.number", "frame.time_epoch", "frame.interface_name", "frame.packet_flags_direction"]
+    fields += ["frame.len", "frame.cap_len", "frame.comment", "ip.dst"]
+
+    out = tshark(path, "-T", "fields", *(word for field in fields for word in ("-e", field)))
+
+    assert [line.split("\t") for line in out.splitlines()] == [
+        ["1", "1700000000.123456789", "cable", "0x00000002", "54", "54", "", "203.0.113.10"],
+        ["2", "1700000000.123456789", "cable", "0x00000002", "49", "49", "", "192.168.65.1"],
+        [
+            "3",
+            "1700000000.123456790",
+            "cable-guest2",
+            "0x00000001",
+            "154",
+            "60",
+            "dropped: loss 3% → ürgs",
+            "203.0.113.10",
+        ],
+    ]
+
+
+def test_tshark_uses_the_names_it_brings(path: Path) -> None:
+    write_everything(path)
+    program = shutil.which("tshark")
+    if program is None:
+        pytest.skip("no tshark here; on Debian: apt install tshark")
+
+    out = subprocess.run(
+        [program, "-N", "n", "-r", str(path), "-T", "json", "-c", "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert json.loads(out)[0]["_source"]["layers"]["ip"]["ip.dst_host"] == "shop.example"
+
+
+def test_scapy_reads_it(path: Path) -> None:
+    write_everything(path)
+
+    with RawPcapNgReader(str(path)) as reader:
+        packets: list[tuple[bytes, Any]] = list(reader)
+
+    assert [octets for octets, _ in packets] == [SYN, DNS, (SYN + bytes(100))[:60]]
+    assert [meta.wirelen for _, meta in packets] == [54, 49, 154]
+    assert [(meta.tshigh << 32) + meta.tslow for _, meta in packets] == [T0, T0, T0 + 1]
+    assert [meta.ifname for _, meta in packets] == [b"cable", b"cable", b"cable-guest2"]

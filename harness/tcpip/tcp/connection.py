@@ -464,13 +464,13 @@ class Connection:
         if self.state in SENDING:
             budget = BATCH
             template = None
-            while budget > 0 and (run := sender.next_run(now, budget)) is not None:
+            while budget >= sender.mss and (run := sender.next_run(now, budget)) is not None:
                 if template is None:
                     template = self._template(now)
                 out += self._emit_run(run, template)
                 budget -= run[1]
-            self._more_due = budget <= 0
-            if budget > 0:
+            self._more_due = budget < sender.mss
+            if not self._more_due:
                 sender.settle(now)
         if self.receiver.ack_due:
             out.append(self._ack(now))
@@ -485,8 +485,8 @@ class Connection:
         buffer = self.sender.buffer
         end = seq + length
         fin = end > buffer.end
-        flags = (FIN if fin else 0) | (PSH if end >= buffer.end else 0)
         data = buffer.peek(seq, length - fin)
+        flags = (FIN if fin else 0) | (PSH if data and end >= buffer.end else 0)
         return segment_run(template, seq & MASK, data, self.sender.mss, flags)
 
     def _ack(self, now: int) -> bytes:

@@ -85,7 +85,7 @@ class Receiver:
         """
         data = view(segment.payload)
         end = seq + len(data)
-        if segment.flags & 1 and end <= self.rcv_adv and self.fin_seq is None:
+        if int(segment.flags) & 1 and end <= self.rcv_adv and self.fin_seq is None:
             self.fin_seq = end
         limit = self.rcv_adv if self.fin_seq is None else min(self.rcv_adv, self.fin_seq)
         if end > limit:

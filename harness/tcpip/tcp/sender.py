@@ -85,6 +85,7 @@ class Sender:
     def sent_syn(self, now: int) -> None:
         """The SYN or SYN-ACK goes out: the first one is timed, and no other is (Karn)."""
         self.snd_nxt = max(self.snd_nxt, self.snd_una + 1)
+        self._last_sent = now
         if self.rto_at is None:
             self._timed_seq, self._timed_at = self.snd_nxt, now
             self.rto_at = now + self.rtt.rto
@@ -144,7 +145,8 @@ class Sender:
         ``stamp_rtt``: the round trip that its timestamp tells, if any.
         """
         acked = ack - self.snd_una
-        limited = acked > 0 and self.snd_nxt - self.snd_una + 2 * self.mss >= self.congestion.cwnd
+        in_flight = self.snd_nxt - self.snd_una
+        grows = acked > 0 and not self._fast and in_flight + 2 * self.mss >= self.congestion.cwnd
         if acked > 0:
             self._advance(ack, now, stamp_rtt)
         told_new = False
@@ -152,8 +154,7 @@ class Sender:
             for left, right in blocks:
                 if self.snd_una <= left < right <= self.snd_nxt:
                     told_new |= self.scoreboard.add(left, right)
-        in_flight = self.snd_nxt > self.snd_una
-        if acked == 0 and in_flight and (told_new if self.sack else bare) and not self.probing:
+        if acked == 0 and in_flight > 0 and (told_new if self.sack else bare) and not self.probing:
             self._duplicates += 1
             if not self.sack and (self._fast or self.recovery_point is None):
                 self._duplicate_octets = min(self._duplicate_octets + self.mss, self.snd_nxt - self.snd_una)
@@ -169,7 +170,7 @@ class Sender:
             self.high_rxt = ack
             self.lost_edge = min(ack + self.mss, self.snd_nxt)
             self._force = True
-        if limited and not (self._fast and self.recovery_point is not None):
+        if grows:
             self.congestion.on_ack(acked, now, self.rtt.srtt)
         return acked
 
@@ -242,7 +243,7 @@ class Sender:
             run = self._new(unsent, min(allowance, budget), now)
             if run is not None:
                 return run
-        if self.recovery_point is not None and self._fast and self.sack and allowance >= self.mss:
+        if self._fast and self.sack and allowance >= self.mss:
             return self._speculate(now)
         return None
 

@@ -25,7 +25,7 @@ _STEPS: Final = (1024, 512, 256, HEADERS)
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one report."""
 
-    captures: int = 9 << 20
+    captures: int = 21 << 19
     """Octets of deflated captures in the page; base64 adds a third."""
     snap: int | None = None
     """Octets kept of each frame at most; None: as much as fits."""
@@ -34,7 +34,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Embedded(msgspec.Struct, frozen=True):
-    """A capture for the page: ``block`` is its data block; ``snap`` is None when it is the file, octet for octet."""
+    """A capture for the page: ``block`` is its data block; ``snap`` is None when it is the whole file."""
 
     block: str
     snap: int | None
@@ -49,7 +49,9 @@ def embed(evidence: Evidence, folder: Path, allowance: int, snap: int | None) ->
         if len(packed) <= allowance:
             return Embedded(_text(packed), None, len(octets))
     largest = max((len(record.data) for record in evidence.records), default=0)
-    limits = [limit for limit in (snap or largest, *_STEPS) if limit <= (snap or largest)] or [snap or HEADERS]
+    limits = [limit for limit in (snap or largest, *_STEPS) if limit <= (snap or largest)] or [
+        snap or HEADERS
+    ]
     for limit in limits:
         octets = cut(evidence.records, evidence.links, limit)
         if len(octets) > 8 * allowance and limit != limits[-1]:
@@ -68,7 +70,12 @@ def cut(records: Sequence[Record], links: Sequence[str], snap: int) -> bytes:
     pieces += [pcapng.interface(pcapng.Interface(name=link, snaplen=snap)) for link in links]
     for record in records:
         kept = pcapng.Packet(
-            numbers[record.link], record.at, record.data[:snap], record.wire_length, record.direction, record.comment
+            numbers[record.link],
+            record.at,
+            record.data[:snap],
+            record.wire_length,
+            record.direction,
+            record.comment,
         )
         pieces.append(pcapng.packet(kept))
     return b"".join(pieces)

@@ -5,7 +5,8 @@ Times are nanoseconds since the scenario's start, packets are columns (one list 
 dissects the embedded octets when a packet is looked at.
 """
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +17,8 @@ from harness.report.evidence import Evidence
 from harness.report.model import ScenarioResult
 from harness.report.text import visible
 from harness.wire import frame
+
+_NUMBER: Final = re.compile(r"#(\d+)\b")
 
 
 def columns(result: ScenarioResult, evidence: Evidence) -> dict[str, Any]:
@@ -55,9 +58,7 @@ def _end(result: ScenarioResult, evidence: Evidence, start: int) -> int:
 
 def _packets(records: list[Record], links: list[str], start: int) -> dict[str, Any]:
     numbers = {link: index for index, link in enumerate(links)}
-    shown: list[str] = []
-    for record in records:
-        shown.append(visible(frame.show(frame.decode(record.data, record.wire_length))))
+    shown = [visible(frame.show(frame.decode(record.data, record.wire_length))) for record in records]
     return {
         "number": [record.number for record in records],
         "at": [record.at - start for record in records],
@@ -65,7 +66,9 @@ def _packets(records: list[Record], links: list[str], start: int) -> dict[str, A
         "direction": "".join({"up": "u", "down": "d", None: "-"}[record.direction] for record in records),
         "length": [record.wire_length for record in records],
         "show": shown,
-        "comment": {str(row): visible(record.comment) for row, record in enumerate(records) if record.comment},
+        "comment": {
+            str(row): visible(record.comment) for row, record in enumerate(records) if record.comment
+        },
     }
 
 
@@ -77,7 +80,9 @@ def _event(event: Event, start: int) -> dict[str, Any]:
         "group": line.group,
         "text": visible(line.text).replace("\n", " ⏎ "),
         "tone": line.tone,
-        "fields": {name: _value(value) for name, value in msgspec.structs.asdict(event).items() if name != "at"},
+        "fields": {
+            name: _value(value) for name, value in msgspec.structs.asdict(event).items() if name != "at"
+        },
     }
 
 
@@ -86,13 +91,14 @@ def _value(value: Any) -> str:
 
 
 def _steps(events: list[Event], start: int) -> list[dict[str, Any]]:
-    """In the order in which they began; ``depth`` counts the steps around; a step without an end has ``end`` null."""
+    """As they began; ``depth`` counts the steps around one, and one that never ended has ``end`` null."""
     steps: list[dict[str, Any]] = []
     running: dict[int, dict[str, Any]] = {}
     for event in events:
         if isinstance(event, StepBegan):
             running[event.step] = {
-                "name": visible(event.name), "at": event.at - start, "end": None, "outcome": "", "depth": len(running),
+                "name": visible(event.name), "at": event.at - start, "end": None,
+                "outcome": "", "depth": len(running),
             }  # fmt: skip
             steps.append(running[event.step])
         elif isinstance(event, StepEnded) and event.step in running:
@@ -101,10 +107,8 @@ def _steps(events: list[Event], start: int) -> list[dict[str, Any]]:
 
 
 def _expectations(events: list[Event], packets: dict[str, Any], start: int) -> list[dict[str, Any]]:
-    """``frame`` and each nearest miss name a packet by its number where there is one."""
-    shown: dict[str, int] = {}
-    for number, show in zip(packets["number"], packets["show"], strict=True):
-        shown.setdefault(show, number)
+    """``event`` is the index in the event list; ``frame``, here and of a miss, a packet's number or null."""
+    shown = dict(zip(packets["number"], packets["show"], strict=True))
     return [
         {
             "at": event.at - start,
@@ -112,15 +116,19 @@ def _expectations(events: list[Event], packets: dict[str, Any], start: int) -> l
             "what": visible(event.what),
             "met": event.met,
             "frame": event.frame,
-            "nearest": [{"text": visible(text), "frame": _named(visible(text), shown)} for text in event.nearest],
+            "nearest": [_miss(visible(text), shown) for text in event.nearest],
         }
         for index, event in enumerate(events)
         if isinstance(event, Expected)
     ]
 
 
-def _named(text: str, shown: dict[str, int]) -> int | None:
-    """The number of the packet whose one-line show ``text`` is, or ends with."""
-    if text in shown:
-        return shown[text]
-    return next((number for show, number in shown.items() if len(show) > 16 and text.endswith(show)), None)
+def _miss(text: str, shown: dict[int, str]) -> dict[str, Any]:
+    """A nearest miss, ``#11  2.2 s  up  IP …: why``, apart: its packet, its line, and why it is none."""
+    match = _NUMBER.match(text)
+    frame = int(match[1]) if match else None
+    line, why = text, ""
+    if frame in shown and shown[frame] in text:
+        end = text.index(shown[frame]) + len(shown[frame])
+        line, why = text[:end], text[end:].removeprefix(": ").strip()
+    return {"text": line, "why": why, "frame": frame if frame in shown else None}

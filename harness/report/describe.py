@@ -25,11 +25,16 @@ def describe(event: Event) -> Line:
 
 def _fields(event: Event) -> str:
     values = msgspec.structs.asdict(event)
-    return type(event).__name__ + "".join(f" {name}={value}" for name, value in values.items() if name != "at")
+    return type(event).__name__ + "".join(
+        f" {name}={value}" for name, value in values.items() if name != "at"
+    )
 
 
 def _lab_started(event: events.LabStarted) -> Line:
-    return Line("lab", f"lab started: {event.stack} stack, {event.guest} guest, profile {event.profile}, seed {event.seed}")
+    return Line(
+        "lab",
+        f"lab started: {event.stack} stack, {event.guest} guest, profile {event.profile}, seed {event.seed}",
+    )
 
 
 def _lab_stopped(event: events.LabStopped) -> Line:
@@ -46,7 +51,9 @@ def _step_ended(event: events.StepEnded) -> Line:
 
 
 def _expected(event: events.Expected) -> Line:
-    return Line("expectation", f"{'met' if event.met else 'not met'}: {event.what}", "good" if event.met else "bad")
+    return Line(
+        "expectation", f"{'met' if event.met else 'not met'}: {event.what}", "good" if event.met else "bad"
+    )
 
 
 def _noted(event: events.Noted) -> Line:
@@ -77,7 +84,9 @@ def _frame_dropped(event: events.FrameDropped) -> Line:
 
 def _dhcp_served(event: events.DhcpServed) -> Line:
     reason = f" ({event.reason})" if event.reason else ""
-    return Line("dhcp", f"DHCP {event.kind} {event.address} to {event.mac}{reason}", "warning" if event.reason else "")
+    return Line(
+        "dhcp", f"DHCP {event.kind} {event.address} to {event.mac}{reason}", "warning" if event.reason else ""
+    )
 
 
 def _dns_answered(event: events.DnsAnswered) -> Line:
@@ -93,12 +102,16 @@ def _flow_opened(event: events.FlowOpened) -> Line:
 
 def _flow_refused(event: events.FlowRefused) -> Line:
     what = f"{event.transport} {event.guest} → {event.remote}"
-    return Line("flow", f"flow {event.flow} refused: {what}: {event.error}, answered with {event.answer}", "warning")
+    return Line(
+        "flow", f"flow {event.flow} refused: {what}: {event.error}, answered with {event.answer}", "warning"
+    )
 
 
 def _flow_closed(event: events.FlowClosed) -> Line:
     what = f"{event.transport} {event.guest} → {event.remote}"
-    return Line("flow", f"flow {event.flow} closed: {what}: {event.reason}, {event.up} B up, {event.down} B down")
+    return Line(
+        "flow", f"flow {event.flow} closed: {what}: {event.reason}, {event.up} B up, {event.down} B down"
+    )
 
 
 def _served(event: events.Served) -> Line:

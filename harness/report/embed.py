@@ -67,7 +67,9 @@ def bundle(entry: str, files: Mapping[str, str]) -> str:
         done[path] = _EXPORT.sub("", _IMPORT.sub("", files[path]))
 
     add(entry)
-    twice = [name for name, count in Counter(_DECLARED.findall("\n".join(done.values()))).items() if count > 1]
+    twice = [
+        name for name, count in Counter(_DECLARED.findall("\n".join(done.values()))).items() if count > 1
+    ]
     if twice:
         raise ValueError(f"top-level names declared twice: {', '.join(twice)}")
     text = "\n".join(f"// --- {path} ---\n{body}" for path, body in done.items())

@@ -53,7 +53,7 @@ def gather(folder: Path, packets: int) -> Evidence:
     evidence = Evidence()
     _read_journal(folder / JOURNAL, evidence)
     _read_capture(folder / CAPTURE, packets, evidence)
-    for path in sorted(folder.glob("console-*.log")) + [folder / "lab.log"]:
+    for path in [*sorted(folder.glob("console-*.log")), folder / "lab.log"]:
         _read_log(path, evidence)
     return evidence
 
@@ -75,7 +75,9 @@ def _read_journal(path: Path, evidence: Evidence) -> None:
     if not any(isinstance(event, LabStarted) for event in evidence.events):
         evidence.problems.append(f"{path.name} has no beginning: the lab never started")
     elif not any(isinstance(event, LabStopped) for event in evidence.events):
-        evidence.problems.append("the lab did not stop in good order: it was killed, and the last moments may be missing")
+        evidence.problems.append(
+            "the lab did not stop in good order: it was killed, and the last moments may be missing"
+        )
     evidence.events.sort(key=lambda event: event.at)
 
 
@@ -93,13 +95,17 @@ def _read_capture(path: Path, packets: int, evidence: Evidence) -> None:
         evidence.problems.append(f"{path.name} is missing: no packets")
         return
     evidence.capture_size = path.stat().st_size
-    wanted = {event.frame for event in evidence.events if isinstance(event, Expected) and event.frame is not None}
+    wanted = {
+        event.frame for event in evidence.events if isinstance(event, Expected) and event.frame is not None
+    }
     reader = CaptureReader(path)
     damage: list[str] = []
     evidence.records, evidence.left_out = _both_ends(_tolerant(reader, damage), packets, wanted)
     evidence.links = reader.links
     if damage:
-        evidence.problems.append(f"{path.name} is damaged after packet {_last(evidence.records)}: {damage[0]}")
+        evidence.problems.append(
+            f"{path.name} is damaged after packet {_last(evidence.records)}: {damage[0]}"
+        )
     elif reader.pending:
         evidence.problems.append(
             f"{path.name} ends in the middle of a block, after packet {_last(evidence.records)}"

@@ -71,7 +71,10 @@ def save(run: Run, run_folder: Path) -> Path:
 
 
 def load(run_folder: Path) -> Run:
-    """The run in ``run_folder``. Raises DescriptionError when run.json is missing, damaged or points outside."""
+    """The run in ``run_folder``.
+
+    Raises DescriptionError when run.json is missing, is damaged, or points out of its folder.
+    """
     path = run_folder / RUN_FILE
     try:
         run = msgspec.json.decode(path.read_bytes(), type=Run)
@@ -81,7 +84,8 @@ def load(run_folder: Path) -> Run:
         ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DescriptionError(
-            f"{path} is damaged: {error}", remedy="run the scenarios again; the journals beside it are untouched"
+            f"{path} is damaged: {error}",
+            remedy="run the scenarios again; the journals beside it are untouched",
         ) from error
     for result in run.scenarios:
         folder = PurePosixPath(result.folder)

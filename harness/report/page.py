@@ -7,6 +7,7 @@ The same folder gives the same octets.
 """
 
 import re
+import textwrap
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ from harness.report.text import first_line, terminal, visible
 REPORT_FILE: Final = "report.html"
 
 _ORDER: Final = {"error": 0, "failed": 0, "skipped": 2, "passed": 1}
+_RED: Final = frozenset({"failed", "error"})
+_OURS: Final = re.compile(r"^harness\.core\.errors\.(ExpectationFailed: )?")
 _STYLES: Final = ("tokens.css", "page.css", "scenario.css", "packets.css")
 _SUFFIXES: Final = frozenset({".jsonl", ".pcapng", ".log"})
 
@@ -42,6 +45,7 @@ class Card(msgspec.Struct):
     name: str
     place: str
     doc: str
+    rerun: str
     message: str
     longrepr: str
     tags: list[str]
@@ -68,9 +72,13 @@ def _cards(run: Run, run_folder: Path, target: Path, limits: Limits) -> list[Car
     embedded: dict[int, Embedded] = {}
     left = limits.captures
     # Failures first, small ones before large: what they do not use is there for the others.
-    queue = sorted(range(len(results)), key=lambda at: (_ORDER[results[at].outcome], evidences[at].capture_size))
+    queue = sorted(
+        range(len(results)), key=lambda at: (_ORDER[results[at].outcome], evidences[at].capture_size)
+    )
     for position, at in enumerate(queue):
-        peers = sum(_ORDER[results[other].outcome] == _ORDER[results[at].outcome] for other in queue[position:])
+        peers = sum(
+            _ORDER[results[other].outcome] == _ORDER[results[at].outcome] for other in queue[position:]
+        )
         share = max(left, 0) // peers
         embedded[at] = embed(evidences[at], run_folder / results[at].folder, share, limits.snap)
         left -= len(embedded[at].block) * 3 // 4
@@ -90,27 +98,57 @@ def _card(
     slug: str, result: ScenarioResult, evidence: Evidence, embedded: Embedded, files: list[tuple[str, str]]
 ) -> Card:
     place, _, name = result.id.rpartition("::")
-    if evidence.left_out:
-        evidence.problems.append(
-            f"the capture is long: {evidence.left_out} packets from its middle are in capture.pcapng only"
-        )
-    if embedded.snap is not None and any(len(record.data) > embedded.snap for record in evidence.records):
-        evidence.problems.append(
-            f"to keep this report light it holds {embedded.snap} octets of each frame; capture.pcapng has the rest"
-        )
-    tags = [result.stack, result.guest, *accelerators(evidence), result.profile and f"profile {result.profile}"]
+    evidence.problems.extend(_cuts(result, evidence, embedded))
+    tags = [
+        result.stack,
+        result.guest,
+        *accelerators(evidence),
+        result.profile and f"profile {result.profile}",
+    ]
     return Card(
         slug, result, evidence, embedded, json_block(columns(result, evidence)), files,
-        visible(name), visible(place), visible(first_line(result.doc)), terminal(result.message).strip(),
+        visible(name), visible(place), visible(first_line(result.doc)),
+        visible(result.rerun), _explanation(result),
         terminal(result.longrepr).strip("\n"), [visible(tag) for tag in tags if tag],
     )  # fmt: skip
+
+
+def _cuts(result: ScenarioResult, evidence: Evidence, embedded: Embedded) -> list[str]:
+    """What the report leaves out of a capture, and where it is."""
+    rest = (
+        "capture.pcapng has it"
+        if result.outcome in _RED
+        else "a run with --keep on leaves it in capture.pcapng"
+    )
+    cuts = []
+    if evidence.left_out:
+        kept = len(evidence.records)
+        cuts.append(
+            f"this report holds the first and the last of {kept + evidence.left_out} packets, {kept} in all; "
+            f"the middle is left out: {rest}"
+        )
+    if embedded.snap is not None and any(len(record.data) > embedded.snap for record in evidence.records):
+        cuts.append(
+            f"this report holds at most {embedded.snap} B of each frame; the rest is left out: {rest}"
+        )
+    return cuts
+
+
+def _explanation(result: ScenarioResult) -> str:
+    """All that the exception said (pytest marks its lines with E), else the one-line message."""
+    lines = [line[1:] for line in terminal(result.longrepr).splitlines() if line.startswith("E ")]
+    told = textwrap.dedent("\n".join(lines)).strip()
+    message = terminal(result.message).strip()
+    return _OURS.sub("", told if len(told) > len(message) else message)
 
 
 def _slugs(results: list[ScenarioResult]) -> list[str]:
     """Stable anchors: the test's name; with its file where two share one, and numbered as a last resort."""
     short = [_slug(result.id.rpartition("::")[2]) for result in results]
     counts = Counter(short)
-    names = [_slug(result.id) if counts[name] > 1 else name for result, name in zip(results, short, strict=True)]
+    names = [
+        _slug(result.id) if counts[name] > 1 else name for result, name in zip(results, short, strict=True)
+    ]
     seen: Counter[str] = Counter()
     slugs = []
     for name in names:
@@ -124,9 +162,14 @@ def _slug(text: str) -> str:
 
 
 def _files(run_folder: Path, result: ScenarioResult, target: Path) -> list[tuple[str, str]]:
-    """Name and relative address of the artifacts, when the report lies in the run folder."""
+    """Name and relative address of a failure's artifacts, when the report lies in the run folder.
+
+    What a passed scenario left may be removed once the report is made, so nothing points there.
+    """
     folder = run_folder / result.folder
-    if not result.folder or not folder.is_dir() or target.parent.resolve() != run_folder.resolve():
+    if result.outcome not in _RED or not result.folder or not folder.is_dir():
+        return []
+    if target.parent.resolve() != run_folder.resolve():
         return []
     paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
     return [(path.name, quote(f"{result.folder}/{path.name}")) for path in paths]
@@ -149,8 +192,14 @@ def _render(run: Run, cards: list[Card]) -> str:
         title=_title(run),
         script=script,
         style=style,
-        policy=f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; base-uri 'none'; form-action 'none'",
+        policy=_policy(script, style),
     )
+
+
+def _policy(script: str, style: str) -> str:
+    """Nothing is loaded and nothing runs but our own script and style, whatever a guest smuggled in."""
+    own = f"script-src {digest(script)}; style-src {digest(style)}"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
 
 
 def _entry(card: Card) -> dict[str, Any]:
@@ -166,7 +215,11 @@ def _entry(card: Card) -> dict[str, Any]:
 
 def _verdicts(run: Run) -> dict[str, int]:
     counts = Counter(result.outcome for result in run.scenarios)
-    return {"failed": counts["failed"] + counts["error"], "passed": counts["passed"], "skipped": counts["skipped"]}
+    return {
+        "failed": counts["failed"] + counts["error"],
+        "passed": counts["passed"],
+        "skipped": counts["skipped"],
+    }
 
 
 def _title(run: Run) -> str:
@@ -177,7 +230,9 @@ def _title(run: Run) -> str:
 
 def _facts(run: Run, cards: list[Card]) -> list[tuple[str, str]]:
     """What ran where, as pairs of a word and its value."""
-    ran = Counter(" · ".join(part for part in (card.result.stack, card.result.guest) if part) for card in cards)
+    ran = Counter(
+        " · ".join(part for part in (card.result.stack, card.result.guest) if part) for card in cards
+    )
     stacks = ", ".join(f"{what} ({count})" if len(ran) > 1 else what for what, count in ran.items() if what)
     found = list(dict.fromkeys(name for card in cards for name in accelerators(card.evidence)))
     machine = dict(run.machine)

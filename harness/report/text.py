@@ -15,8 +15,11 @@ _BIDI: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u20
 _VISIBLE: Final[dict[int, str]] = (
     {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
     | {0x7F: "\u2421"}
-    | {code: f"\u27e8U+{code:04X}\u27e9" for code in [*range(0x80, 0xA0), 0x2028, 0x2029, 0xFEFF, *map(ord, _BIDI)]}
-    | {code: "\ufffd" for code in range(0xD800, 0xE000)}
+    | {
+        code: f"\u27e8U+{code:04X}\u27e9"
+        for code in [*range(0x80, 0xA0), 0x2028, 0x2029, 0xFEFF, *map(ord, _BIDI)]
+    }
+    | dict.fromkeys(range(55296, 57344), "�")
 )
 
 

@@ -5,6 +5,7 @@ import { h } from "./dom.js";
 import { clockTime, grouped } from "./format.js";
 
 const WIDTH = 16;
+const CARRIED = /^(Quoted|Data$|Padding$|Options$)/;
 const SHOWN_AT_FIRST = 4096;
 
 export class PacketDetails {
@@ -50,7 +51,9 @@ export class PacketDetails {
       packets.comment(row) && h("em", { class: "comment" }, packets.comment(row)),
     );
     const layers = dissect(this.#bytes, packets.length(row));
-    this.layers.replaceChildren(...layers.map((layer, index) => this.#layer(layer, index >= layers.length - 2)));
+    // The innermost protocol is what one looks for; what it carries or quotes comes with it.
+    const innermost = layers.findLastIndex(({ name }) => !CARRIED.test(name));
+    this.layers.replaceChildren(...layers.map((layer, index) => this.#layer(layer, index >= innermost || layer.wrong)));
     this.#paint();
   }
 
@@ -74,7 +77,7 @@ export class PacketDetails {
       h("span", { class: "field-value" }, field.value),
     );
     this.#fields.push({ start: field.start, end: field.end, element: button });
-    return [button, ...field.fields.map((inner) => this.#field(inner, depth + 1)).flat()];
+    return [button, field.fields.map((inner) => this.#field(inner, depth + 1))];
   }
 
   #mark(range, element) {

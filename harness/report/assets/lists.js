@@ -28,6 +28,7 @@ export function expectationsPanel(scenario, choosePacket, chooseEvent) {
   if (!scenario.expectations.length) return null;
   const jump = (number, text) => h("button", { type: "button", class: "jump", onclick: () => choosePacket(number) }, text);
   const has = (number) => number !== null && scenario.packets.rowOf(number) >= 0;
+  const miss = ({ text, why, frame }) => h("li", {}, has(frame) ? jump(frame, text) : text, why && h("span", { class: "why" }, why));
   const row = (one) =>
     h(
       "li",
@@ -35,8 +36,8 @@ export function expectationsPanel(scenario, choosePacket, chooseEvent) {
       h("span", { class: "badge" }, one.met ? "met" : "not met"),
       h("button", { type: "button", class: "what", onclick: () => chooseEvent(one.event) }, one.what),
       h("span", { class: "time" }, `${clockTime(one.at)} s`),
-      has(one.frame) && jump(one.frame, one.met ? `packet ${one.frame}` : `nearest packet ${one.frame}`),
-      !one.met && one.nearest.length > 0 && h("ul", { class: "nearest", "aria-label": "Nearest misses" }, one.nearest.map(({ text, frame }) => h("li", {}, has(frame) ? jump(frame, text) : text))),
+      has(one.frame) && jump(one.frame, one.met ? `packet ${one.frame}` : `nearest: packet ${one.frame}`),
+      one.nearest.length > 0 && h("ul", { class: "nearest", "aria-label": "Nearest misses" }, one.nearest.map(miss)),
     );
   const unmetFirst = [...scenario.expectations].sort((one, other) => Number(one.met) - Number(other.met));
   return panel("Expectations", scenario.expectations.length, h("ul", { class: "expectations" }, unmetFirst.map(row)));

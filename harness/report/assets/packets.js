@@ -4,8 +4,12 @@ import { h, oncePerFrame } from "./dom.js";
 import { packetFilter } from "./filter.js";
 import { clockTime, grouped } from "./format.js";
 
-const ROW_HEIGHT = 24;
+// As in packets.css: on a narrow screen a packet takes two lines.
+const NARROW = matchMedia("(max-width: 760px)");
+const ROW_HEIGHT = { wide: 24, narrow: 44 };
 const AHEAD = 8;
+const FEWEST = 4;
+const MOST = 13;
 const HEADINGS = ["No.", "Time", "Link", "Protocol", "Length", "What"];
 const CHIPS = 7;
 
@@ -15,6 +19,10 @@ export class PacketList {
   #rows = [];
   #selected = null;
   #id;
+
+  get #rowHeight() {
+    return NARROW.matches ? ROW_HEIGHT.narrow : ROW_HEIGHT.wide;
+  }
 
   /** `handlers`: `packet(row)` and `event(index)`, called when somebody selects one. */
   constructor(scenario, id, handlers) {
@@ -64,7 +72,9 @@ export class PacketList {
       this.#chips(),
       this.grid,
     );
+    this.scroller.style.height = `${this.#rowHeight * Math.min(Math.max(this.#scenario.packets.count + this.#scenario.events.length, FEWEST), MOST)}px`;
     new ResizeObserver(() => this.#paint()).observe(this.scroller);
+    NARROW.addEventListener("change", () => this.#refilter());
   }
 
   #chips() {
@@ -89,27 +99,29 @@ export class PacketList {
     const keeps = packetFilter(this.filter.value, packets);
     const rows = [];
     let shown = 0;
-    const between = this.events.checked && !keeps ? events.map((event, index) => ({ at: event.at, index })) : [];
+    const between = this.events.checked && !keeps ? [...events.keys()] : [];
+    // At the same instant an event comes before its packet, but a drop after the frame that it is about.
+    const isBefore = (index, row) => events[index].at < packets.at[row] || (events[index].at === packets.at[row] && events[index].group !== "drop");
     let next = 0;
     for (let row = 0; row < packets.count; row++) {
       if (keeps && !keeps(row)) continue;
-      while (next < between.length && between[next].at <= packets.at[row]) rows.push(-1 - between[next++].index);
+      while (next < between.length && isBefore(between[next], row)) rows.push(-1 - between[next++]);
       rows.push(row);
       shown++;
     }
-    while (next < between.length) rows.push(-1 - between[next++].index);
+    while (next < between.length) rows.push(-1 - between[next++]);
     this.#rows = rows;
     this.count.textContent = keeps ? `${grouped(shown)} of ${grouped(packets.count)} packets` : `${grouped(packets.count)} packets`;
     this.grid.setAttribute("aria-rowcount", rows.length + 1);
-    this.spacer.style.height = `${Math.max(rows.length, 1) * ROW_HEIGHT}px`;
+    this.spacer.style.height = `${Math.max(rows.length, 1) * this.#rowHeight}px`;
     if (this.#selected !== null && rows.includes(this.#selected)) this.#show(this.#selected);
     this.#paint();
   }
 
   #paint() {
-    const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW_HEIGHT) - AHEAD);
-    const last = Math.min(this.#rows.length, first + Math.ceil(this.scroller.clientHeight / ROW_HEIGHT) + 2 * AHEAD);
-    this.window.style.transform = `translateY(${first * ROW_HEIGHT}px)`;
+    const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.#rowHeight) - AHEAD);
+    const last = Math.min(this.#rows.length, first + Math.ceil(this.scroller.clientHeight / this.#rowHeight) + 2 * AHEAD);
+    this.window.style.transform = `translateY(${first * this.#rowHeight}px)`;
     const made = [];
     for (let index = first; index < last; index++) made.push(this.#row(index));
     if (!this.#rows.length) made.push(h("div", { class: "row empty" }, h("span", {}, "No packet matches the filter.")));
@@ -138,7 +150,7 @@ export class PacketList {
       cell("link", h("span", { class: `arrow ${direction}`, title: { u: "up, from the guest", d: "down, to the guest" }[direction] ?? "" }, arrow), packets.links[packets.link(row)]),
       cell(`proto proto-${kind.label.toLowerCase()}`, kind.label),
       cell("length", String(packets.length(row))),
-      cell("show", packets.show(row), comment && h("em", { class: "comment" }, comment)),
+      cell("show", h("span", {}, packets.show(row)), comment && h("em", { class: "comment" }, comment)),
     );
   }
 
@@ -166,7 +178,7 @@ export class PacketList {
 
   #key(event) {
     if (event.target !== this.grid || event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(1, Math.floor(this.scroller.clientHeight / ROW_HEIGHT) - 1);
+    const page = Math.max(1, Math.floor(this.scroller.clientHeight / this.#rowHeight) - 1);
     const current = this.#selected === null ? -1 : this.#rows.indexOf(this.#selected);
     const target = { ArrowDown: current + 1, ArrowUp: current - 1, PageDown: current + page, PageUp: current - page, Home: 0, End: this.#rows.length - 1 }[event.key];
     if (target === undefined || !this.#rows.length) return;
@@ -192,11 +204,11 @@ export class PacketList {
 
   /** Scrolls as little as needed, or to the middle. */
   #show(what, centred = false) {
-    const top = this.#rows.indexOf(what) * ROW_HEIGHT;
+    const top = this.#rows.indexOf(what) * this.#rowHeight;
     const { scrollTop, clientHeight } = this.scroller;
-    if (top < scrollTop || top + ROW_HEIGHT > scrollTop + clientHeight) {
+    if (top < scrollTop || top + this.#rowHeight > scrollTop + clientHeight) {
       if (centred) this.scroller.scrollTop = top - clientHeight / 2;
-      else this.scroller.scrollTop = top < scrollTop ? top : top + ROW_HEIGHT - clientHeight;
+      else this.scroller.scrollTop = top < scrollTop ? top : top + this.#rowHeight - clientHeight;
     }
     this.#paint();
   }

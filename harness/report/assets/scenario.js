@@ -39,7 +39,7 @@ export class ScenarioView {
     this.tabs.open("packets");
     this.list.selectPacket(row);
     this.#packetChosen(row);
-    this.list.element.scrollIntoView({ block: "nearest" });
+    this.tabs.element.scrollIntoView({ block: "nearest" });
     this.list.focus();
   }
 
@@ -51,7 +51,7 @@ export class ScenarioView {
     } else {
       this.tabs.open("packets");
       this.list.selectEvent(index);
-      this.list.element.scrollIntoView({ block: "nearest" });
+      this.tabs.element.scrollIntoView({ block: "nearest" });
     }
   }
 

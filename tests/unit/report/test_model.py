@@ -15,7 +15,9 @@ def a_run() -> Run:
         versions={"qemu": "7.2.15"},
         machine={"kernel": "6.1.0", "accelerator": "tcg"},
         scenarios=[
-            ScenarioResult(id="scenarios/test_a.py::test_b", outcome="failed", duration=1.5, folder="labs/test_b", seed=7)
+            ScenarioResult(
+                id="scenarios/test_a.py::test_b", outcome="failed", duration=1.5, folder="labs/test_b", seed=7
+            )
         ],
     )
 
@@ -39,23 +41,28 @@ def test_fields_of_a_newer_plugin_are_skipped(tmp_path: Path) -> None:
     assert load(tmp_path) == Run(started=5)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"started": "yesterday"}', "[]", '{"scenarios": [{}], "started": 1}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"started": "yesterday"}', "[]", '{"scenarios": [{}], "started": 1}', "\xff"]
+)
 def test_a_damaged_file_is_named_with_a_remedy(tmp_path: Path, text: str) -> None:
     (tmp_path / RUN_FILE).write_bytes(text.encode("latin-1"))
 
-    with pytest.raises(DescriptionError, match="run.json is damaged") as caught:
+    with pytest.raises(DescriptionError, match=r"run\.json is damaged") as caught:
         load(tmp_path)
     assert caught.value.remedy
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DescriptionError, match="run.json: No such file"):
+    with pytest.raises(DescriptionError, match=r"run\.json: No such file"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize("folder", ["/etc", "../other", "labs/../../other"])
 def test_a_folder_outside_the_run_is_refused(tmp_path: Path, folder: str) -> None:
-    save(Run(started=1, scenarios=[ScenarioResult(id="x", outcome="passed", duration=0, folder=folder)]), tmp_path)
+    save(
+        Run(started=1, scenarios=[ScenarioResult(id="x", outcome="passed", duration=0, folder=folder)]),
+        tmp_path,
+    )
 
     with pytest.raises(DescriptionError, match="outside the run folder"):
         load(tmp_path)

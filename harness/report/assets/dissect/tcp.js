@@ -18,8 +18,7 @@ export function tcp(octets, start, end, layers, pseudo) {
   field(made, "Sequence number", octets.u32(start + 4), start + 4, 4);
   field(made, "Acknowledgment number", octets.u32(start + 8), start + 8, 4);
   field(made, "Header length", `${headerLength} B`, start + 12, 1);
-  const row = field(made, "Flags", set.join(" ") || "none", start + 13, 1);
-  TCP_FLAGS.forEach((name, bit) => field(row, name, flags & (1 << bit) ? "set" : "not set", start + 13, 1));
+  field(made, "Flags", `0x${flags.toString(16).padStart(2, "0")} ${set.join(" ") || "none"}`, start + 13, 1);
   field(made, "Window", octets.u16(start + 14), start + 14, 2);
   transportChecksum(made, octets, start + 16, start, end, pseudo);
   field(made, "Urgent pointer", octets.u16(start + 18), start + 18, 2);

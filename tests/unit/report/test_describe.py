@@ -1,0 +1,61 @@
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from harness.core import events
+from harness.core.events import AnyEvent, Event
+from harness.report.describe import Line, describe
+
+REFUSED = events.FlowRefused(
+    at=1, flow=3, transport="tcp", guest="10.0.0.3:1", remote="10.0.0.9", error="EPERM", answer="none"
+)  # fmt: skip
+NO_NAME = events.DnsAnswered(at=1, client="192.168.65.3", name="x.example", rdtype="A", rcode="NXDOMAIN")
+FAILED = events.CommandRun(at=1, guest="g", command="ls", status=2, seconds=1)
+CASES = [
+    (REFUSED, "flow", "flow 3 refused: tcp 10.0.0.3:1 → 10.0.0.9: EPERM, answered with none", "warning"),
+    (NO_NAME, "dns", "DNS A x.example: NXDOMAIN, no answer", ""),
+    (events.FrameDropped(at=1, link="wifi", rule="loss", frame="x"), "drop", "wifi dropped by loss: x", "bad"),
+    (events.Expected(at=1, what="an ack", met=False), "expectation", "not met: an ack", "bad"),
+    (events.Expected(at=1, what="an ack", met=True), "expectation", "met: an ack", "good"),
+    (events.GuestEnded(at=1, guest="guest1", reason="panic"), "guest", "guest1 ended: panic", "bad"),
+    (events.GuestEnded(at=1, guest="guest1", reason="stopped"), "guest", "guest1 ended: stopped", ""),
+    (FAILED, "command", "g $ ls → 2 in 1.000 s", "warning"),
+    (events.Noted(at=1, text="disk full", level="error"), "note", "disk full", "bad"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "group", "text", "tone"), CASES)
+def test_an_event_is_one_line(event: Event, group: str, text: str, tone: str) -> None:
+    assert describe(event) == Line(group, text, tone)
+
+
+def example(kind: type[Event]) -> Event:
+    """An event of ``kind`` with all of its fields set."""
+    values: dict[str, Any] = {}
+    for field in msgspec.structs.fields(kind):
+        plain = {str: "x", int: 1, float: 1.0, bool: True}
+        choices = get_args(field.type)
+        values[field.name] = (
+            plain.get(field.type) if field.type in plain else None if type(None) in choices else choices[0]
+        )
+    return kind(
+        **values
+        | {
+            name: {} if name == "versions" else []
+            for name in values.keys() & {"versions", "nearest", "answers"}
+        }
+    )
+
+
+@pytest.mark.parametrize("kind", get_args(AnyEvent))
+def test_every_event_of_the_vocabulary_has_a_phrase(kind: type[Event]) -> None:
+    """An event without one would show its type's name and fields, as below."""
+    assert describe(example(kind)).group != "other"
+
+
+def test_an_event_from_a_plugin_shows_its_fields() -> None:
+    class PortalOpened(Event, frozen=True):
+        portal: str
+
+    assert describe(PortalOpened(at=5, portal="hotel")) == Line("other", "PortalOpened portal=hotel")

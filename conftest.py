@@ -2,7 +2,8 @@
 
 A loop that is closed with tasks pending is told by its close(), a loop that is left open by its descriptors.
 What a fixture of a wider scope holds is not the test's: pytest sets those up before the fixture below and
-tears them down after it. Orphans are seen too, because the session adopts them (PR_SET_CHILD_SUBREAPER).
+tears them down after it. Orphans are seen too, because the session adopts them (RUNGS = ("netns", "guest", "browser", "wheel")
+PR_SET_CHILD_SUBREAPER).
 """
 
 import asyncio
@@ -11,8 +12,9 @@ import gc
 import os
 import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -28,6 +30,20 @@ settings.load_profile("guestnet")
 
 def pytest_configure() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With --strict-environment a skipped rung of the test ladder is red: no run is green by doing nothing."""
+    report = yield
+    rungs = [rung for rung in RUNGS if item.get_closest_marker(rung) is not None]
+    if report.skipped and rungs and item.config.getoption("--strict-environment", default=False):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        report.outcome = "failed"
+        report.longrepr = f"a test of the rung {rungs[0]} did not run: {reason}"
+    return report
 
 
 def _descriptors() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The rule of the root conftest: a test that leaves something behind is an error."""
+"""The rules of the root conftest: nothing is left behind, and no rung of the ladder is left out in silence."""
 
 from pathlib import Path
 
@@ -73,3 +73,20 @@ def test_a_tidy_test_and_wider_fixtures_are_left_alone(suite: pytest.Pytester) -
         """
     )
     suite.runpytest_subprocess("-p", "no:guestnet").assert_outcomes(passed=2)
+
+
+def test_a_rung_that_does_not_run_is_red_when_the_environment_must_be_whole(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.browser
+        def test_report(): pytest.skip("no chromium")
+
+        def test_other(): pytest.skip("not today")
+        """
+    )
+    suite.runpytest_subprocess().assert_outcomes(skipped=2)
+    strict = suite.runpytest_subprocess("--strict-environment")
+    strict.assert_outcomes(skipped=1, failed=1)
+    strict.stdout.fnmatch_lines(["a test of the rung browser did not run: *no chromium"])

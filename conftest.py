@@ -2,8 +2,7 @@
 
 A loop that is closed with tasks pending is told by its close(), a loop that is left open by its descriptors.
 What a fixture of a wider scope holds is not the test's: pytest sets those up before the fixture below and
-tears them down after it. Orphans are seen too, because the session adopts them (RUNGS = ("netns", "guest", "browser", "wheel")
-PR_SET_CHILD_SUBREAPER).
+tears them down after it. Orphans are seen too, because the session adopts them (PR_SET_CHILD_SUBREAPER).
 """
 
 import asyncio
@@ -19,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+RUNGS = ("netns", "guest", "browser", "wheel")
 PR_SET_CHILD_SUBREAPER = 36
 GRACE = 2.0
 """Seconds that a process which was told to end may take to do so."""
@@ -36,7 +36,7 @@ def pytest_configure() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With --strict-environment a skipped rung of the test ladder is red: no run is green by doing nothing."""
+    """With --strict-environment a skipped rung of the ladder is red: no run is green by doing nothing."""
     report = yield
     rungs = [rung for rung in RUNGS if item.get_closest_marker(rung) is not None]
     if report.skipped and rungs and item.config.getoption("--strict-environment", default=False):

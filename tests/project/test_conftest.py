@@ -1,4 +1,4 @@
-"""The rules of the root conftest: nothing is left behind, and no rung of the ladder is left out in silence."""
+"""The rules of the root conftest: nothing is left behind, and no rung is left out in silence."""
 
 from pathlib import Path
 

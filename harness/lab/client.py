@@ -86,9 +86,13 @@ class LabProcess:
         self._closing = False
         self._closed = False
         self._control, lab_end = socket.socketpair()
-        with lab_end:
-            self._keeper = _spawn(lab_end, artifacts / LOG)
-        self._watched = os.pidfd_open(self._keeper.pid)
+        try:
+            with lab_end:
+                self._keeper = _spawn(lab_end, artifacts / LOG)
+            self._watched = os.pidfd_open(self._keeper.pid)
+        except BaseException:
+            self._control.close()
+            raise
         self.pid = self._keeper.pid
         self._reader = threading.Thread(target=self._read, name=f"lab-{self.pid}", daemon=True)
         self._reader.start()

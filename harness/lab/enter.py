@@ -29,6 +29,7 @@ import os
 import select
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -71,6 +72,15 @@ def enter(control: socket.socket, client: int) -> None:
     if lab:
         control.close()
         _reap(lab)
+
+
+def probe() -> None:
+    """Try, and exit: with status 0, or with error and remedy on standard error. For a process of its own."""
+    try:
+        _unshare()
+    except EnvironmentMissing as error:
+        sys.exit(str(error))
+    sys.exit(0)
 
 
 def _watch(client: int) -> int:

@@ -135,9 +135,8 @@ class HostTcp:
             self._drop(stream)
 
     def _on_ready(self, stream: _Stream, mask: int) -> None:
-        if not stream.is_connected:
-            if not mask & (WRITABLE | BROKEN) or not self._finish_connect(stream):
-                return
+        if not stream.is_connected and not (mask & (WRITABLE | BROKEN) and self._finish_connect(stream)):
+            return
         if mask & _READ_MASK:
             stream.readable = True
             stream.broken = stream.broken or bool(mask & BROKEN)
@@ -169,9 +168,7 @@ class HostTcp:
 
     def _read(self, stream: _Stream) -> None:
         """One read of what credit allows; if there may be more, again at the next turn."""
-        if stream.ended:
-            return
-        if stream.credit <= 0:
+        if stream.ended or stream.credit <= 0:
             self._check_broken(stream)
             return
         wanted = min(stream.credit, READ_SIZE)
@@ -195,7 +192,7 @@ class HostTcp:
             self._poller.again(stream.fd)
 
     def _check_broken(self, stream: _Stream) -> None:
-        """A reset is told at once even when the guest takes no more data, as the network would."""
+        """A reset is told at once even when there is nothing to read or nobody to take it, as the network would."""
         if stream.broken:
             number = stream.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if number:

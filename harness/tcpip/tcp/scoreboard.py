@@ -5,6 +5,7 @@ enough was SACKed above it, so all unSACKed octets below some edge are lost and 
 """
 
 from bisect import bisect_right
+from operator import itemgetter
 from typing import Final
 
 DUP_THRESH: Final = 3
@@ -31,10 +32,10 @@ class Scoreboard:
     def add(self, left: int, right: int) -> bool:
         """Note a block (already within the octets in flight); True when it says something new."""
         ranges = self.ranges
-        index = bisect_right(ranges, (left, right))
+        index = bisect_right(ranges, left, key=itemgetter(0))
         if index and ranges[index - 1][1] >= left:
             index -= 1
-            if ranges[index][1] >= right and ranges[index][0] <= left:
+            if ranges[index][1] >= right:
                 return False
         stop = index
         while stop < len(ranges) and ranges[stop][0] <= right:

@@ -12,7 +12,6 @@ from harness.scenario.matchers.layer import packets
 from harness.wire.dhcp import MessageType, Options
 
 _OPTIONS: Final = tuple(name for name in Options.__struct_fields__ if name not in ("message_type", "other"))
-_ARTICLES: Final = {MessageType.OFFER: "an", MessageType.ACK: "an", MessageType.INFORM: "an"}
 
 
 def discover(*, mac: Mac | str | None = None, **options: object) -> Matcher[Packet]:
@@ -66,7 +65,7 @@ def _message(
     kind: MessageType | None, mac: Mac | str | None, address: str | None,
     options: Mapping[str, object], others: Sequence[Question] = (),
 ) -> Matcher[Packet]:  # fmt: skip
-    title = "a DHCP message" if kind is None else f"{_ARTICLES.get(kind, 'a')} DHCP {kind.name}"
+    title = "a DHCP message" if kind is None else f"a DHCP {kind.name}"
     questions: list[Question] = [] if kind is None else [_kind(kind)]
     if mac is not None:
         wanted = Mac.parse(mac) if isinstance(mac, str) else mac

@@ -111,10 +111,8 @@ def _number(name: str, wanted: int, *, words: str | None = None) -> Question:
 
 def _about(about: EndpointLike | None) -> list[Question]:
     """The questions of ``ends`` to the quoted packet."""
-    return [
-        Question(f"about a packet {question.words}", _quoted(question.answer))
-        for question in ends(about, None)
-    ]
+    questions = [Question(question.words, _quoted(question.answer)) for question in ends(about, None)]
+    return [Question("about a packet", lambda packet: None), *questions] if questions else []
 
 
 def _quoted(answer: Callable[[Any], str | None]) -> Callable[[Packet], str | None]:

@@ -1,0 +1,269 @@
+"""Expectations: met as soon as possible, and telling when they are not."""
+
+import re
+
+import pytest
+
+from harness.core.errors import DescriptionError, ExpectationFailed
+from harness.core.events import Expected, FlowRefused, FrameDropped, Noted, StepBegan
+from harness.scenario import event, icmp, tcp, udp
+from harness.scenario.expecting import JournalView, LinkView
+from tests.unit.scenario.fake_lab import GUEST, SECOND, SHOP, START, FakeLab, tcp_frame, udp_frame
+
+RESET = tcp_frame("RA", to=(GUEST, 40000), source=(SHOP, 81))
+SYN = tcp_frame("S", to=(SHOP, 81))
+REFUSED = FlowRefused(
+    at=0,
+    flow=1,
+    transport="tcp",
+    guest=f"{GUEST}:40000",
+    remote=f"{SHOP}:81",
+    error="ECONNREFUSED",
+    answer="rst",
+)
+
+
+@pytest.fixture
+def cable(fake: FakeLab) -> LinkView:
+    return LinkView(fake.observer(), "cable")
+
+
+@pytest.fixture
+def journal(fake: FakeLab) -> JournalView:
+    return JournalView(fake.observer())
+
+
+def expectations(fake: FakeLab) -> list[Expected]:
+    return JournalViewOfAll(fake.observer()).all()
+
+
+class JournalViewOfAll(JournalView):
+    """The expectations themselves, which a journal view leaves out."""
+
+    def all(self) -> list[Expected]:
+        self._observer.refresh()
+        return list(self._observer.trace.events(Expected))
+
+
+def failure(error: pytest.ExceptionInfo[ExpectationFailed]) -> list[str]:
+    return str(error.value).splitlines()
+
+
+# On a link
+
+
+def test_what_is_already_there_is_returned_at_once(fake: FakeLab, cable: LinkView) -> None:
+    fake.frames(SYN, RESET)
+
+    assert cable.expect(tcp.reset(to=(GUEST, 40000))).number == 2
+    assert fake.now == START
+
+
+def test_what_comes_in_time_is_returned_when_it_comes(fake: FakeLab, cable: LinkView) -> None:
+    fake.later(0.2, lambda: fake.frames(SYN))
+    fake.later(0.3, lambda: fake.frames(RESET, link="wifi"))
+    fake.later(0.5, lambda: fake.frames(RESET))
+
+    packet = cable.expect(tcp.reset(), within="800ms")
+
+    assert (packet.number, packet.link) == (3, "cable")
+    assert fake.now == START + SECOND // 2
+
+
+def test_what_comes_too_late_fails_at_the_deadline(fake: FakeLab, cable: LinkView) -> None:
+    fake.later(1.5, lambda: fake.frames(RESET))
+
+    with pytest.raises(ExpectationFailed):
+        cable.expect(tcp.reset(), within=1.0)
+    assert fake.now == START + SECOND
+
+
+def test_a_failure_shows_the_nearest_packets_and_why_they_are_not_it(fake: FakeLab, cable: LinkView) -> None:
+    fake.frames(SYN)
+    fake.now += SECOND // 4
+    fake.frames(tcp_frame("RA", to=(GUEST, 40001), source=(SHOP, 81)), direction="down")
+    fake.frames(udp_frame((SHOP, 7), b"x"))
+    fake.event(FrameDropped(at=0, link="cable", rule="loss 3%", frame="IP …"))
+    fake.event(REFUSED)
+
+    with pytest.raises(ExpectationFailed) as error:
+        cable.expect(tcp.reset(to=(GUEST, 40000), source=(SHOP, 81)), within=0.5)
+
+    assert failure(error) == [
+        "expected within 0.5 s: a TCP reset to 192.168.65.3 port 40000 from 203.0.113.10 port 81 on cable",
+        "  3 frames since the lab began; the nearest:",
+        (
+            "    #2  0.250000 s  down  IP 203.0.113.10.81 > 192.168.65.3.40001: "
+            "Flags [R.], seq 1, ack 0, win 100, length 0"
+        ),
+        "        destination port is 40001, not 40000",
+        (
+            "    #1  0.000000 s  up    IP 192.168.65.3.40000 > 203.0.113.10.81: "
+            "Flags [S], seq 1, win 100, length 0"
+        ),
+        (
+            "        flags are S, not R; destination is 203.0.113.10, not 192.168.65.3; "
+            "destination port is 81, not 40000; source is 192.168.65.3, not 203.0.113.10; "
+            "source port is 40000, not 81"
+        ),
+        "  the journal meanwhile:",
+        "    0.250000 s  FrameDropped link=cable rule='loss 3%' frame='IP …'",
+        (
+            "    0.250000 s  FlowRefused flow=1 transport=tcp guest=192.168.65.3:40000 "
+            "remote=203.0.113.10:81 error=ECONNREFUSED answer=rst"
+        ),
+    ]
+
+
+def test_a_failure_on_a_silent_link_names_those_that_are_not(fake: FakeLab, cable: LinkView) -> None:
+    fake.frames(SYN, link="wifi")
+
+    with pytest.raises(ExpectationFailed) as error:
+        cable.expect(tcp.syn(), within=0.1)
+
+    assert failure(error) == [
+        "expected within 0.1 s: a TCP SYN on cable",
+        "  0 frames since the lab began",
+        "  links with frames: wifi",
+    ]
+
+
+def test_since_looks_only_at_what_came_later(fake: FakeLab, cable: LinkView) -> None:
+    fake.frames(SYN, RESET)
+    fake.now += SECOND
+    step = StepBegan(at=fake.now, step=1, name="again")
+    fake.frames(SYN, RESET)
+    first = cable.expect(tcp.reset())
+
+    assert cable.expect(tcp.reset(), since=step).number == 4
+    assert cable.expect(tcp.reset(), since=fake.now).number == 4
+    assert cable.expect(tcp.syn(), since=first).number == 3
+    with pytest.raises(ExpectationFailed, match="1 frame since frame #3, none like it"):
+        cable.expect(udp.datagram(), since=cable.packets(tcp.syn())[-1], within=0)
+    with pytest.raises(ExpectationFailed, match="2 frames since step 'again' began"):
+        cable.expect(udp.datagram(), since=step, within=0)
+
+
+def test_nothing_is_expected_for_a_while(fake: FakeLab, cable: LinkView) -> None:
+    fake.later(0.7, lambda: fake.frames(RESET))
+
+    cable.expect_none(tcp.reset(), for_=0.5)
+    assert fake.now == START + SECOND // 2
+    with pytest.raises(ExpectationFailed) as error:
+        cable.expect_none(tcp.reset(to=GUEST), for_=0.5)
+
+    assert failure(error) == [
+        "expected for 0.5 s: no TCP reset to 192.168.65.3 on cable; but there was",
+        (
+            "    #1  0.200000 s  up    IP 203.0.113.10.81 > 192.168.65.3.40000: "
+            "Flags [R.], seq 1, ack 0, win 100, length 0"
+        ),
+    ]
+
+
+def test_a_sequence_is_found_in_its_order_with_others_between(fake: FakeLab, cable: LinkView) -> None:
+    fake.frames(RESET, SYN, udp_frame((SHOP, 7), b"x"))
+    fake.later(0.2, lambda: fake.frames(RESET))
+
+    packets = cable.expect_sequence([tcp.syn(), tcp.reset()])
+
+    assert [packet.number for packet in packets] == [2, 4]
+
+
+def test_a_sequence_that_stops_says_where(fake: FakeLab, cable: LinkView) -> None:
+    fake.frames(RESET, SYN)
+
+    with pytest.raises(ExpectationFailed) as error:
+        cable.expect_sequence([tcp.syn(to=SHOP), tcp.reset()], within=0.5)
+
+    assert failure(error)[:3] == [
+        "expected within 0.5 s: a TCP reset on cable, as number 2 of a sequence of 2",
+        (
+            "    number 1 was #2  0.000000 s  up    IP 192.168.65.3.40000 > 203.0.113.10.81: "
+            "Flags [S], seq 1, win 100, length 0"
+        ),
+        "  0 frames since frame #2",
+    ]
+    assert fake.now == START + SECOND // 2
+
+
+def test_saw_and_packets_ask_without_waiting(fake: FakeLab, cable: LinkView) -> None:
+    assert not cable.saw(tcp.syn())
+    fake.frames(SYN, RESET)
+
+    assert cable.saw(tcp.syn())
+    assert cable.saw(lambda packet: packet.number == 2)
+    assert not cable.saw(icmp.unreachable())
+    assert [packet.number for packet in cable.packets()] == [1, 2]
+    assert [packet.number for packet in cable.packets(tcp.reset() | icmp.unreachable())] == [2]
+    assert fake.now == START
+
+
+def test_expectations_are_written_into_the_journal(fake: FakeLab, cable: LinkView) -> None:
+    fake.frames(SYN)
+    cable.expect(tcp.syn())
+    cable.expect_none(tcp.reset(), for_=0)
+    with pytest.raises(ExpectationFailed):
+        cable.expect(tcp.reset(), within=0)
+
+    met, none, failed = expectations(fake)
+    assert (met.what, met.met, met.frame) == ("a TCP SYN on cable", True, 1)
+    assert (none.what, none.met, none.frame) == ("no TCP reset on cable", True, None)
+    assert (failed.what, failed.met, failed.frame) == ("a TCP reset on cable", False, 1)
+    assert re.match(r"#1 .*: flags are S, not R$", failed.nearest[0])
+
+
+# On the journal
+
+
+def test_an_event_is_awaited_by_its_fields(fake: FakeLab, journal: JournalView) -> None:
+    fake.later(0.1, lambda: fake.event(Noted(at=0, text="other")))
+    fake.later(0.2, lambda: fake.event(REFUSED))
+
+    event = journal.expect(FlowRefused, remote=f"{SHOP}:81", answer="rst")
+
+    assert event.error == "ECONNREFUSED"
+    assert fake.now == START + SECOND // 5
+
+
+def test_an_event_is_awaited_by_a_function(fake: FakeLab, journal: JournalView) -> None:
+    fake.event(REFUSED)
+
+    assert journal.expect(FlowRefused, lambda refused: refused.flow == 1).flow == 1
+    assert not journal.saw(FlowRefused, lambda refused: refused.flow == 2)
+
+
+def test_a_missing_event_shows_the_nearest(fake: FakeLab, journal: JournalView) -> None:
+    fake.event(Noted(at=0, text="hello"))
+    fake.event(REFUSED)
+
+    with pytest.raises(ExpectationFailed) as error:
+        journal.expect(FlowRefused, within=0, transport="tcp", error="EHOSTUNREACH")
+
+    assert failure(error)[:4] == [
+        "expected within 0 s: a FlowRefused event with transport tcp with error EHOSTUNREACH on the journal",
+        "  2 events since the lab began; the nearest:",
+        (
+            "    0.000000 s  FlowRefused flow=1 transport=tcp guest=192.168.65.3:40000 "
+            "remote=203.0.113.10:81 error=ECONNREFUSED answer=rst"
+        ),
+        "        error is ECONNREFUSED, not EHOSTUNREACH",
+    ]
+
+
+def test_a_field_that_an_event_does_not_have_is_an_error(journal: JournalView) -> None:
+    with pytest.raises(DescriptionError, match=r"FlowRefused has no field 'errno'.*it has .*error"):
+        journal.saw(FlowRefused, errno=111)
+
+
+def test_events_in_sequence_all_of_them_and_none(fake: FakeLab, journal: JournalView) -> None:
+    fake.event(Noted(at=0, text="one"))
+    fake.event(REFUSED)
+    fake.event(Noted(at=0, text="two"))
+
+    found = journal.expect_sequence([event(FlowRefused), event(Noted, text="two")], within=0)
+    assert [type(one) for one in found] == [FlowRefused, Noted]
+    assert [one.text for one in journal.events(Noted)] == ["one", "two"]
+    journal.expect_none(FrameDropped, for_=0)
+    with pytest.raises(ExpectationFailed, match="no Noted event with text two on the journal; but there was"):
+        journal.expect_none(Noted, for_=0, text="two")

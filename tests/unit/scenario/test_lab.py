@@ -1,0 +1,271 @@
+"""The lab and its guests, as a scenario uses them."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from harness.core.errors import DescriptionError, EnvironmentMissing, ExpectationFailed, GuestError
+from harness.core.events import Event, Noted, StepBegan, StepEnded
+from harness.journal.query import Trace
+from harness.lab.client import LabProcess
+from harness.lab.protocol import ResetGuest, Run, RunOn, SetLink
+from harness.scenario import Endpoint, Guest, Lab
+from tests.unit.scenario.fake_lab import FakeLab, tcp_frame
+
+
+@pytest.fixture
+def lab(fake: FakeLab) -> Lab:
+    return Lab(cast(LabProcess, fake))
+
+
+@pytest.fixture
+def guest(lab: Lab) -> Guest:
+    return lab.guest
+
+
+def events(folder: Path, *kinds: type[Event]) -> list[Event]:
+    trace = Trace(folder)
+    trace.refresh()
+    return [event for event in trace.all_events if isinstance(event, kinds)]
+
+
+# The lab
+
+
+def test_steps_are_journaled_with_their_outcome(lab: Lab, fake: FakeLab) -> None:
+    with lab.step("one"), lab.step("two"):
+        fake.now += 5
+    with pytest.raises(AssertionError), lab.step("three"):
+        raise ExpectationFailed("red")
+    with pytest.raises(KeyError), lab.step("four"):
+        raise KeyError
+    with pytest.raises(BaseException, match="not here"), lab.step("five"):
+        pytest.skip("not here")
+    fake.recorder.flush()
+
+    began = [event for event in events(lab.artifacts, StepBegan) if isinstance(event, StepBegan)]
+    ended = [event for event in events(lab.artifacts, StepEnded) if isinstance(event, StepEnded)]
+    assert [(event.step, event.name) for event in began] == [
+        (1, "one"), (2, "two"), (3, "three"), (4, "four"), (5, "five")
+    ]  # fmt: skip
+    assert [(event.name, event.outcome) for event in ended] == [
+        ("two", "passed"), ("one", "passed"), ("three", "failed"), ("four", "error"), ("five", "skipped")
+    ]  # fmt: skip
+
+
+def test_a_step_knows_when_it_began(lab: Lab, fake: FakeLab) -> None:
+    fake.now += 17
+    with lab.step("one") as step:
+        pass
+
+    assert step.at == fake.now == lab.now()
+
+
+def test_guests_and_their_cables(lab: Lab) -> None:
+    second = lab.add_guest()
+
+    assert [guest.name for guest in lab.guests] == ["guest1", "guest2"]
+    assert lab.guest is lab.guests[0]
+    assert str(second.mac) == "52:54:00:65:00:02"
+    assert {name: cable.name for name, cable in lab.cables.items()} == {
+        "guest1": "cable",
+        "guest2": "cable-guest2",
+    }
+
+
+def test_links_by_name(lab: Lab, fake: FakeLab) -> None:
+    fake.frames(tcp_frame("S", to=("10.0.0.1", 1)), link="wifi-5g")
+
+    assert lab.links.wifi_5g.packets() == lab.links["wifi-5g"].packets() != []
+    assert list(lab.links) == ["wifi-5g"]
+    assert len(lab.links) == 1
+    assert lab.links.nothing.packets() == []
+
+
+def test_random_streams_follow_the_seed(lab: Lab) -> None:
+    assert lab.seed == 42
+    assert lab.rng("ports").random() == lab.rng("ports").random() != lab.rng("sizes").random()
+
+
+def test_a_lab_without_guests_says_so(fake: FakeLab) -> None:
+    fake.started.guests.clear()
+
+    with pytest.raises(DescriptionError, match=r"no guest.*add_guest\(\)"):
+        Lab(cast(LabProcess, fake)).guest  # noqa: B018
+
+
+def test_a_lab_ends_with_its_context(lab: Lab, fake: FakeLab) -> None:
+    with lab:
+        lab.note("hello", level="warning")
+
+    assert fake.closed
+    assert [(e.text, e.level) for e in events(lab.artifacts, Noted) if isinstance(e, Noted)] == [
+        ("hello", "warning")
+    ]
+
+
+def test_hosts_run_commands_of_this_machine(lab: Lab, fake: FakeLab) -> None:
+    fake.answer("out")
+    assert lab.laptop.run("ip route").stdout == "out"
+    assert set(lab.hosts) == {"laptop", "internet"}
+
+    fake.answer(stderr="sh: 1: exec: dig: not found", status=127)
+    with pytest.raises(EnvironmentMissing, match="this machine has no dig: install bind9-dnsutils"):
+        lab.hosts["internet"].resolve("a.example")
+    assert [cast(RunOn, run).host for run in fake.runs] == ["laptop", "internet"]
+
+
+# Commands
+
+
+def test_a_command_runs_in_the_guest(guest: Guest, fake: FakeLab) -> None:
+    fake.answer("out\n", "err\n", status=3)
+
+    ran = guest.run(["echo", "a b"], timeout=7.0, input="text")
+
+    assert (ran.status, ran.ok, ran.stdout, ran.stderr) == (3, False, "out\n", "err\n")
+    assert ran.command == "echo 'a b'"
+    assert fake.runs == [Run(guest="guest1", command=["echo", "a b"], timeout=7.0, input=b"text")]
+
+
+def test_a_checked_command_that_fails_is_an_error(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(stderr="no such file\n", status=2)
+
+    with pytest.raises(GuestError, match="'cat x' on guest1 ended with status 2: no such file"):
+        guest.run("cat x", check=True)
+
+
+def test_requests_that_drive_the_guest(guest: Guest, fake: FakeLab) -> None:
+    guest.link_down()
+    guest.link_up()
+    guest.reset(timeout=9.0)
+
+    assert fake.requests[-3:] == [
+        SetLink(guest="guest1", up=False),
+        SetLink(guest="guest1", up=True),
+        ResetGuest(guest="guest1", timeout=9.0),
+    ]
+
+
+# Verbs
+
+
+def test_a_tool_that_the_image_lacks(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(stderr="sh: exec: line 0: dig: not found\n", status=127)
+
+    with pytest.raises(GuestError, match="guest1 has no dig: use an image that has it"):
+        guest.resolve("a.example")
+
+
+def test_connect(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(stderr="remote 203.0.113.10 81\nlocal 192.168.65.3 40000\nerrno 111\nleft 9.996\n")
+
+    attempt = guest.connect("shop.example", 81)
+
+    assert attempt.refused
+    assert not attempt.connected
+    assert not attempt.unreachable
+    assert not attempt.timed_out
+    assert attempt.source == ("192.168.65.3", 40000)
+    assert str(attempt.remote) == "203.0.113.10:81"
+    assert attempt.seconds == pytest.approx(0.004)
+    fake.recorder.flush()
+    assert [e.text for e in events(fake.artifacts, Noted) if isinstance(e, Noted)] == [
+        "guest1: connect to shop.example port 81: ECONNREFUSED after 0.004 s"
+    ]
+
+
+def test_udp_echo(guest: Guest, fake: FakeLab) -> None:
+    fake.answer("hello", "remote 203.0.113.30 7\nlocal 192.168.65.3 40000\ndone\nleft 4.9\n")
+    assert guest.udp_echo("echo.example", 7, "hello") == b"hello"
+    assert fake.runs[-1].input == b"hello"
+
+    fake.answer("", "remote 203.0.113.30 7\nlocal 192.168.65.3 40000\ngave-up\nleft 0\n")
+    assert guest.udp_echo("echo.example", 7, b"hello") is None
+
+    fake.answer("", "remote 203.0.113.30 9\nlocal 192.168.65.3 40000\ndone\nleft 5\n")
+    assert guest.udp_send("echo.example", 9, b"x") == Endpoint("192.168.65.3", 40000)
+
+
+def test_half_close(guest: Guest, fake: FakeLab) -> None:
+    payload = b"all of it"
+    reply = f"{len(payload)} {hashlib.sha256(payload).hexdigest()}\n"
+    fake.answer(reply, "local 192.168.65.3 40000\ndone\nleft 29\n")
+    fake.answer("8 0000\n", "local 192.168.65.3 40000\ndone\nleft 29\n")
+    fake.answer(reply, "local 192.168.65.3 40000\nerrno 104\nleft 29\n")
+
+    assert guest.half_close("echo.example", 9007, payload).intact
+    assert not guest.half_close("echo.example", 9007, payload).intact
+    torn = guest.half_close("echo.example", 9007, payload)
+    assert (torn.intact, torn.error) == (False, "ECONNRESET")
+
+
+def curl(**fields: object) -> str:
+    told = {
+        "http_code": 200, "exitcode": 0, "errormsg": None, "size_download": 1000, "size_upload": 0,
+        "time_total": 0.5,
+        "local_ip": "192.168.65.3", "local_port": 40000, "remote_ip": "203.0.113.20", "remote_port": 80,
+    }  # fmt: skip
+    return json.dumps(told | fields)
+
+
+def test_download(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(f"abc  -\n{curl()}\nHTTP/1.1 200 OK\r\nX-Sha256: abc\r\n\r\n")
+
+    transfer = guest.download("files.example", size="1000")
+
+    assert transfer.intact
+    assert transfer.url == "http://files.example/size/1000"
+    assert (transfer.bytes, transfer.seconds, transfer.speed) == (1000, 0.5, 16000.0)
+    assert transfer.source == Endpoint("192.168.65.3", 40000)
+
+
+def test_a_download_that_is_not_intact(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(f"abd  -\n{curl()}\nX-Sha256: abc\r\n")
+    assert not guest.download("http://files.example/size/1000").intact
+
+    fake.answer(f"abc  -\n{curl()}\nHTTP/1.1 200 OK\r\n\r\n")
+    assert not guest.download("http://files.example/").intact
+
+    torn = curl(exitcode=18, errormsg="transfer closed", local_port=0, remote_port=0)
+    fake.answer(f"abc  -\n{torn}\nX-Sha256: abc\r\n")
+    transfer = guest.download("http://files.example/size/1000")
+    assert (transfer.intact, transfer.error, transfer.source) == (False, "transfer closed", None)
+
+
+def test_upload(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(f"abc  -\n{curl(size_upload=10 << 20)}\n{json.dumps({'sha256': 'abc', 'size': 10 << 20})}")
+    sent = guest.upload("files.example", size="10MiB")
+    assert sent.intact
+    assert sent.bytes == 10 << 20
+    assert "head -c 10485760 " in str(fake.runs[-1].command)
+
+    fake.answer(f"abc  -\n{curl(http_code=500)}\nInternal Server Error")
+    assert not guest.upload("files.example", size=5).intact
+
+
+def test_a_transfer_without_curl(guest: Guest, fake: FakeLab) -> None:
+    fake.answer("e3b0c442  -\nsh: curl: not found\n")
+
+    with pytest.raises(GuestError, match="guest1 has no curl"):
+        guest.download("http://files.example/")
+
+
+def test_a_ping_of_a_name_that_nobody_knows(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(stderr="ping: nowhere: Name or service not known\n", status=2)
+
+    ping = guest.ping("nowhere")
+
+    assert (ping.sent, ping.received, ping.errors) == (0, 0, ["ping: nowhere: Name or service not known"])
+
+
+def test_a_lease_and_none(guest: Guest, fake: FakeLab) -> None:
+    fake.answer("ip='192.168.65.3'\nrouter='192.168.65.1'\n")
+    assert guest.lease().router == "192.168.65.1"
+
+    fake.answer(status=143)
+    with pytest.raises(GuestError, match="guest1 has no lease after 2 s"):
+        guest.lease(within=2)

@@ -1,0 +1,156 @@
+"""sockets.pl against real sockets on the loopback interface."""
+
+import hashlib
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib.resources import files
+
+import pytest
+
+from harness.scenario.reading import Told
+
+SCRIPT = files("harness.scenario").joinpath("sockets.pl").read_text()
+WAIT = 10.0
+
+
+def tell(
+    verb: str, port: int, data: bytes = b"", *, host: str = "127.0.0.1", wait: float = WAIT
+) -> tuple[bytes, Told]:
+    perl = shutil.which("perl")
+    if perl is None:
+        pytest.skip("no perl here; on Debian: apt install perl-base")
+    done = subprocess.run(
+        [perl, "-e", SCRIPT, verb, host, str(port), f"{wait:g}", "4"],
+        input=data, capture_output=True, check=True, timeout=WAIT * 3,
+    )  # fmt: skip
+    return done.stdout, Told(done.stderr.decode(), wait)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[socket.socket], None]], int]]:
+    """Starts a TCP server for one connection; its port."""
+    threads: list[threading.Thread] = []
+
+    def start(talk: Callable[[socket.socket], None]) -> int:
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.settimeout(WAIT)
+
+        def run() -> None:
+            with listening, closing(listening.accept()[0]) as connection:
+                talk(connection)
+
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+        return int(listening.getsockname()[1])
+
+    yield start
+    for thread in threads:
+        thread.join(WAIT)
+        assert not thread.is_alive()
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def digest(connection: socket.socket) -> None:
+    """As the half-close server of a world."""
+    received = b"".join(iter(lambda: connection.recv(65536), b""))
+    connection.sendall(f"{len(received)} {hashlib.sha256(received).hexdigest()}\n".encode())
+
+
+def test_a_connect_tells_both_ends(serve: Callable[[Callable[[socket.socket], None]], int]) -> None:
+    peers: list[tuple[str, int]] = []
+    port = serve(lambda connection: peers.append(connection.getpeername()))
+
+    _, told = tell("connect", port)
+
+    assert told.error == ""
+    assert told.remote == ("127.0.0.1", port)
+    assert told.source is not None
+    assert told.source.port > 0
+
+
+def test_a_refused_connect() -> None:
+    _, told = tell("connect", closed_port())
+
+    assert told.error == "ECONNREFUSED"
+    assert 0 <= told.seconds < WAIT
+
+
+def test_a_connect_that_nobody_answers() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        port = listening.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:  # they fill the queue, so that the next SYN is dropped
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        _, told = tell("connect", port, wait=0.3)
+        for one in waiting:
+            one.close()
+
+    assert told.error == "GAVE_UP"
+    assert told.source is not None
+    assert told.seconds == pytest.approx(0.3)
+
+
+def test_a_name_that_nobody_knows() -> None:
+    _, told = tell("connect", 1, host="no-such-host.invalid")
+
+    assert told.error == "UNRESOLVED"
+    assert told.detail
+
+
+@pytest.mark.parametrize("size", [0, 5, 3_000_000])
+def test_a_half_close_carries_everything(
+    serve: Callable[[Callable[[socket.socket], None]], int], size: int
+) -> None:
+    payload = bytes(range(251)) * (size // 251) + b"x" * (size % 251)
+
+    reply, told = tell("half-close", serve(digest), payload)
+
+    assert told.error == ""
+    assert reply.decode() == f"{len(payload)} {hashlib.sha256(payload).hexdigest()}\n"
+
+
+def test_a_half_close_that_is_reset(serve: Callable[[Callable[[socket.socket], None]], int]) -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.recv(1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    _, told = tell("half-close", serve(reset), b"hello")
+
+    assert told.error == "ECONNRESET"
+
+
+def test_a_datagram_and_its_echo() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(WAIT)
+
+        def echo() -> None:
+            data, client = server.recvfrom(65535)
+            server.sendto(data[::-1], client)
+
+        thread = threading.Thread(target=echo)
+        thread.start()
+        reply, told = tell("udp", server.getsockname()[1], b"\0hello\xff")
+        thread.join()
+
+    assert (reply, told.error) == (b"\xffolleh\0", "")
+
+
+def test_a_datagram_to_a_closed_port() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+
+    assert tell("udp", port, b"x")[1].error == "ECONNREFUSED"
+    assert tell("udp-send", port, b"x")[1].error == ""

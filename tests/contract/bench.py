@@ -105,7 +105,7 @@ class Bench:
 
 @contextlib.asynccontextmanager
 async def running(
-    name: str, tmp_path: Path, *, mtu: int = 1500, resolv_conf: str = "", leased: bool = True, **guest: int
+    name: str, tmp_path: Path, *, mtu: int = 1500, resolv_conf: str = "", leased: bool = True
 ) -> AsyncIterator[Bench]:
     """A bench with the stack called ``name``; afterwards nothing of it may be left."""
     before = open_descriptors()
@@ -120,7 +120,7 @@ async def running(
     await stack.start()
     plug = stack.plug("guest1", MAC, "cable")
     assert plug.fd is not None
-    made = FakeGuest(mtu=mtu, now=clock.now(), **guest)
+    made = FakeGuest(mtu=mtu, now=clock.now())
     with socket.socket(fileno=os.dup(plug.fd)) as cable:
         plug.close()
         bench = Bench(stack, notebook, made, clock, cable)

@@ -269,6 +269,7 @@ class Lab:
             servers=list(self._world.servers),
             pids={"lab": os.getpid()} | self._servers.pids | ({} if guests is None else guests.pids),
             ended={} if guests is None else guests.ended,
+            capabilities=[] if self._stack is None else sorted(self._stack.capabilities),
         )
 
     async def _run_on(self, request: protocol.RunOn) -> RunResult:

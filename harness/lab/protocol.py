@@ -71,6 +71,8 @@ class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
     pids: dict[str, int]
     ended: dict[str, str]
     """Guests that are no more, and why."""
+    capabilities: list[str] = []
+    """Of the stack: see `harness.stacks.base.Stack`."""
 
 
 class Request(

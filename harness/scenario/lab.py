@@ -162,7 +162,7 @@ class Lab:
     @property
     def capabilities(self) -> frozenset[str]:
         """Words for what the stack can do (`harness.stacks.base.Stack`)."""
-        return frozenset(getattr(self._status, "capabilities", ()))
+        return frozenset(self._status.capabilities)
 
 
 def _outcome(error: BaseException) -> Outcome:

@@ -28,7 +28,7 @@ def test_a_refused_connect_is_a_reset_within_a_second(lab: Lab) -> None:
     assert attempt.error == "ECONNREFUSED"
     syn = lab.cable.expect(tcp.syn(to=("203.0.113.10", 81)))
     reset = lab.cable.expect(tcp.reset(to=attempt.source), within=1.0)
-    assert reset.time - syn.time < 1_000_000_000
+    assert reset.at - syn.at < 1_000_000_000
     lab.journal.expect(events.FlowRefused, remote="203.0.113.10:81", error="ECONNREFUSED", answer="rst")
 
 

@@ -58,6 +58,8 @@ export class ScenarioView {
   async #open() {
     const place = this.#box.querySelector(".evidence");
     if (!place) return;
+    place.setAttribute("aria-busy", "true");
+    place.replaceChildren(h("p", { class: "waiting" }, "Reading the journal and the capture …"));
     try {
       this.scenario = await openScenario(this.#box.dataset.index);
       this.#draw(place);

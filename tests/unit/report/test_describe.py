@@ -8,14 +8,14 @@ from harness.core.events import AnyEvent, Event
 from harness.report.describe import Line, describe
 
 REFUSED = events.FlowRefused(
-    at=1, flow=3, transport="tcp", guest="10.0.0.3:1", remote="10.0.0.9", error="EPERM", answer="none"
+    at=1, flow=3, transport="tcp", guest="10.0.0.3:1", remote="10.9.9.9", error="EPERM", answer="none"
 )  # fmt: skip
 NO_NAME = events.DnsAnswered(at=1, client="192.168.65.3", name="x.example", rdtype="A", rcode="NXDOMAIN")
 FAILED = events.CommandRun(at=1, guest="g", command="ls", status=2, seconds=1)
 CASES = [
-    (REFUSED, "flow", "flow 3 refused: tcp 10.0.0.3:1 → 10.0.0.9: EPERM, answered with none", "warning"),
+    (REFUSED, "flow", "flow 3 refused: tcp 10.0.0.3:1 → 10.9.9.9: EPERM, answered with none", "warning"),
     (NO_NAME, "dns", "DNS A x.example: NXDOMAIN, no answer", ""),
-    (events.FrameDropped(at=1, link="wifi", rule="loss", frame="x"), "drop", "wifi dropped by loss: x", "bad"),
+    (events.FrameDropped(at=1, link="w", rule="loss", frame="x"), "drop", "w dropped by loss: x", "bad"),
     (events.Expected(at=1, what="an ack", met=False), "expectation", "not met: an ack", "bad"),
     (events.Expected(at=1, what="an ack", met=True), "expectation", "met: an ack", "good"),
     (events.GuestEnded(at=1, guest="guest1", reason="panic"), "guest", "guest1 ended: panic", "bad"),

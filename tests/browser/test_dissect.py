@@ -1,0 +1,145 @@
+"""The page's dissectors against the project's own parsers, and against damaged frames."""
+
+import base64
+import random
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.journal.capture import CaptureReader, Record
+from harness.report.embed import bundle, scripts
+from harness.wire import frame
+from harness.wire.ipv4 import show_ip4
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+Layers = list[dict[str, Any]]
+
+
+def dissect(page: "Page", frames: list[bytes], original: int | None = None) -> list[Layers]:
+    """What the report's scripts make of ``frames``."""
+    page.goto("about:blank")
+    call = """
+        ([frames, original]) => frames.map((text) => {
+            const bytes = Uint8Array.from(atob(text), (octet) => octet.charCodeAt(0));
+            return dissect(bytes, original ?? bytes.length);
+        })
+    """
+    page.add_script_tag(content=bundle("dissect/frame.js", scripts()))
+    layers: list[Layers] = page.evaluate(call, [[base64.b64encode(one).decode() for one in frames], original])
+    return layers
+
+
+@pytest.fixture(scope="session")
+def records(red_run: Path) -> list[Record]:
+    return [record for path in sorted(red_run.rglob("*.pcapng")) for record in CaptureReader(path).read()]
+
+
+def value(layers: Layers, layer: str, field: str) -> str | None:
+    """The first field of that name, without what stands in brackets behind it."""
+    for one in layers:
+        for found in one["fields"] if one["name"] == layer else []:
+            if found["name"] == field:
+                return str(found["value"]).split(" (")[0]
+    return None
+
+
+def test_layers_say_what_the_projects_parsers_say(page: "Page", records: list[Record]) -> None:
+    for record, layers in zip(records, dissect(page, [record.data for record in records]), strict=True):
+        packet = frame.decode(record.data)
+        assert packet.eth is not None
+        assert value(layers, "Ethernet", "Source") == str(packet.eth.source)
+        if packet.ip is not None:
+            assert value(layers, "IPv4", "Source") == show_ip4(packet.ip.source)
+            assert value(layers, "IPv4", "Destination") == show_ip4(packet.ip.destination)
+        if packet.tcp is not None:
+            assert value(layers, "TCP", "Sequence number") == str(packet.tcp.seq)
+            assert value(layers, "TCP", "Window") == str(packet.tcp.window)
+        if packet.udp is not None:
+            assert value(layers, "UDP", "Destination port") == str(packet.udp.destination_port)
+        if packet.dhcp is not None:
+            assert packet.dhcp.options.message_type is not None
+            assert value(layers, "DHCP", "Option 53 Message type") == packet.dhcp.options.message_type.name
+        if packet.arp is not None:
+            assert value(layers, "ARP", "Target IP") == show_ip4(packet.arp.target_ip)
+
+
+def test_every_right_checksum_is_found_right(page: "Page", records: list[Record]) -> None:
+    told = [
+        field["value"]
+        for layers in dissect(page, [record.data for record in records])
+        for layer in layers
+        for field in layer["fields"]
+        if "hecksum" in field["name"] and not layer["name"].startswith("Quoted")
+    ]
+
+    assert len(told) > len(records)
+    assert all(text.endswith("(correct)") for text in told)
+
+
+def test_a_wrong_checksum_is_told(page: "Page", records: list[Record]) -> None:
+    octets = bytearray(next(record.data for record in records if frame.decode(record.data).tcp is not None))
+    octets[-1] ^= 1
+
+    (layers,) = dissect(page, [bytes(octets)])
+
+    (checksum,) = [field for field in layers[2]["fields"] if field["name"] == "Checksum"]
+    assert checksum["wrong"] == "wrong checksum"
+
+
+def test_fields_lie_within_the_frame_and_within_their_layer(page: "Page", records: list[Record]) -> None:
+    for record, layers in zip(records, dissect(page, [record.data for record in records]), strict=True):
+        for layer in layers:
+            assert not layer["wrong"]
+            for field in layer["fields"]:
+                assert layer["start"] <= field["start"] <= field["end"] <= layer["end"] <= len(record.data)
+
+
+def test_a_frame_that_the_capture_cut_is_not_called_malformed(page: "Page", records: list[Record]) -> None:
+    layers = dissect(page, [record.data[:40] for record in records[:12]], 1500)
+
+    assert {one[-1]["wrong"] for one in layers} == {"the capture keeps only its beginning"}
+
+
+def test_damaged_frames_end_in_layers_never_in_an_error(page: "Page", records: list[Record]) -> None:
+    rng = random.Random(20_261_120)
+    frames = [rng.randbytes(rng.randrange(120)) for _ in range(500)]
+    for _ in range(3_000):
+        octets = bytearray(rng.choice(records).data)
+        for _ in range(rng.randrange(1, 6)):
+            octets[rng.randrange(min(len(octets), 90))] = rng.choice((0, 1, 255, rng.randrange(256)))
+        frames.append(bytes(octets[: rng.randrange(len(octets) + 1)]))
+
+    layers = dissect(page, frames)
+
+    assert len(layers) == len(frames)
+    assert all(len(one) < 40 for one in layers)
+
+
+def test_names_that_point_at_themselves_end(page: "Page") -> None:
+    header = bytes.fromhex(
+        "525400650001525400650002080045000030000000004011000001010101020202020035003500 1c0000"
+    )
+    message = bytes.fromhex("000180000001000000000000c00c00010001")
+
+    (layers,) = dissect(page, [header + message])
+
+    assert layers[-1]["name"] == "DNS"
+    assert layers[-1]["wrong"]
+
+
+def test_ipv6_and_vlan_are_known(page: "Page") -> None:
+    header = bytes.fromhex(
+        "333300000001525400650001 8100 0064 86dd 6000000000 203aff fe80000000000000000000000000 0001"
+    )
+    rest = bytes.fromhex(
+        "ff020000000000000000000000000001 8700 0000 0000000020010db8000000000000000000000010 0101525400650001"
+    )
+
+    (layers,) = dissect(page, [header + rest])
+
+    assert [layer["name"] for layer in layers] == ["Ethernet", "802.1Q VLAN", "IPv6", "ICMPv6", "Options"]
+    assert value(layers, "IPv6", "Source") == "fe80::1"
+    assert value(layers, "ICMPv6", "Target") == "2001:db8::10"

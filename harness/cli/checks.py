@@ -3,23 +3,21 @@
 import os
 import platform
 import shutil
-import subprocess
-import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from harness.core.errors import EnvironmentMissing
-from harness.plugin.machine import QEMU, qemu_version
+from harness.core.errors import GuestnetError
 
 Verdict = Literal["ok", "missing", "optional"]
 """``optional``: it is missing, and only what ``purpose`` names can't be done."""
 
 Family = Literal["debian", "fedora", "arch"]
 
-OLDEST_QEMU: Final = (7, 2)
+QEMU: Final = "qemu-system-x86_64"
 NEEDED_BYTES: Final = 1 << 30
 """For an image, its packages and its snapshots."""
 
@@ -102,42 +100,35 @@ def check_program(program: str, purpose: str, *, optional: bool = False) -> Find
 
 def check_python() -> Finding:
     """That of this process, so it is new enough; said for completeness."""
-    return Finding(name="python", verdict="ok", found=f"{platform.python_version()} ({sys.executable})")
+    return Finding(name="python", verdict="ok", found=platform.python_version())
 
 
 def check_qemu() -> Finding:
     """QEMU of at least 7.2, the first with ``-netdev stream``."""
-    finding = check_program(QEMU, "runs the guests")
-    if finding.verdict != "ok":
-        return finding
-    version = qemu_version()
-    if not version:
-        return Finding(
-            name=QEMU, verdict="missing", found=f"{finding.found} does not run", purpose=finding.purpose,
-            remedy=f"see what `{QEMU} --version` says, or install it anew: {remedy_for(QEMU, family())}",
-        )  # fmt: skip
-    if tuple(map(int, version.split(".")[:2])) < OLDEST_QEMU:
-        return Finding(
-            name=QEMU, verdict="missing", found=f"{version} is too old", purpose=finding.purpose,
-            remedy="install QEMU 7.2 or newer: Debian 12, Ubuntu 23.04, Fedora 38 and later have it",
-        )  # fmt: skip
-    return Finding(name=QEMU, verdict="ok", found=version, purpose=finding.purpose)
+    from harness.guest.machine import find_qemu
+
+    return check(QEMU, "runs the guests", lambda: find_qemu().version)
 
 
-def check_namespaces() -> Finding:
-    """By making them, in a process of its own."""
-    purpose = "the world around a guest, without root"
-    command = [sys.executable, "-c", "from harness.lab.enter import probe; probe()"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return Finding(name="namespaces", verdict="ok", found="can be made", purpose=purpose)
-    found, _, remedy = done.stderr.strip().rpartition("\n")[2].partition(": ")
-    return Finding(name="namespaces", verdict="missing", found=found, purpose=purpose, remedy=remedy)
+def check_lab() -> Finding:
+    """By starting one without guests: user namespaces, the world in them, its servers."""
+    from harness.lab.client import LabProcess
+    from harness.lab.description import LabDescription
+
+    def start() -> str:
+        description = LabDescription(scenario="guestnet doctor", seed=0, guests=0)
+        with (
+            tempfile.TemporaryDirectory(prefix="guestnet-") as folder,
+            LabProcess.start(description, Path(folder)) as lab,
+        ):
+            return f"starts in {lab.started.seconds:.1f} s"
+
+    return check("lab", "the world, in namespaces", start)
 
 
 def check_tun(device: Path = Path("/dev/net/tun")) -> Finding:
     """Whether TAP devices can be made: the cable of netns guests."""
-    purpose = "guests without a VM (--guest netns)"
+    purpose = "netns guests"
     try:
         os.close(os.open(device, os.O_RDWR))
     except FileNotFoundError:
@@ -169,6 +160,6 @@ def check(name: str, purpose: str, attempt: Callable[[], str]) -> Finding:
     """What ``attempt`` finds, or the error that it raises as a finding."""
     try:
         return Finding(name=name, verdict="ok", found=attempt(), purpose=purpose)
-    except EnvironmentMissing as error:
+    except GuestnetError as error:
         found, remedy = error.message, error.remedy
         return Finding(name=name, verdict="missing", found=found, purpose=purpose, remedy=remedy)

@@ -27,25 +27,25 @@ def doctor(as_json: bool, quick: bool) -> int:
 def examine(quick: bool) -> list[Finding]:
     """All checks, in the order in which they build on each other."""
     from harness.guest.cache import Cache
+    from harness.guest.image import require
 
-    qemu = checks.check_qemu()
-    findings = [
+    return [
         checks.check_python(),
-        qemu,
-        checks.check_namespaces(),
-        checks.check_program("ip", "the world's network, for people who look into it", optional=True),
-        checks.check_program("dnsmasq", "the resolver of the world"),
-        checks.check_program("apt-get", "downloads the packages of images"),
-        checks.check_program("dpkg-deb", "unpacks the packages of images"),
-        checks.check_program("mksquashfs", "packs the root filesystem of images"),
-        checks.check_program("lz4", "unpacks kernels"),
-        checks.check_program("zstd", "unpacks kernels"),
+        checks.check_qemu(),
+        checks.check_program("dnsmasq", "the world's resolver"),
+        checks.check_lab(),
         checks.check_tun(),
-        checks.check_program("tshark", "tests that read captures back", optional=True),
-        checks.check_program("chromium", "tests that open reports", optional=True),
+        checks.check_program("apt-get", "building images"),
+        checks.check_program("dpkg-deb", "building images"),
+        checks.check_program("mksquashfs", "building images"),
+        checks.check_program("lz4", "building images"),
+        checks.check_program("zstd", "building images"),
         checks.check_space(Cache().folder),
+        checks.check("image tiny", "guests", lambda: require("tiny").digest[:12]),
+        checks.check_program("ip", "looking around in a lab", optional=True),
+        checks.check_program("tshark", "tests of captures", optional=True),
+        checks.check_program("chromium", "tests of reports", optional=True),
     ]
-    return findings
 
 
 def show(findings: list[Finding]) -> None:

@@ -213,7 +213,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 def _verdict(item: pytest.Item, error: EnvironmentMissing) -> BaseException:
     if item.config.stash[SETTINGS].strict_environment:
         return pytest.fail.Exception(str(error), pytrace=False)
-    return pytest.skip.Exception(str(error))
+    return pytest.skip.Exception(str(error), _use_item_location=True)
 
 
 @pytest.hookimpl(wrapper=True)

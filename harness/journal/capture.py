@@ -19,8 +19,11 @@ WHOLE: Final = 262_144
 HEADERS: Final = 128
 """A snap length that keeps ethernet, IP, TCP with all options and a little payload."""
 
-ENOUGH: Final = 256 << 20
+ENOUGH: Final = 64 << 20
 """Octets of capture after which only headers are kept, unless told otherwise."""
+
+MOST: Final = 1 << 30
+"""Octets after which a capture stops, unless told otherwise."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -55,17 +58,20 @@ class CaptureWriter:
     """A new pcapng file at ``path``; a link becomes an interface with its first frame.
 
     ``snaplen`` octets of each frame are kept. Beyond ``enough`` octets of file only headers are, so that a
-    gigabyte of download does not fill the disk; ``say`` is told of that, and of a disk that is full:
-    then the capture stops and everything else goes on. Raises OSError when the file cannot be made.
+    gigabyte of download does not fill the disk. At ``most`` octets, or when the disk is full, the capture
+    stops and everything else goes on; ``say`` is told. Raises OSError when the file cannot be made.
     """
 
     def __init__(
-        self, path: Path, say: Callable[[str], None], *, snaplen: int = WHOLE, enough: int = ENOUGH,
+        self, path: Path, say: Callable[[str], None], *,
+        snaplen: int = WHOLE, enough: int = ENOUGH, most: int = MOST,
         names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:  # fmt: skip
         self._say = say
         self._snaplen = snaplen
         self._enough = enough
+        self._most = most
+        self._is_over = False
         self._links: dict[str, _Link] = {}
         self._file = AppendFile(path, self._failed)
         header = pcapng.Section(hardware=platform.machine(), os=platform.platform(), application="guestnet")
@@ -84,16 +90,14 @@ class CaptureWriter:
         """Append ``frames``, seen on ``link`` at ``now``; ``comment`` goes to each."""
         interface = self._links.get(link) or self._describe(link, now)
         interface.received += len(frames)
-        if self._file.broken:
+        if self._file.broken or self._is_over:
             interface.lost += len(frames)
             return
         options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
         pieces = pcapng.packets(interface.number, now, frames, self._snaplen, options)
         self._file.append(b"".join(pieces), now)
-        if self._file.size > self._enough and self._snaplen > HEADERS:
-            self._snaplen = HEADERS
-            size = self._file.size >> 20
-            self._say(f"the capture has {size} MiB: from here on it keeps {HEADERS} octets of each frame")
+        if self._file.size > self._enough:
+            self._economise()
 
     def flush(self) -> None:
         """Let readers see everything."""
@@ -112,6 +116,15 @@ class CaptureWriter:
         description = pcapng.Interface(name=name, description=f"Guestnet link {name}", snaplen=self._snaplen)
         self._file.append(pcapng.interface(description), now)
         return link
+
+    def _economise(self) -> None:
+        size = f"the capture has {self._file.size >> 20} MiB"
+        if self._snaplen > HEADERS:
+            self._snaplen = HEADERS
+            self._say(f"{size}: from here on it keeps {HEADERS} octets of each frame")
+        elif self._file.size > self._most:
+            self._is_over = True
+            self._say(f"{size}: it stops here")
 
     def _failed(self, error: OSError) -> None:
         self._say(f"the capture stops at {self._file.size} octets: {os.strerror(error.errno or 0)}")

@@ -100,32 +100,42 @@ def _show(value: object) -> str:
 
 
 class Asking(Matcher[T]):
-    """A matcher made of questions. ``kind`` says why an item is of another kind, None when it is not."""
+    """A matcher made of questions to items of one kind.
 
-    def __init__(self, title: str, kind: Callable[[T], str | None], questions: Iterable[Question]) -> None:
+    ``is_kind`` tells whether an item is of that kind, quickly; ``other_kind`` says of which it is instead.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        is_kind: Callable[[T], bool],
+        other_kind: Callable[[T], str],
+        questions: Iterable[Question],
+    ) -> None:
         self._title = title
-        self._kind = kind
+        self._is_kind = is_kind
+        self._other_kind = other_kind
         self._questions = tuple(questions)
 
     def describe(self) -> str:
         return " ".join([self._title, *(question.words for question in self._questions if question.words)])
 
     def compare(self, item: T) -> Fit:
-        wrong = self._kind(item)
-        fitting = int(wrong is None)
-        misses = [] if wrong is None else [wrong]
+        is_kind = self._is_kind(item)
+        fitting = int(is_kind)
+        misses = [] if is_kind else [self._other_kind(item)]
         for question in self._questions:
             answer = question.answer(item)
             if answer is None:
                 fitting += 1
             elif answer:
                 misses.append(answer)
-            elif wrong is None and question.words:
+            elif is_kind and question.words:
                 misses.append(f"it has nothing {question.words}")
         return Fit(fitting, tuple(misses))
 
     def matches(self, item: T) -> bool:
-        return self._kind(item) is None and all(question.answer(item) is None for question in self._questions)
+        return self._is_kind(item) and all(question.answer(item) is None for question in self._questions)
 
 
 class _Predicate(Matcher[T]):

@@ -25,7 +25,7 @@ def event(kind: type[E], where: Matchable[Any] | None = None, /, **fields: objec
         questions.append(_where(kind, matcher(where)))
     article = "an" if kind.__name__[0] in "AEIOU" else "a"
     title = "an event" if kind is Event else f"{article} {kind.__name__} event"
-    return Asking(title, _is(kind), questions)
+    return Asking(title, lambda event: isinstance(event, kind), _other_kind, questions)
 
 
 def show(event: Event) -> str:
@@ -49,11 +49,8 @@ def _getter(name: str) -> Callable[[Event], object]:
     return lambda event: getattr(event, name, None)
 
 
-def _is(kind: type[Event]) -> Callable[[Event], str | None]:
-    def answer(event: Event) -> str | None:
-        return None if isinstance(event, kind) else f"it is a {type(event).__name__}"
-
-    return answer
+def _other_kind(event: Event) -> str:
+    return f"it is a {type(event).__name__}"
 
 
 def _where(kind: type[Event], wanted: Matcher[Any]) -> Question:

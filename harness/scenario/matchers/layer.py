@@ -1,6 +1,6 @@
 """What kind of packet a packet is, in one word, for those that are not of the wanted kind."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal
 
 from harness.journal.query import Packet
@@ -29,18 +29,15 @@ def kind_of(packet: Packet) -> str:
 
 def packets(title: str, layer: Layer, questions: Iterable[Question]) -> Matcher[Packet]:
     """A matcher of packets that have ``layer`` and answer ``questions`` as wanted."""
-    return Asking(title, _has(layer), questions)
-
-
-def _has(layer: Layer) -> Callable[[Packet], str | None]:
     ethertype = _ETHERTYPE.get(layer, b"\x08\x00")
-    protocol = _PROTOCOL.get(layer)
+    protocol = bytes((_PROTOCOL[layer],)) if layer in _PROTOCOL else None
 
-    def answer(packet: Packet) -> str | None:
+    def has(packet: Packet) -> bool:
         data = packet.record.data
-        plausible = data[12:14] == ethertype and (protocol is None or data[23:24] == bytes((protocol,)))
-        if plausible and getattr(packet, layer) is not None:
-            return None
+        plausible = data[12:14] == ethertype and (protocol is None or data[23:24] == protocol)
+        return plausible and getattr(packet, layer) is not None
+
+    def has_instead(packet: Packet) -> str:
         return f"it is {kind_of(packet)}, not {layer.upper()}"
 
-    return answer
+    return Asking(title, has, has_instead, questions)

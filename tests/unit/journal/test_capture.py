@@ -104,6 +104,22 @@ def test_a_capture_that_is_large_enough_keeps_headers_only(path: Path) -> None:
     assert said == ["the capture has 0 MiB: from here on it keeps 128 octets of each frame"]
 
 
+def test_a_capture_that_is_too_large_stops(path: Path) -> None:
+    said: list[str] = []
+    writer = CaptureWriter(path, said.append, enough=1000, most=2000)
+    for _ in range(100):
+        writer.frames("cable", "up", [bytes(60)], T0)
+    writer.close(T0)
+
+    reader = CaptureReader(path)
+    kept = len(list(reader.read()))
+    assert [(one.received, one.dropped) for one in reader.statistics] == [(100, 100 - kept)]
+    assert 0 < kept < 30
+    assert [words.rpartition(": ")[2] for words in said] == [
+        "from here on it keeps 128 octets of each frame", "it stops here"
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def full_disk(path: Path) -> Iterator[Callable[[], None]]:
     """What makes every further write fail after a few octets, as on a full disk."""

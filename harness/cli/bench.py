@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.bench.form import Benchmark, Figure, Machine, readable
+from harness.cli.output import Bar
 from harness.core.errors import GuestnetError
 
 
@@ -23,9 +24,10 @@ def bench() -> None:
 def boot(runs: int, stack: str, file: Path | None) -> None:
     """How long a guest takes: cold boot to lease, restore to agent, and a scenario's overhead."""
     from harness.bench.boot import measure
-    from harness.guest.accelerator import prove
 
-    say(Benchmark(machine=here(prove().name), figures=measure(runs, stack)), file)
+    with Bar() as bar:
+        accelerator, figures = measure(runs, stack, bar.show)
+    say(Benchmark(machine=here(accelerator), figures=figures), file)
 
 
 def here(accelerator: str) -> Machine:

@@ -26,6 +26,7 @@ connection lives for ever.
 from typing import Final, Self
 
 from harness.core.time import MILLISECOND
+from harness.tcpip.tcp.bulk import segment_run_in_bulk
 from harness.tcpip.tcp.challenge import ChallengeLimit
 from harness.tcpip.tcp.config import MAX_WINDOW_SCALE, Config, Endpoint
 from harness.tcpip.tcp.events import (
@@ -38,7 +39,7 @@ from harness.tcpip.tcp.events import (
     Reset,
     SendRoom,
 )
-from harness.tcpip.tcp.output import ACK, FIN, PSH, RST, SYN, Emitter, Template, reset_for, segment_run
+from harness.tcpip.tcp.output import ACK, FIN, PSH, RST, SYN, Emitter, Template, reset_for
 from harness.tcpip.tcp.receiver import Receiver
 from harness.tcpip.tcp.sender import Sender
 from harness.tcpip.tcp.sequence import MASK, is_before, unwrap
@@ -83,7 +84,7 @@ class Connection:
         self._config = config
         self._emitter = Emitter(local, remote, timestamp_offset)
         self._events: list[Event] = []
-        self._outbox: list[bytes] = []
+        self._outbox: list[Octets] = []
         self._peer: Segment | None = None
         self._peer_scale = 0
         self._accepted = False
@@ -154,7 +155,7 @@ class Connection:
         receiver.timestamps = config.timestamps and segment.timestamps is not None
         self._emitter.timestamps = receiver.timestamps
         if segment.timestamps is not None:
-            receiver.ts_recent = segment.timestamps[0]
+            receiver.begin_timestamps(segment.timestamps[0], now)
         if config.window_scaling and segment.window_scale is not None:
             # Windows are scaled only when both SYNs carry the option (RFC 7323 2.2).
             receiver.scale = config.window_scale
@@ -189,6 +190,11 @@ class Connection:
     def readable(self) -> int:
         """Octets in order that ``read`` would return."""
         return self.receiver.buffer.readable
+
+    @property
+    def peer_closed(self) -> bool:
+        """Whether the peer's FIN has come in order: nothing will be readable after what is now."""
+        return self.receiver.fin_received
 
     def read(self, limit: int) -> list[memoryview]:
         """Take up to ``limit`` octets; the window does not open for them before ``consumed``."""
@@ -454,7 +460,7 @@ class Connection:
         sender.on_rto(now)
         self._syn_due = opening
 
-    def transmit(self, now: int) -> list[bytes]:
+    def transmit(self, now: int) -> list[Octets]:
         """The segments due now: at most ``BATCH`` octets of data, so call it until nothing comes."""
         self._now = now
         out, self._outbox = self._outbox, []
@@ -480,14 +486,14 @@ class Connection:
         receiver = self.receiver
         return self._emitter.template(receiver.rcv_nxt, receiver.advertise(), now, receiver.ts_recent)
 
-    def _emit_run(self, run: tuple[int, int], template: Template) -> list[bytes]:
+    def _emit_run(self, run: tuple[int, int], template: Template) -> list[Octets]:
         seq, length = run
         buffer = self.sender.buffer
         end = seq + length
         fin = end > buffer.end
         data = buffer.peek(seq, length - fin)
         flags = (FIN if fin else 0) | (PSH if data and end >= buffer.end else 0)
-        return segment_run(template, seq & MASK, data, self.sender.mss, flags)
+        return segment_run_in_bulk(template, seq & MASK, data, self.sender.mss, flags)
 
     def _ack(self, now: int) -> bytes:
         blocks = self.receiver.buffer.blocks if self.sender.sack else []

@@ -53,25 +53,28 @@ class Template:
         if payload:
             total += checksum.ones_sum(payload)
         check = checksum.fold(total) ^ 0xFFFF
-        bits = header << 10 | flags
-        if self.timestamps is None:
-            head = _PLAIN.pack(
-                self.source_port, self.destination_port, seq, self.ack, bits, self.window, check, 0
-            )
-        else:
-            head = _STAMPED.pack(
-                self.source_port, self.destination_port, seq, self.ack, bits, self.window, check, 0,
-                _NOP_NOP_TIMESTAMPS, *self.timestamps,
-            )  # fmt: skip
+        head = self.head(seq, flags, check)
         return b"".join((head, payload)) if payload else head
 
+    def head(self, seq: int, flags: int, check: int) -> bytes:
+        """The header with the checksum ``check``."""
+        bits = self.header << 10 | flags
+        if self.timestamps is None:
+            return _PLAIN.pack(
+                self.source_port, self.destination_port, seq, self.ack, bits, self.window, check, 0
+            )
+        return _STAMPED.pack(
+            self.source_port, self.destination_port, seq, self.ack, bits, self.window, check, 0,
+            _NOP_NOP_TIMESTAMPS, *self.timestamps,
+        )  # fmt: skip
 
-def segment_run(template: Template, seq: int, data: memoryview, size: int, last_flags: int) -> list[bytes]:
+
+def segment_run(template: Template, seq: int, data: memoryview, size: int, last_flags: int) -> list[Octets]:
     """``data`` from ``seq`` on as segments of at most ``size`` octets; the last one gets ``last_flags`` too.
 
     The plain way. A faster one has to give the same octets.
     """
-    segments = []
+    segments: list[Octets] = []
     last = len(data) - size
     for at in range(0, max(len(data), 1), size):
         flags = ACK if at < last else ACK | last_flags

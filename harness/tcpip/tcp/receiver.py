@@ -70,6 +70,11 @@ class Receiver:
             return False
         return is_before(stamps[0], self.ts_recent) and now - self._stamp_at < _TIMESTAMP_LIFE
 
+    def begin_timestamps(self, value: int, now: int) -> None:
+        """TS.Recent from the peer's SYN."""
+        self.ts_recent = value
+        self._stamp_at = now
+
     def note_timestamp(self, value: int, seq: int, now: int) -> None:
         """TS.Recent, from a segment that begins at or before the last ACK that we sent (RFC 7323 4.3)."""
         if seq <= self.last_ack_sent and not is_before(value, self.ts_recent):

@@ -102,6 +102,4 @@ def test_an_error_reads_well_on_the_wire() -> None:
     packet = answers.unreachable(original(), GATEWAY, Unreachable.HOST)
     assert packet is not None
     line = frame.show(frame.decode_ip(ipv4.emit(packet)))
-    assert line.startswith(
-        "IP 192.168.65.1 > 192.168.65.3: ICMP host unreachable, length 41, about: IP 192"
-    )
+    assert line.startswith("IP 192.168.65.1 > 192.168.65.3: ICMP host unreachable, length 41, about: IP 192")

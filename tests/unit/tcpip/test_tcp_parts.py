@@ -13,6 +13,7 @@ with warnings.catch_warnings():
 
 from harness.core.time import MILLISECOND, SECOND
 from harness.tcpip.tcp.buffer import ReceiveBuffer, SendBuffer
+from harness.tcpip.tcp.bulk import segment_run_in_bulk
 from harness.tcpip.tcp.challenge import ChallengeLimit
 from harness.tcpip.tcp.config import Config, Endpoint
 from harness.tcpip.tcp.congestion import NewReno
@@ -212,6 +213,22 @@ def test_a_run_of_segments_is_what_the_wire_format_would_emit(
         for at in starts
     ]  # fmt: skip
     assert run == expected
+
+
+@given(
+    st.integers(0, 70_000), st.sampled_from([4, 100, 536, 1000, 1001, 1448, 1460]), st.integers(0, MASK),
+    st.booleans(), st.integers(0, 2**32), st.sampled_from([b"", b"\0", b"\xff"]),
+)  # fmt: skip
+def test_a_run_in_bulk_is_the_plain_run(
+    length: int, size: int, seq: int, stamped: bool, seed: int, fill: bytes
+) -> None:
+    length = min(length, size * 100)
+    data = fill * length if fill else random.Random(seed).randbytes(length)
+    emitter = Emitter(LOCAL, REMOTE, 77)
+    emitter.timestamps = stamped
+    template = emitter.template(seed, 512, 5 * SECOND, 99)
+    plain = segment_run(template, seq, memoryview(data), size, PSH)
+    assert segment_run_in_bulk(template, seq, memoryview(data), size, PSH) == plain
 
 
 def test_scapy_reads_our_segments() -> None:

@@ -5,10 +5,12 @@ consumer does not shift what the others draw, and one link's verdicts can be rep
 """
 
 import hashlib
-import random
+from random import Random as Stream
+
+__all__ = ["Stream", "stream"]
 
 
-def stream(seed: int, *names: str | int) -> random.Random:
+def stream(seed: int, *names: str | int) -> Stream:
     """The random stream called ``names`` under ``seed``: the same on every machine and run."""
     label = "\x1f".join([str(seed), *map(str, names)]).encode()
-    return random.Random(int.from_bytes(hashlib.sha256(label).digest(), "big"))
+    return Stream(int.from_bytes(hashlib.sha256(label).digest(), "big"))

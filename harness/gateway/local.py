@@ -4,11 +4,11 @@ DNS over TCP (RFC 7766): a connection without a host socket, messages after thei
 connections, in queries that wait and in silence.
 """
 
-import random
 from typing import Final
 
 from msgspec import Struct
 
+from harness.core.rng import Stream
 from harness.core.time import SECOND
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig
@@ -57,7 +57,7 @@ class LocalServices:
     """DHCP and DNS of one gateway."""
 
     def __init__(
-        self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: random.Random
+        self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: Stream
     ) -> None:
         self._gateway = config.gateway
         self._interface = interface

@@ -29,10 +29,10 @@ and the guest's retransmission tries again.
 """
 
 import errno
-import random
 from typing import Final
 
 from harness.core.events import FlowClosed, FlowOpened, FlowRefused
+from harness.core.rng import Stream
 from harness.core.time import SECOND
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig
@@ -96,7 +96,7 @@ class TcpFlows:
     """All TCP flows of one gateway."""
 
     def __init__(
-        self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: random.Random
+        self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: Stream
     ) -> None:
         self._limits = config.limits
         self._interface = interface

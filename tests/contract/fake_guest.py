@@ -1,4 +1,4 @@
-"""A guest without a kernel: our own wire and tcpip as a client. Frames in, frames out, in the time it is told."""
+"""A guest without a kernel: our own wire and tcpip as a client. Frames in, frames out, time given."""
 
 from dataclasses import dataclass, field
 

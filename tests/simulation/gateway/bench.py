@@ -22,7 +22,7 @@ J = TypeVar("J", bound=JournalEvent)
 
 
 class Bench:
-    """Runs until nothing moves. ``takes`` says how many octets a host socket takes of each Send (None: all)."""
+    """Runs until nothing moves. ``takes`` says how many octets a host socket takes of a Send (None: all)."""
 
     def __init__(self, config: GatewayConfig | None = None, guest: FakeGuest | None = None) -> None:
         self.gateway = Gateway(config or GatewayConfig())

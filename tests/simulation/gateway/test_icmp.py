@@ -1,0 +1,95 @@
+"""Pings through the gateway."""
+
+import errno
+
+from harness.core.events import FlowClosed, FlowRefused
+from harness.core.time import MINUTE
+from harness.gateway import commands, events
+from harness.gateway.config import GatewayConfig, Limits
+from harness.gateway.events import IcmpCause
+from harness.wire import icmp
+from harness.wire.ipv4 import Ipv4, ip4
+from tests.contract.fake_guest import GATEWAY
+from tests.simulation.gateway.bench import SERVER, Bench
+
+ROUTER = ip4("192.168.1.1")
+
+
+def ping(bench: Bench, destination: bytes = SERVER, sequence: int = 1, **options: int) -> None:
+    bench.guest.ping(destination, sequence, b"payload", **options)
+    bench.settle()
+
+
+def test_only_a_real_reply_is_a_reply() -> None:
+    bench = Bench()
+    ping(bench, sequence=3)
+    sent = bench.take(commands.SendEcho)
+    assert (sent.address, sent.sequence, bytes(sent.payload), sent.ttl) == (SERVER, 3, b"payload", 63)
+    bench.advance(MINUTE)
+    assert bench.guest.messages == []
+
+
+def test_a_reply_carries_the_guests_identifier_and_the_hosts_address() -> None:
+    bench = Bench()
+    ping(bench, sequence=3)
+    bench.tell(events.EchoReplied(bench.take(commands.SendEcho).flow, SERVER, 3, b"payload"))
+    ((source, message),) = bench.guest.messages
+    assert source == SERVER
+    assert message == icmp.echo_reply(77, 3, b"payload")
+
+
+def test_one_ping_command_is_one_flow_that_ends_when_idle() -> None:
+    bench = Bench()
+    for sequence in range(3):
+        ping(bench, sequence=sequence)
+    flows = {bench.take(commands.SendEcho).flow for _ in range(3)}
+    assert len(flows) == 1
+    bench.advance(MINUTE)
+    assert bench.take(commands.CloseEcho).flow in flows
+    assert bench.noted(FlowClosed)[0].reason == "idle"
+
+
+def test_a_hop_on_the_way_says_time_exceeded() -> None:
+    bench = Bench()
+    ping(bench, ttl=2)
+    sent = bench.take(commands.SendEcho)
+    assert sent.ttl == 1
+    cause = IcmpCause(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.TTL, ROUTER)
+    bench.tell(events.EchoFailed(sent.flow, SERVER, 1, errno.EHOSTUNREACH, b"payload", cause))
+    ((source, message),) = bench.guest.messages
+    assert (source, message.type) == (ROUTER, icmp.Type.TIME_EXCEEDED)
+    quoted = icmp.parse(message.payload[20:])
+    assert (quoted.identifier, quoted.sequence) == (77, 1)
+
+
+def test_the_first_hop_is_the_gateway() -> None:
+    bench = Bench()
+    ping(bench, ttl=1)
+    ((source, message),) = bench.guest.messages
+    assert (source, message.type) == (GATEWAY, icmp.Type.TIME_EXCEEDED)
+    assert not bench.has(commands.SendEcho)
+
+
+def test_without_ping_sockets_it_is_said_how_to_get_them() -> None:
+    bench = Bench()
+    ping(bench)
+    bench.tell(events.EchoLost(bench.take(commands.SendEcho).flow, errno.EACCES))
+    assert "ping_group_range" in bench.noted(FlowRefused)[0].error
+    assert len(bench.gateway.icmp) == 0
+
+
+def test_echo_flows_are_bounded() -> None:
+    bench = Bench(GatewayConfig(limits=Limits(echo_flows=1)))
+    ping(bench)
+    message = icmp.emit(icmp.echo_request(78, 1))
+    bench.guest.send_packet(Ipv4(bench.guest.address, SERVER, 1, message))
+    bench.settle()
+    assert "flows are open" in bench.noted(FlowRefused)[0].error
+
+
+def test_an_unknown_protocol_is_unreachable() -> None:
+    bench = Bench()
+    bench.guest.send_packet(Ipv4(bench.guest.address, SERVER, 132, b"sctp"))
+    bench.settle()
+    ((_, message),) = bench.guest.messages
+    assert message.code == icmp.Unreachable.PROTOCOL

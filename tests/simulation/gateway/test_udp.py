@@ -1,0 +1,184 @@
+"""UDP through the gateway."""
+
+import errno
+
+import pytest
+
+from harness.core.address import Mac
+from harness.core.events import FlowClosed, FlowOpened, FlowRefused
+from harness.core.time import SECOND
+from harness.gateway import commands, events
+from harness.gateway.config import GatewayConfig, Limits
+from harness.gateway.events import IcmpCause
+from harness.wire import icmp
+from harness.wire.ipv4 import ip4
+from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest
+from tests.simulation.gateway.bench import SERVER, START, Bench
+
+OTHER = ip4("203.0.113.20")
+ROUTER = ip4("192.168.1.1")
+
+
+def send(
+    bench: Bench, destination: bytes = SERVER, port: int = 7, payload: bytes = b"hi", **options: int
+) -> None:
+    bench.guest.send_datagram(destination, port, payload, **options)
+    bench.settle()
+
+
+def test_a_datagram_opens_a_socket_on_the_guests_port_and_goes_out() -> None:
+    bench = Bench()
+    send(bench)
+    opened = bench.take(commands.OpenDatagram)
+    sent = bench.take(commands.SendDatagram)
+    assert opened.port == 5000
+    assert (sent.flow, sent.address, sent.port, bytes(sent.payload)) == (opened.flow, SERVER, 7, b"hi")
+    bench.tell(events.DatagramOpened(opened.flow, "0.0.0.0:5000"))
+    (noted,) = bench.noted(FlowOpened)
+    assert (noted.transport, noted.guest, noted.remote) == ("udp", "192.168.65.3:5000", "203.0.113.10:7")
+
+
+def test_one_guest_port_is_one_socket_whoever_it_talks_to() -> None:
+    bench = Bench()
+    send(bench, SERVER)
+    send(bench, OTHER, 9)
+    assert bench.take(commands.SendDatagram).flow == bench.take(commands.SendDatagram).flow
+    bench.take(commands.OpenDatagram)
+    assert not bench.has(commands.OpenDatagram)
+
+
+def test_anybody_may_answer_and_is_seen_as_who_it_is() -> None:
+    bench = Bench()
+    send(bench)
+    flow = bench.take(commands.OpenDatagram).flow
+    bench.tell(events.DatagramReceived(flow, OTHER, 99, b"psst"))
+    ((source, datagram),) = bench.guest.datagrams
+    assert (source, datagram.source_port, datagram.destination_port) == (OTHER, 99, 5000)
+    assert bytes(datagram.payload) == b"psst"
+
+
+def test_the_laptops_loopback_answers_as_the_host_address() -> None:
+    bench = Bench()
+    send(bench, HOST)
+    assert bench.take(commands.SendDatagram).address == ip4("127.0.0.1")
+    bench.tell(events.DatagramReceived(bench.take(commands.OpenDatagram).flow, ip4("127.0.0.1"), 7, b"hi"))
+    assert bench.guest.datagrams[0][0] == HOST
+
+
+def test_a_large_answer_comes_in_fragments_and_a_large_question_is_reassembled() -> None:
+    bench = Bench()
+    payload = bytes(range(256)) * 30
+    send(bench, GATEWAY, 9)  # ARP first: its cache holds only a few packets
+    send(bench, payload=payload)
+    assert bytes(bench.take(commands.SendDatagram).payload) == payload
+    bench.tell(events.DatagramReceived(bench.take(commands.OpenDatagram).flow, SERVER, 7, payload))
+    assert bytes(bench.guest.datagrams[0][1].payload) == payload
+
+
+def test_a_router_counts_the_ttl_down_and_says_when_it_is_over() -> None:
+    bench = Bench()
+    send(bench, ttl=7)
+    assert bench.take(commands.SendDatagram).ttl == 6
+    send(bench, ttl=1)
+    assert not bench.has(commands.SendDatagram)
+    ((source, message),) = bench.guest.messages
+    assert (source, message.type, message.code) == (GATEWAY, icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.TTL)
+
+
+def test_an_icmp_error_reaches_the_guest_from_whom_it_came() -> None:
+    bench = Bench()
+    send(bench, port=33434)
+    flow = bench.take(commands.OpenDatagram).flow
+    cause = IcmpCause(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.TTL, ROUTER)
+    bench.tell(events.DatagramFailed(flow, SERVER, 33434, errno.EHOSTUNREACH, b"hi", cause))
+    ((source, message),) = bench.guest.messages
+    assert (source, message.type) == (ROUTER, icmp.Type.TIME_EXCEEDED)
+    assert bytes(message.payload[16:20]) == SERVER
+    assert (int.from_bytes(message.payload[20:22], "big"), int.from_bytes(message.payload[22:24], "big")) == (
+        5000,
+        33434,
+    )
+    assert bench.noted(FlowRefused)[0].answer == "time-exceeded"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENETUNREACH, icmp.Unreachable.NET),
+        (errno.EHOSTUNREACH, icmp.Unreachable.HOST),
+        (errno.EPERM, icmp.Unreachable.COMMUNICATION_PROHIBITED),
+    ],
+)
+def test_what_the_hosts_kernel_refuses_is_told_by_the_gateway(number: int, code: int) -> None:
+    bench = Bench()
+    send(bench)
+    flow = bench.take(commands.OpenDatagram).flow
+    bench.tell(events.DatagramFailed(flow, SERVER, 7, number, b"hi"))
+    ((source, message),) = bench.guest.messages
+    assert (source, message.code) == (GATEWAY, code)
+
+
+def test_the_gateway_has_no_other_udp_ports() -> None:
+    bench = Bench()
+    send(bench, GATEWAY, 9999)
+    ((_, message),) = bench.guest.messages
+    assert message.code == icmp.Unreachable.PORT
+    assert bench.commands == []
+
+
+@pytest.mark.parametrize(
+    "destination", ["255.255.255.255", "192.168.65.255", "224.0.0.251", "127.0.0.1", "240.0.0.1"]
+)
+def test_what_no_router_forwards_is_not_forwarded(destination: str) -> None:
+    bench = Bench()
+    send(bench, ip4(destination))
+    assert bench.commands == []
+    assert bench.guest.messages == []
+
+
+def test_an_idle_flow_is_closed_and_a_used_one_is_not() -> None:
+    bench = Bench(GatewayConfig(limits=Limits(udp_idle=60 * SECOND)))
+    send(bench, payload=b"12345")
+    flow = bench.take(commands.OpenDatagram).flow
+    bench.advance(50 * SECOND)
+    bench.tell(events.DatagramReceived(flow, SERVER, 7, b"abc"))
+    bench.advance(59 * SECOND)
+    assert not bench.has(commands.CloseDatagram)
+    bench.advance(2 * SECOND)
+    assert bench.take(commands.CloseDatagram).flow == flow
+    (closed,) = bench.noted(FlowClosed)
+    assert (closed.up, closed.down, closed.reason) == (5, 3, "idle")
+    assert len(bench.gateway.udp) == 0
+
+
+def test_flows_are_bounded_and_an_idle_one_makes_room() -> None:
+    bench = Bench(GatewayConfig(limits=Limits(udp_flows=2)))
+    for port in (1, 2, 3):
+        send(bench, source_port=port)
+    assert "flows are open" in bench.noted(FlowRefused)[0].error
+    assert len(bench.gateway.udp) == 2
+    bench.advance(30 * SECOND)
+    send(bench, source_port=2)
+    send(bench, source_port=3)
+    (closed,) = bench.noted(FlowClosed)
+    assert closed.guest == "192.168.65.3:1"
+    assert len(bench.gateway.udp) == 2
+
+
+def test_a_socket_that_cannot_be_opened_is_said_and_forgotten() -> None:
+    bench = Bench()
+    send(bench)
+    bench.tell(events.DatagramLost(bench.take(commands.OpenDatagram).flow, errno.EMFILE))
+    assert bench.noted(FlowRefused)[0].error == "EMFILE"
+    assert len(bench.gateway.udp) == 0
+
+
+def test_two_guests_with_the_same_port_are_two_flows() -> None:
+    bench = Bench()
+    send(bench)
+    second = FakeGuest(mac=Mac.parse("52:54:00:65:00:02"), now=START)
+    second.take_address(ip4("192.168.65.4"))
+    second.send_datagram(SERVER, 7, b"hi")
+    bench.guest = second
+    bench.settle()
+    assert bench.take(commands.OpenDatagram).flow != bench.take(commands.OpenDatagram).flow

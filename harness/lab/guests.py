@@ -1,29 +1,268 @@
-"""The guests of a lab."""
+"""The guests of a lab: made and plugged in, watched, and driven by the client's requests.
 
+A guest that ends is an event in the journal and an error of whoever asks it something, never the lab's end.
+"""
+
+import asyncio
+import contextlib
+import logging
+import shlex
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
-from harness.core.errors import EnvironmentMissing
+from harness.core.address import Mac
+from harness.core.errors import EnvironmentMissing, GuestError
+from harness.core.events import CommandRun, GuestEnded, GuestStarted, LinkChanged, Noted
 from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
+from harness.guest.base import Guest
+from harness.lab import protocol
+from harness.lab.console import lend_console
 from harness.lab.description import LabDescription
-from harness.lab.protocol import GuestInfo, Request
+from harness.lab.protocol import GuestInfo, Request, RunResult
+from harness.lab.qemu_guests import QemuGuests
+from harness.lab.serve import WithDescriptor
 from harness.stacks.base import Stack
+
+_SHOWN: Final = 4096
+"""Characters of a command's output that the journal keeps of either stream."""
+
+_LAST_WORDS: Final = 2.5
+"""Seconds that a request gets to say what went wrong, once its guest has ended."""
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Made(NamedTuple):
+    """A running guest and how it came to run."""
+
+    guest: Guest
+    how: Literal["boot", "restore", "namespace"]
+    accelerator: str
+
+
+class _Resident(NamedTuple):
+    info: GuestInfo
+    guest: Guest
+    watch: "asyncio.Task[None]"
 
 
 class Guests:
+    """The guests of one lab, "guest1" and on, on the cables of one stack."""
+
     def __init__(
         self, description: LabDescription, stack: Stack, recorder: Recorder, clock: LabClock, artifacts: Path
     ) -> None:
-        self.infos: list[GuestInfo] = []
-        self.pids: dict[str, int] = {}
-        self.ended: dict[str, str] = {}
+        self._description = description
+        self._stack = stack
+        self._recorder = recorder
+        self._clock = clock
+        self._count = 0
+        self._residents: dict[str, _Resident] = {}
+        self._ended: dict[str, str] = {}
+        self._qemu = QemuGuests(description, stack, artifacts, self._note)
+        self._handlers: dict[type[Request[Any]], Callable[[Guest, Any], Coroutine[Any, Any, object]]] = {
+            protocol.Run: self._run,
+            protocol.ReadFile: self._read_file,
+            protocol.WriteFile: self._write_file,
+            protocol.ResetGuest: self._reset,
+            protocol.PauseGuest: self._pause,
+            protocol.ResumeGuest: self._resume,
+            protocol.StopGuest: self._stop_guest,
+            protocol.SetLink: self._set_link,
+            protocol.SnapshotGuest: self._snapshot,
+            protocol.RestoreGuest: self._restore,
+            protocol.OpenConsole: self._open_console,
+        }
+
+    @property
+    def infos(self) -> list[GuestInfo]:
+        """Of all guests that were ever there, in order."""
+        return [
+            self._residents[name].info for name in sorted(self._residents, key=lambda name: int(name[5:]))
+        ]
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of the QEMUs that run."""
+        running = {
+            name: resident.guest for name, resident in self._residents.items() if name not in self._ended
+        }
+        return {
+            name: pid for name, guest in running.items() if (pid := getattr(guest, "pid", None)) is not None
+        }
+
+    @property
+    def ended(self) -> dict[str, str]:
+        """Guests that are no more, and why."""
+        return dict(self._ended)
 
     async def add(self) -> GuestInfo:
-        raise EnvironmentMissing("not yet")
+        """One more guest, its agent answering. Raises EnvironmentMissing, GuestError."""
+        self._count += 1
+        number = self._count
+        name = f"guest{number}"
+        mac = Mac(bytes((0x52, 0x54, 0, 0x65, 0, number)))
+        link = "cable" if number == 1 else f"cable-{name}"
+        began = time.monotonic()
+        try:
+            made = await self._make(number, name, mac, link)
+        except BaseException:
+            self._stack.unplug(name)
+            raise
+        self._recorder.event(
+            GuestStarted(
+                at=self._clock.now(),
+                guest=name,
+                how=made.how,
+                mac=str(mac),
+                seconds=round(time.monotonic() - began, 6),
+                accelerator=made.accelerator,
+            )
+        )
+        info = GuestInfo(name=name, mac=str(mac), link=link, kind=self._description.guest)
+        watch = asyncio.create_task(self._watch(name, made.guest), name=f"{name}'s end")
+        self._residents[name] = _Resident(info, made.guest, watch)
+        return info
 
     async def handle(self, request: Request[Any]) -> object:
-        raise EnvironmentMissing("not yet")
+        """The response to a request for a guest. Raises GuestError."""
+        if isinstance(request, protocol.AddGuest):
+            return await self.add()
+        handler = self._handlers[type(request)]
+        name: str = request.guest  # type: ignore[attr-defined]
+        if name not in self._residents:
+            names = ", ".join(info.name for info in self.infos) or "no guest"
+            raise GuestError(f"there is no {name}", remedy=f"this lab has {names}")
+        if name in self._ended:
+            raise GuestError(f"{name} is no more: {self._ended[name]}", remedy="see its console log")
+        return await self._while_alive(
+            self._residents[name].guest, handler(self._residents[name].guest, request)
+        )
 
     async def stop(self) -> None:
-        pass
+        """End all guests at once."""
+        residents = list(self._residents.values())
+        await asyncio.gather(*(resident.guest.stop() for resident in residents))
+        await asyncio.gather(*(resident.watch for resident in residents))
+
+    async def _make(self, number: int, name: str, mac: Mac, link: str) -> Made:
+        if self._description.guest == "qemu":
+            guest, how, accelerator = await self._qemu.make(number, name, mac, link)
+            return Made(guest, how, accelerator)
+        raise EnvironmentMissing("netns guests are not available yet", remedy="use --guest qemu")
+
+    async def _watch(self, name: str, guest: Guest) -> None:
+        error = await asyncio.shield(guest.ended)
+        reason = "stopped" if error is None else error.message
+        self._ended[name] = reason
+        self._stack.unplug(name)
+        self._recorder.event(GuestEnded(at=self._clock.now(), guest=name, reason=reason))
+        if error is not None:
+            _log.warning("%s ended: %s", name, error)
+            with contextlib.suppress(GuestError):
+                await guest.stop()
+
+    async def _while_alive(self, guest: Guest, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``, or the reason as soon as the guest ends."""
+        task = asyncio.create_task(work)
+        both: set[asyncio.Future[Any]] = {task, guest.ended}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                # The guest's own words for it come first, if it has some.
+                await asyncio.wait({task}, timeout=_LAST_WORDS)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        if task.cancelled():
+            raise guest.ended.result() or GuestError("the guest was stopped meanwhile")
+        return task.result()
+
+    def _note(self, text: str) -> None:
+        self._recorder.event(Noted(at=self._clock.now(), text=text))
+
+    # Requests
+
+    async def _run(self, guest: Guest, request: protocol.Run) -> RunResult:
+        ran = await guest.run(request.command, timeout=request.timeout, stdin=request.input)
+        command = request.command if isinstance(request.command, str) else shlex.join(request.command)
+        self._recorder.event(
+            CommandRun(
+                at=self._clock.now(),
+                guest=request.guest,
+                command=command,
+                status=ran.status,
+                seconds=round(ran.seconds, 6),
+                stdout=_shown(ran.stdout),
+                stderr=_shown(ran.stderr),
+            )
+        )
+        return RunResult(status=ran.status, stdout=ran.stdout, stderr=ran.stderr, seconds=ran.seconds)
+
+    async def _read_file(self, guest: Guest, request: protocol.ReadFile) -> bytes:
+        return await _within(request.timeout, f"reading {request.path}", guest.read_file(request.path))
+
+    async def _write_file(self, guest: Guest, request: protocol.WriteFile) -> None:
+        work = guest.write_file(request.path, request.content)
+        await _within(request.timeout, f"writing {request.path}", work)
+
+    async def _reset(self, guest: Guest, request: protocol.ResetGuest) -> None:
+        began = time.monotonic()
+        await _within(request.timeout, "the reset", guest.reset())
+        seconds = round(time.monotonic() - began, 6)
+        self._recorder.event(
+            GuestStarted(
+                at=self._clock.now(), guest=request.guest, how="reset", mac=guest.mac, seconds=seconds
+            )
+        )
+
+    async def _pause(self, guest: Guest, request: protocol.PauseGuest) -> None:
+        await guest.pause()
+
+    async def _resume(self, guest: Guest, request: protocol.ResumeGuest) -> None:
+        await guest.resume()
+
+    async def _stop_guest(self, guest: Guest, request: protocol.StopGuest) -> None:
+        await guest.stop()
+        await asyncio.wait({self._residents[request.guest].watch})
+
+    async def _set_link(self, guest: Guest, request: protocol.SetLink) -> None:
+        await guest.set_link(request.up)
+        link = self._residents[request.guest].info.link
+        change = "up" if request.up else "down"
+        self._recorder.event(
+            LinkChanged(at=self._clock.now(), link=link, change=f"{change}: at the guest's end")
+        )
+
+    async def _snapshot(self, guest: Guest, request: protocol.SnapshotGuest) -> str:
+        raise GuestError("a running guest can't be snapshotted yet", remedy="start another with add_guest()")
+
+    async def _restore(self, guest: Guest, request: protocol.RestoreGuest) -> None:
+        raise GuestError("a running guest can't be restored yet", remedy="start another with add_guest()")
+
+    async def _open_console(self, guest: Guest, request: protocol.OpenConsole) -> WithDescriptor:
+        console = getattr(guest, "console", None)
+        if console is None:
+            raise GuestError(f"{request.guest} has no serial console", remedy="use --guest qemu")
+        return WithDescriptor(None, lend_console(console, guest.ended))
+
+
+async def _within(seconds: float, what: str, work: Awaitable[T]) -> T:
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError as error:
+        raise GuestError(
+            f"{what} took more than {seconds:g} s", remedy="see the guest's console log"
+        ) from error
+
+
+def _shown(output: bytes) -> str:
+    text = output[: 4 * _SHOWN].decode(errors="replace")
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

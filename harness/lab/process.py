@@ -23,6 +23,8 @@ import msgspec
 from harness.core.errors import GuestnetError, LabError
 from harness.core.events import LabStarted, LabStopped, Noted, Served
 from harness.edge.clock import LabClock
+from harness.guest.cache import Cache
+from harness.guest.machine import find_qemu
 from harness.journal.recording import FileRecorder
 from harness.lab import protocol
 from harness.lab.commands import run_on
@@ -160,11 +162,6 @@ class Lab:
         description = self._description
         cover(self._artifacts)
         resolv_conf = write_etc(self._world)
-        await self._servers.prepare()
-        # The kernel's part in a thread: it walks through namespaces, and QEMU's version comes meanwhile.
-        self._namespaces, qemu = await asyncio.gather(
-            asyncio.to_thread(build, self._world), _qemu_version(description)
-        )
         self._recorder = FileRecorder(self._artifacts, names=_names(self._world))
         self._recorder.on_activity = self._activity.set
         self._recorder.event(
@@ -175,7 +172,7 @@ class Lab:
                 stack=description.stack,
                 guest=description.guest,
                 profile=self._world.name,
-                versions=_versions() | qemu,
+                versions=_versions(description),
             )
         )
         self._stack = open_stack(
@@ -191,11 +188,15 @@ class Lab:
         )
         await self._stack.start()
         self._guests = Guests(description, self._stack, self._recorder, self._clock, self._artifacts)
-        await _together(
-            self._servers.start(self._namespaces), *(self._guests.add() for _ in range(description.guests))
-        )
+        # Guests restore while the world is built: nobody drives them before both are done.
+        await _together(self._build_world(), *(self._guests.add() for _ in range(description.guests)))
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
         return await self._status()
+
+    async def _build_world(self) -> None:
+        await self._servers.prepare()
+        self._namespaces = await asyncio.to_thread(build, self._world)
+        await self._servers.start(self._namespaces)
 
     async def handle(self, request: Request[Any]) -> object:
         """The response to ``request``. Raises LabError and what the pieces raise."""
@@ -317,13 +318,11 @@ def _names(world: World) -> dict[str, list[str]]:
     return names
 
 
-def _versions() -> dict[str, str]:
+def _versions(description: LabDescription) -> dict[str, str]:
+    """Raises EnvironmentMissing when the guests need a QEMU that is not there."""
     try:
         guestnet = version("guestnet")
     except PackageNotFoundError:
         guestnet = "not installed"
-    return {"guestnet": guestnet, "python": platform.python_version(), "kernel": platform.release()}
-
-
-async def _qemu_version(description: LabDescription) -> dict[str, str]:
-    return {}
+    versions = {"guestnet": guestnet, "python": platform.python_version(), "kernel": platform.release()}
+    return versions | ({"qemu": find_qemu(Cache()).version} if description.guest == "qemu" else {})

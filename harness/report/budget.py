@@ -38,7 +38,6 @@ class Embedded(msgspec.Struct, frozen=True):
 
     block: str
     snap: int | None
-    size: int
 
 
 def embed(evidence: Evidence, folder: Path, allowance: int, snap: int | None) -> Embedded:
@@ -47,7 +46,7 @@ def embed(evidence: Evidence, folder: Path, allowance: int, snap: int | None) ->
         octets = _read(folder / CAPTURE)
         packed = zlib.compress(octets, LEVEL)
         if len(packed) <= allowance:
-            return Embedded(_text(packed), None, len(octets))
+            return Embedded(_text(packed), None)
     largest = max((len(record.data) for record in evidence.records), default=0)
     limits = [limit for limit in (snap or largest, *_STEPS) if limit <= (snap or largest)] or [
         snap or HEADERS
@@ -58,7 +57,7 @@ def embed(evidence: Evidence, folder: Path, allowance: int, snap: int | None) ->
             continue
         packed = zlib.compress(octets, LEVEL)
         if len(packed) <= allowance or limit == limits[-1]:
-            return Embedded(_text(packed), limit, len(octets))
+            return Embedded(_text(packed), limit)
     raise AssertionError("the last limit always returns")
 
 

@@ -6,49 +6,24 @@ page allows itself, by a Content-Security-Policy, its own script and style and n
 The same folder gives the same octets.
 """
 
-import re
-import textwrap
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import jinja2
-import msgspec
 
-from harness.report.budget import Embedded, Limits, embed
-from harness.report.columns import accelerators, columns
-from harness.report.embed import assets, bundle, digest, json_block, script_text, scripts, styles
-from harness.report.evidence import Evidence, gather
-from harness.report.model import Run, ScenarioResult, load
-from harness.report.text import first_line, terminal, visible
+from harness.report.budget import Limits
+from harness.report.cards import Card, make_cards
+from harness.report.embed import assets, bundle, digest, script_text, scripts, styles
+from harness.report.model import Run, load
+from harness.report.text import visible
 
 REPORT_FILE: Final = "report.html"
 
-_ORDER: Final = {"error": 0, "failed": 0, "skipped": 2, "passed": 1}
-_RED: Final = frozenset({"failed", "error"})
-_OURS: Final = re.compile(r"^harness\.core\.errors\.(ExpectationFailed: )?")
+_NAMES: Final = {"qemu": "QEMU", "guestnet": "Guestnet"}
 _STYLES: Final = ("tokens.css", "page.css", "scenario.css", "packets.css")
-_SUFFIXES: Final = frozenset({".jsonl", ".pcapng", ".log"})
-
-
-class Card(msgspec.Struct):
-    """One scenario as the template needs it."""
-
-    slug: str
-    result: ScenarioResult
-    evidence: Evidence
-    embedded: Embedded
-    data: str
-    files: list[tuple[str, str]]
-    name: str
-    place: str
-    doc: str
-    rerun: str
-    message: str
-    longrepr: str
-    tags: list[str]
 
 
 def build(run_folder: Path, output: Path | None = None, *, limits: Limits | None = None) -> Path:
@@ -59,120 +34,10 @@ def build(run_folder: Path, output: Path | None = None, *, limits: Limits | None
     """
     run = load(run_folder)
     target = output or run_folder / REPORT_FILE
-    cards = _cards(run, run_folder, target, limits or Limits())
+    cards = make_cards(run.scenarios, run_folder, target, limits or Limits())
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(_render(run, cards), "utf-8")
     return target
-
-
-def _cards(run: Run, run_folder: Path, target: Path, limits: Limits) -> list[Card]:
-    results = sorted(run.scenarios, key=lambda result: _ORDER[result.outcome])
-    slugs = _slugs(results)
-    evidences = [_gather(run_folder, result, limits) for result in results]
-    embedded: dict[int, Embedded] = {}
-    left = limits.captures
-    # Failures first, small ones before large: what they do not use is there for the others.
-    queue = sorted(
-        range(len(results)), key=lambda at: (_ORDER[results[at].outcome], evidences[at].capture_size)
-    )
-    for position, at in enumerate(queue):
-        peers = sum(
-            _ORDER[results[other].outcome] == _ORDER[results[at].outcome] for other in queue[position:]
-        )
-        share = max(left, 0) // peers
-        embedded[at] = embed(evidences[at], run_folder / results[at].folder, share, limits.snap)
-        left -= len(embedded[at].block) * 3 // 4
-    return [
-        _card(slugs[at], result, evidences[at], embedded[at], _files(run_folder, result, target))
-        for at, result in enumerate(results)
-    ]
-
-
-def _gather(run_folder: Path, result: ScenarioResult, limits: Limits) -> Evidence:
-    if not result.folder:
-        return Evidence()
-    return gather(run_folder / result.folder, limits.packets)
-
-
-def _card(
-    slug: str, result: ScenarioResult, evidence: Evidence, embedded: Embedded, files: list[tuple[str, str]]
-) -> Card:
-    place, _, name = result.id.rpartition("::")
-    evidence.problems.extend(_cuts(result, evidence, embedded))
-    tags = [
-        result.stack,
-        result.guest,
-        *accelerators(evidence),
-        result.profile and f"profile {result.profile}",
-    ]
-    return Card(
-        slug, result, evidence, embedded, json_block(columns(result, evidence)), files,
-        visible(name), visible(place), visible(first_line(result.doc)),
-        visible(result.rerun), _explanation(result),
-        terminal(result.longrepr).strip("\n"), [visible(tag) for tag in tags if tag],
-    )  # fmt: skip
-
-
-def _cuts(result: ScenarioResult, evidence: Evidence, embedded: Embedded) -> list[str]:
-    """What the report leaves out of a capture, and where it is."""
-    rest = (
-        "capture.pcapng has it"
-        if result.outcome in _RED
-        else "a run with --keep on leaves it in capture.pcapng"
-    )
-    cuts = []
-    if evidence.left_out:
-        kept = len(evidence.records)
-        cuts.append(
-            f"this report holds the first and the last of {kept + evidence.left_out} packets, {kept} in all; "
-            f"the middle is left out: {rest}"
-        )
-    if embedded.snap is not None and any(len(record.data) > embedded.snap for record in evidence.records):
-        cuts.append(
-            f"this report holds at most {embedded.snap} B of each frame; the rest is left out: {rest}"
-        )
-    return cuts
-
-
-def _explanation(result: ScenarioResult) -> str:
-    """All that the exception said (pytest marks its lines with E), else the one-line message."""
-    lines = [line[1:] for line in terminal(result.longrepr).splitlines() if line.startswith("E ")]
-    told = textwrap.dedent("\n".join(lines)).strip()
-    message = terminal(result.message).strip()
-    return _OURS.sub("", told if len(told) > len(message) else message)
-
-
-def _slugs(results: list[ScenarioResult]) -> list[str]:
-    """Stable anchors: the test's name; with its file where two share one, and numbered as a last resort."""
-    short = [_slug(result.id.rpartition("::")[2]) for result in results]
-    counts = Counter(short)
-    names = [
-        _slug(result.id) if counts[name] > 1 else name for result, name in zip(results, short, strict=True)
-    ]
-    seen: Counter[str] = Counter()
-    slugs = []
-    for name in names:
-        seen[name] += 1
-        slugs.append(f"scenario-{name}" if seen[name] == 1 else f"scenario-{name}-{seen[name]}")
-    return slugs
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or "x"
-
-
-def _files(run_folder: Path, result: ScenarioResult, target: Path) -> list[tuple[str, str]]:
-    """Name and relative address of a failure's artifacts, when the report lies in the run folder.
-
-    What a passed scenario left may be removed once the report is made, so nothing points there.
-    """
-    folder = run_folder / result.folder
-    if result.outcome not in _RED or not result.folder or not folder.is_dir():
-        return []
-    if target.parent.resolve() != run_folder.resolve():
-        return []
-    paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
-    return [(path.name, quote(f"{result.folder}/{path.name}")) for path in paths]
 
 
 def _render(run: Run, cards: list[Card]) -> str:
@@ -184,6 +49,7 @@ def _render(run: Run, cards: list[Card]) -> str:
     environment.filters["seconds"] = _seconds
     return environment.get_template("report.html.jinja").render(
         cards=cards,
+        tags=_tags(cards),
         index=script_text([_entry(card) for card in cards]),
         verdicts=_verdicts(run),
         facts=_facts(run, cards),
@@ -203,13 +69,11 @@ def _policy(script: str, style: str) -> str:
 
 
 def _entry(card: Card) -> dict[str, Any]:
-    snap = card.embedded.snap
+    snap = card.capture.snap
     return {
         "slug": card.slug,
         "outcome": card.result.outcome,
         "download": f"{card.slug.removeprefix('scenario-')}{'' if snap is None else f'-snap{snap}'}.pcapng",
-        "size": card.embedded.size,
-        "snap": snap,
     }
 
 
@@ -230,24 +94,38 @@ def _title(run: Run) -> str:
 
 def _facts(run: Run, cards: list[Card]) -> list[tuple[str, str]]:
     """What ran where, as pairs of a word and its value."""
-    ran = Counter(
-        " · ".join(part for part in (card.result.stack, card.result.guest) if part) for card in cards
-    )
-    stacks = ", ".join(f"{what} ({count})" if len(ran) > 1 else what for what, count in ran.items() if what)
-    found = list(dict.fromkeys(name for card in cards for name in accelerators(card.evidence)))
     machine = dict(run.machine)
-    accelerator = ", ".join(found) or machine.pop("accelerator", "")
-    machine.pop("accelerator", None)
+    told = machine.pop("accelerator", "")
+    found = [name for card in cards for name in card.accelerators]
     facts = [
         ("Started", _moment(run.started)),
         ("Took", _seconds((run.ended - run.started) / 1e9) if run.ended else "was killed"),
-        ("Stack and guest", stacks),
-        ("Accelerator", accelerator),
-        *((name.capitalize(), value) for name, value in machine.items()),
-        *((name if name[:1].isupper() else name.capitalize(), value) for name, value in run.versions.items()),
+        ("Stack", _tally(card.result.stack for card in cards)),
+        ("Guest", _tally(card.result.guest for card in cards)),
+        ("Accelerator", ", ".join(dict.fromkeys(found)) or told),
+        ("Profile", _tally(card.result.profile for card in cards)),
+        *((_NAMES.get(name, name.capitalize()), value) for name, value in (machine | run.versions).items()),
         ("Seed", "" if run.seed is None else str(run.seed)),
     ]
     return [(visible(name), visible(value)) for name, value in facts if value]
+
+
+def _tally(values: Iterable[str]) -> str:
+    """``builtin``, or ``builtin 9, slirp 3`` where they differ."""
+    counts = Counter(value for value in values if value)
+    return ", ".join(f"{value} {count}" if len(counts) > 1 else value for value, count in counts.items())
+
+
+def _tags(cards: list[Card]) -> list[list[str]]:
+    """For each card what is not the same in all of them: the head tells the rest."""
+    kinds: list[list[tuple[str, ...]]] = [
+        [(card.result.stack,) for card in cards],
+        [(card.result.guest,) for card in cards],
+        [tuple(card.accelerators) for card in cards],
+        [(card.result.profile,) for card in cards],
+    ]
+    differing = [kind for kind in kinds if len({values for values in kind if any(values)}) > 1]
+    return [[visible(value) for kind in differing for value in kind[at] if value] for at in range(len(cards))]
 
 
 def _problems(run: Run) -> list[str]:

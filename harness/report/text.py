@@ -12,19 +12,16 @@ from typing import Final
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_a-z=>78])")
 _BIDI: Final = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
-_VISIBLE: Final[dict[int, str]] = (
-    {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
-    | {0x7F: "\u2421"}
-    | {
-        code: f"\u27e8U+{code:04X}\u27e9"
-        for code in [*range(0x80, 0xA0), 0x2028, 0x2029, 0xFEFF, *map(ord, _BIDI)]
-    }
-    | dict.fromkeys(range(55296, 57344), "�")
-)
+_HIDDEN: Final = [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, *map(ord, _BIDI)]
+_VISIBLE: Final = {
+    code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    for code in _HIDDEN
+    if chr(code) not in "\n\t"
+} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 def visible(text: str) -> str:
-    """``text`` with control, direction and surrogate characters replaced by ones that can be seen."""
+    """``text`` with control and direction characters written as ``\\x1b`` and ``\\u202e``."""
     if text.isascii() and text.isprintable():
         return text
     return text.translate(_VISIBLE)

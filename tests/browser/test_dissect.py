@@ -1,6 +1,7 @@
 """The page's dissectors against the project's own parsers, and against damaged frames."""
 
 import base64
+import json
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +23,15 @@ def dissect(page: "Page", frames: list[bytes], original: int | None = None) -> l
     """What the report's scripts make of ``frames``."""
     page.goto("about:blank")
     call = """
-        ([frames, original]) => frames.map((text) => {
+        ([frames, original]) => JSON.stringify(frames.map((text) => {
             const bytes = Uint8Array.from(atob(text), (octet) => octet.charCodeAt(0));
             return dissect(bytes, original ?? bytes.length);
-        })
+        }))
     """
     page.add_script_tag(content=bundle("dissect/frame.js", scripts()))
-    layers: list[Layers] = page.evaluate(call, [[base64.b64encode(one).decode() for one in frames], original])
+    # As text: Playwright takes its time over thousands of small objects.
+    text = page.evaluate(call, [[base64.b64encode(one).decode() for one in frames], original])
+    layers: list[Layers] = json.loads(text)
     return layers
 
 

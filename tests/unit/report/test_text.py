@@ -8,9 +8,9 @@ from harness.report.text import first_line, terminal, visible
     [
         ("plain text, ümläut and 中", "plain text, ümläut and 中"),
         ("two\nlines\tand a tab", "two\nlines\tand a tab"),
-        ("nul \x00 bell \x07 delete \x7f", "nul ␀ bell ␇ delete ␡"),
-        ("gpj\u202eexe", "gpj⟨U+202E⟩exe"),
-        ("c1 \x9b31m", "c1 ⟨U+009B⟩31m"),
+        ("nul \x00 bell \x07 delete \x7f", r"nul \x00 bell \x07 delete \x7f"),
+        ("gpj\u202eexe", r"gpj\u202eexe"),
+        ("c1 \x9b31m", r"c1 \x9b31m"),
         ("lone \ud800 surrogate", "lone \ufffd surrogate"),
     ],
 )
@@ -26,7 +26,7 @@ def test_what_hides_is_made_visible(text: str, shown: str) -> None:
         ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
         ("\x1bcreset\x1b[2J\x1b[H", "reset"),
         ("a\r\nb\rc", "a\nb\nc"),
-        ("cut off \x1b[", "cut off ␛["),
+        ("cut off \x1b[", r"cut off \x1b["),
     ],
 )
 def test_a_terminals_escapes_are_gone(text: str, shown: str) -> None:

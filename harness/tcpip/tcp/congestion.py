@@ -30,7 +30,7 @@ class CongestionControl(Protocol):
 
 
 class NewReno:
-    """Slow start and additive increase by octets (RFC 5681 3.1, RFC 3465 with L = 2)."""
+    """Slow start and additive increase (RFC 5681 3.1), counting octets (RFC 3465 without its limit L)."""
 
     __slots__ = ("_acked", "_initial", "_mss", "cwnd", "ssthresh")
 
@@ -43,7 +43,7 @@ class NewReno:
 
     def on_ack(self, acked: int, now: int, srtt: int | None) -> None:
         if self.cwnd < self.ssthresh:
-            # A batch of segments is acknowledged at once: count them all, as Linux does, up to ssthresh.
+            # Peers acknowledge whole batches at once: all of it counts, as in Linux, up to ssthresh.
             self.cwnd = min(self.cwnd + acked, max(self.ssthresh, self.cwnd + self._mss))
             return
         self._acked += acked

@@ -7,6 +7,8 @@ again (absorbed), begin anew with another one (taken instead), or reset (the end
 
 from typing import Final, Self
 
+from msgspec import structs
+
 from harness.tcpip.tcp.challenge import ChallengeLimit
 from harness.tcpip.tcp.config import MAX_WINDOW_SCALE, Config, Endpoint
 from harness.tcpip.tcp.events import Closed, Established, Event, Reset
@@ -108,7 +110,8 @@ class Opening:
     def _take_syn(self, segment: Segment, now: int) -> None:
         """What the peer's SYN says: its sequence number and options (RFC 9293 3.7.1, RFC 7323, RFC 2018)."""
         config = self._config
-        self._peer = segment
+        # A view would keep alive whatever the SYN was read with.
+        self._peer = structs.replace(segment, payload=bytes(segment.payload))
         self.receiver = receiver = Receiver(config, segment.seq)
         sender = self.sender
         receiver.timestamps = config.timestamps and segment.timestamps is not None
@@ -163,6 +166,7 @@ class Opening:
     def _establish(self) -> None:
         self.state = State.ESTABLISHED
         self._syn_due = False
+        self._peer = None
         if self.sender.retries:
             self.sender.congestion.on_syn_lost()
         self._events.append(Established())

@@ -5,9 +5,9 @@ Theory of operation. The window that we advertise ends at ``rcv_adv`` and never 
 ``consumed``: what lies between (``held``) fills the receive buffer, so a host socket that stalls closes
 the guest's window. Octets that came too early fill room that is advertised already.
 
-An ACK is due at once (``ack_due``) after every second full-sized segment, after anything out of order, and
-when the window opens wide; else with the next data, or when the delayed-ACK timer runs out (RFC 9293
-3.8.6.3, RFC 5681 4.2). A batch of segments is answered once: ``ack_due`` is one flag.
+An ACK is due at once (``ack_due``) for the first segments of all, after every second full-sized one, after
+anything out of order, and when the window opens wide; else with the next data, or when the delayed-ACK
+timer runs out (RFC 9293 3.8.6.3, RFC 5681 4.2). A batch is answered once: ``ack_due`` is one flag.
 """
 
 from harness.tcpip.tcp.buffer import ReceiveBuffer
@@ -24,9 +24,9 @@ class Receiver:
     """Sequence numbers as ``sequence`` counts them; times in nanoseconds."""
 
     __slots__ = (
-        "_capacity", "_config", "_mss", "_peer_segment", "_stamp_at", "_unacknowledged", "ack_due",
-        "buffer", "delayed_ack_at", "fin_received", "fin_seq", "held", "irs", "last_ack_sent", "rcv_adv",
-        "rcv_nxt", "scale", "timestamps", "ts_recent",
+        "_capacity", "_config", "_mss", "_peer_segment", "_quick_acks", "_stamp_at", "_unacknowledged",
+        "ack_due", "buffer", "delayed_ack_at", "fin_received", "fin_seq", "held", "irs", "last_ack_sent",
+        "rcv_adv", "rcv_nxt", "scale", "timestamps", "ts_recent",
     )  # fmt: skip
 
     def __init__(self, config: Config, irs: int) -> None:
@@ -48,6 +48,7 @@ class Receiver:
         self.ack_due = False
         self.delayed_ack_at: int | None = None
         self._unacknowledged = 0
+        self._quick_acks = config.quick_acks
         self._peer_segment = 536
 
     @property
@@ -113,7 +114,8 @@ class Receiver:
             self.ack_due = True
             return advanced == 0
         self._unacknowledged += advanced
-        if self._unacknowledged >= 2 * self._peer_segment:
+        if self._unacknowledged >= 2 * self._peer_segment or self._quick_acks > 0:
+            self._quick_acks -= 1
             self.ack_due = True
         elif self.delayed_ack_at is None:
             self.delayed_ack_at = now + self._config.delayed_ack

@@ -94,6 +94,14 @@ class Pipe:
             assert self.now < deadline, "the connections go on for ever"
             self._step()
 
+    def run_until(self, done: Callable[[], bool]) -> None:
+        """Until ``done``. Fails when nothing is left to happen before."""
+        while not done():
+            times = [side.connection.poll_at() for side in self.sides]
+            due = [time for time in times if time is not None] + [entry[0] for entry in self._queue[:1]]
+            self.now = max(self.now, min(due))
+            self._step()
+
     def _step(self) -> None:
         while self._queue and self._queue[0][0] <= self.now:
             _, _, to, octets = heapq.heappop(self._queue)
@@ -132,7 +140,7 @@ class Pipe:
         connection = self.sides[index].connection
         while segments := connection.transmit(self.now):
             for octets in segments:
-                self._send(index, octets)
+                self._send(index, bytes(octets))
         self.sides[index].events += connection.events()
 
     def _send(self, index: int, octets: bytes) -> None:

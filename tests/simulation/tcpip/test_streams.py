@@ -113,3 +113,60 @@ def test_a_dead_peer_is_given_up_with_a_reason() -> None:
     assert isinstance(last, Aborted)
     assert "5 times" in last.reason
     assert pipe.sides[0].connection.poll_at() is None
+
+
+ROUND_TRIP = 20 * MILLISECOND
+
+
+class Transfer:
+    """400 kB one way, the numbered data segments lost once each: how long it took and what was sent again."""
+
+    def __init__(self, config: Config, dropped: set[int], size: int = 400_000) -> None:
+        self.again = 0
+        self.longest_silence = 0
+        self._count = 0
+        self._dropped = dropped
+        self._seen: set[int] = set()
+        self._pipe = pipe = Pipe(Weather(delay=ROUND_TRIP // 2), 0)
+        pipe.tap = self._tap
+        start = self._last = pipe.now
+        pipe.open(config, config, bytes(size), b"")
+        pipe.run_until(lambda: len(pipe.sides) == 2 and len(pipe.sides[1].received) == size)
+        self.duration = pipe.now - start
+
+    def _tap(self, side: int, segment: Segment) -> bool:
+        if side == 1 or not segment.payload:
+            return True
+        self._count += 1
+        self.again += segment.seq in self._seen
+        self._seen.add(segment.seq)
+        self.longest_silence = max(self.longest_silence, self._pipe.now - self._last)
+        self._last = self._pipe.now
+        return self._count not in self._dropped
+
+
+@pytest.mark.parametrize("config", ["default", "bare", "no-sack", "no-timestamps"])
+@pytest.mark.parametrize("lost", [2, 5, 50, 100, 200])
+def test_a_single_loss_costs_one_segment_and_no_timeout(config: str, lost: int) -> None:
+    transfer = Transfer(CONFIGS[config], {lost})
+    assert transfer.again == 1
+    assert transfer.longest_silence <= 2 * ROUND_TRIP
+
+
+@pytest.mark.parametrize("config", ["default", "no-timestamps"])
+def test_sack_repairs_many_losses_of_a_window_in_one_round_trip(config: str) -> None:
+    one = Transfer(CONFIGS[config], {100})
+    many = Transfer(CONFIGS[config], set(range(100, 120, 2)))
+    assert many.again == 10
+    assert many.duration <= one.duration + 2 * ROUND_TRIP
+
+
+def test_without_sack_each_loss_of_a_window_costs_a_round_trip() -> None:
+    one = Transfer(CONFIGS["no-sack"], {100})
+    four = Transfer(CONFIGS["no-sack"], {100, 102, 104, 106})
+    assert four.again == 4
+    assert four.duration <= one.duration + 4 * ROUND_TRIP
+
+
+def test_losing_most_of_a_window_is_survived_by_timeouts() -> None:
+    assert Transfer(CONFIGS["default"], set(range(60, 120))).duration < 3 * SECOND

@@ -6,6 +6,8 @@ back read as ``"P. 1:101 ack 1"``: flags, from and to sequence number, acknowled
 
 from typing import Any
 
+import msgspec
+
 from harness.core.time import MILLISECOND, SECOND
 from harness.tcpip.tcp import Config, Connection, Endpoint, Event, State
 from harness.wire import tcp
@@ -26,8 +28,8 @@ class Drill:
 
     connection: Connection
 
-    def __init__(self, config: Config = PLAIN) -> None:
-        self.config = config
+    def __init__(self, config: Config = PLAIN, *, quick_acks: int = 0) -> None:
+        self.config = msgspec.structs.replace(config, quick_acks=quick_acks)
         self.now = START
         self.window = 65535
         self.sent: list[Segment] = []

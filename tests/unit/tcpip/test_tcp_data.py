@@ -23,6 +23,17 @@ def test_every_second_full_segment_is_acknowledged_at_once() -> None:
     drill.expect(". 1:1 ack 3001")
 
 
+def test_the_first_segments_are_not_delayed() -> None:
+    drill = Drill(quick_acks=2).established()
+    drill.inject("P.", 1, 1, b"a")
+    drill.expect(". 1:1 ack 2")
+    drill.inject("P.", 2, 1, b"b")
+    drill.expect(". 1:1 ack 3")
+    drill.inject("P.", 3, 1, b"c")
+    drill.expect()
+    assert drill.until_timer() == 40 * MILLISECOND
+
+
 def test_an_acknowledgment_rides_on_data() -> None:
     drill = Drill().established()
     drill.inject("P.", 1, 1, b"request")

@@ -25,8 +25,8 @@ PER_SERVER: Final = 2.0
 """Seconds that one server has for one try."""
 DEADLINE: Final = 10.0
 """Seconds for one query in all."""
+PORT: Final = 53
 _ROUNDS: Final = 2
-_PORT: Final = 53
 _TRY_NEXT: Final = frozenset({dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NOTIMP})
 _MAX_MESSAGE: Final = 65535
 
@@ -34,17 +34,26 @@ _MAX_MESSAGE: Final = 65535
 class Resolver:
     """Executes ``Resolve``; ``emit`` and then ``woken`` are called when the answer is there."""
 
-    def __init__(self, resolv_conf: Path, emit: Callable[[Event], None], woken: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        resolv_conf: Path,
+        emit: Callable[[Event], None],
+        woken: Callable[[], None],
+        *,
+        port: int = PORT,
+    ) -> None:
+        """``port`` is that of all nameservers: a resolv.conf has no place for it."""
         self._path = resolv_conf
         self._emit = emit
         self._woken = woken
+        self._port = port
         self._tasks: set[asyncio.Task[None]] = set()
         self._read_at: tuple[int, int, int] | None = None
-        self._servers: list[tuple[str, int]] = []
+        self._servers: list[str] = []
 
     @property
-    def servers(self) -> list[tuple[str, int]]:
-        """Address and port of the nameservers; read again when the file has changed."""
+    def servers(self) -> list[str]:
+        """The addresses of the nameservers; read again when the file has changed."""
         try:
             status = self._path.stat()
         except OSError:
@@ -57,7 +66,9 @@ class Resolver:
 
     def resolve(self, command: Resolve) -> None:
         """Start to ask; never blocks."""
-        task = asyncio.get_running_loop().create_task(self._answer(command, list(self.servers)))
+        task = asyncio.get_running_loop().create_task(
+            self._answer(command, [(server, self._port) for server in self.servers])
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -80,7 +91,7 @@ class Resolver:
         self._woken()
 
 
-def read_servers(path: Path) -> list[tuple[str, int]]:
+def read_servers(path: Path) -> list[str]:
     """The nameservers in a resolv.conf; none when it cannot be read."""
     config = dns.resolver.Resolver(configure=False)
     try:
@@ -88,7 +99,7 @@ def read_servers(path: Path) -> list[tuple[str, int]]:
             config.read_resolv_conf(file)
     except (OSError, UnicodeDecodeError, dns.exception.DNSException):
         return []
-    return [(str(server), _PORT) for server in config.nameservers]
+    return [str(server) for server in config.nameservers]
 
 
 async def _ask_all(query: bytes, servers: list[tuple[str, int]], last: list[bytes]) -> bytes | None:

@@ -169,7 +169,17 @@ def _show_layers(packet: Packet) -> str:
         quoted = packet.quoted
         about = f", about: {_show_layers(quoted)}" if quoted is not None and quoted.ip is not None else ""
         return f"{addresses}: {icmp.show(packet.icmp)}{about}"
+    if ip.protocol == ipv4.Protocol.TCP and not ip.fragment_offset and len(ip.payload) >= 8:
+        return _show_tcp_quote(ip)
     return ipv4.show(ip)
+
+
+def _show_tcp_quote(ip: Ipv4) -> str:
+    """The eight octets of a segment that every ICMP error quotes (RFC 792): ports and sequence number."""
+    ports = [int.from_bytes(ip.payload[at : at + 2], "big") for at in (0, 2)]
+    left, right = ipv4.show_ip4(ip.source), ipv4.show_ip4(ip.destination)
+    seq = int.from_bytes(ip.payload[4:8], "big")
+    return f"IP {left}.{ports[0]} > {right}.{ports[1]}: TCP, seq {seq}, the rest is cut"
 
 
 def _fragment(ip: Ipv4) -> str:

@@ -29,7 +29,7 @@ DATA = tcp.Segment(4000, 80, 1, 9, Flags.PSH | Flags.ACK, 500, b"x" * 100, times
 QUERY = dns.message.make_query("example.com", "AAAA", id=7)
 RESPONSE = dns.message.from_text(
     "id 7\nopcode QUERY\nrcode NOERROR\nflags QR RD RA\n;QUESTION\nexample.com. IN A\n"
-    ";ANSWER\nexample.com. 60 IN A 1.2.3.4\nexample.com. 60 IN A 1.2.3.5\n"
+    ";ANSWER\nexample.com. 60 IN CNAME www.example.com.\nwww.example.com. 60 IN A 1.2.3.5\n"
 )
 DISCOVER = dhcp.Dhcp(dhcp.Op.REQUEST, 7, MAC, dhcp.Options(message_type=dhcp.MessageType.DISCOVER))
 QUOTE = ipv4.emit(ipv4.Ipv4(B, A, 17, udp.emit(udp.Datagram(53, 4000, b"12345678"), B, A)))
@@ -71,7 +71,7 @@ LINES = [
     ),
     (
         ip(17, udp.emit(udp.Datagram(53, 4000, RESPONSE.to_wire()), A, B)),
-        f"{IP}.53 > 1.2.3.4.4000: DNS 7 NOERROR A? example.com. = A 1.2.3.4, A 1.2.3.5",
+        f"{IP}.53 > 1.2.3.4.4000: DNS 7 NOERROR A? example.com. = CNAME www.example.com., A 1.2.3.5",
     ),
     (ip(47, b"gre"), f"{IP} > 1.2.3.4: 47, ttl 64, length 3"),
     (eth(0x86DD, bytes(40)), f"{MAC} > {MAC}, IPV6 (0x86dd), length 54"),
@@ -137,6 +137,12 @@ def test_a_first_fragment_shows_its_ports_and_a_later_one_does_not() -> None:
     assert "frag id 0 0:1480+" in frame.show(decoded)
     assert frame.decode(later).udp is None
     assert "frag id 0 1480:1528" in frame.show(frame.decode(later))
+
+
+def test_the_quote_of_an_icmp_error_shows_the_ports_of_a_segment() -> None:
+    quote = ipv4.emit(ipv4.Ipv4(A, B, 6, tcp.emit(SYN, A, B)))[:28]
+    line = frame.show(frame.decode(ip(1, icmp.emit(icmp.unreachable(icmp.Unreachable.HOST, quote)))))
+    assert line.endswith(f"about: {PORTS}: TCP, seq 1, the rest is cut")
 
 
 def test_a_malformed_dns_message_is_shown_as_such() -> None:

@@ -1,0 +1,332 @@
+"""A guest that is a QEMU virtual machine.
+
+Three socket pairs lead into QEMU, none of them in the filesystem: QMP (control), the agent's virtio port and the
+serial console. One process, and a handful of tasks that it owns: one waits for QEMU's end, one reads what it says
+on stderr. Whatever ends the guest (killed QEMU, panic, stop()) comes together in ``ended``, and every verb that is
+under way raises its reason at once.
+
+QEMU dies with us however we die: it gets SIGKILL when the thread that started it ends (prctl(2),
+PR_SET_PDEATHSIG).
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import qemu.qmp
+
+from harness.core.errors import EnvironmentMissing, GuestError
+from harness.guest.agent import Agent, AgentError, ChannelClosed
+from harness.guest.base import Command, RunResult
+from harness.guest.console import Console
+from harness.guest.machine import Channels, Machine
+
+BOOT_WITHIN: Final = 60.0
+"""Seconds that a guest may take from power on until its agent answers; ample for a busy machine without KVM."""
+
+RESTORE_WITHIN: Final = 15.0
+"""Seconds from the start of QEMU with a snapshot until the guest is itself."""
+
+_RESUME: Final = "/usr/lib/guestnet/resume"
+_SETTLE: Final = "/usr/lib/guestnet/settle"
+_SEED_BYTES: Final = 64
+_STDERR_KEPT: Final = 8 * 1024
+_DEATH_NOTICED_WITHIN: Final = 2.0
+
+_T = TypeVar("_T")
+
+
+class QemuGuest:
+    """See harness.guest.base.Guest for the verbs. Made once, started once by boot() or restore(), ended by stop()."""
+
+    def __init__(self, machine: Machine) -> None:
+        """Must be called in a running event loop. Starts nothing."""
+        self.machine = machine
+        self.ended: asyncio.Future[GuestError | None] = asyncio.get_running_loop().create_future()
+        self._process: asyncio.subprocess.Process | None = None
+        self._console: Console | None = None
+        self._agent: Agent | None = None
+        self._qmp: qemu.qmp.QMPClient | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stderr = bytearray()
+        self._failure: GuestError | None = None
+        self._stopping = False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def hostname(self) -> str:
+        return self.machine.hostname
+
+    @property
+    def mac(self) -> str:
+        return self.machine.mac
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process id. Raises GuestError before the start."""
+        if self._process is None:
+            raise GuestError(f"{self.hostname} was not started")
+        return self._process.pid
+
+    @property
+    def console(self) -> Console:
+        """The serial console, live. Raises GuestError before the start."""
+        if self._console is None:
+            raise GuestError(f"{self.hostname} was not started")
+        return self._console
+
+    @property
+    def agent(self) -> Agent:
+        """Raises GuestError before the start."""
+        if self._agent is None:
+            raise GuestError(f"{self.hostname} was not started")
+        return self._agent
+
+    async def boot(
+        self, *, named: bool = True, memory_file: Path | None = None, within: float = BOOT_WITHIN
+    ) -> None:
+        """Power on; returns when the agent answers.
+
+        ``named``: it takes its MAC address and host name and asks for a lease meanwhile; without, its NIC stays
+        down, ready for a snapshot. ``memory_file`` is where its memory lives then. Raises GuestError, with the
+        console's last lines when the guest does not answer ``within`` seconds.
+        """
+        await self._launch(named=named, memory_file=memory_file, keep_memory=memory_file is not None, state=None)
+        await self._answering(within)
+
+    async def restore(self, memory: Path, state: Path, *, within: float = RESTORE_WITHIN) -> None:
+        """Start from a snapshot's files; returns when the guest has the time, randomness, MAC address and host
+        name of its own and its DHCP client runs. Raises GuestError when QEMU refuses the snapshot."""
+        descriptor = os.open(state, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            await self._launch(named=True, memory_file=memory, keep_memory=False, state=descriptor)
+            await self._leave_memory_out()
+            await self.control("migrate-incoming", uri=f"fd:{descriptor}")
+        finally:
+            os.close(descriptor)
+        await self._answering(within)
+        await self._resume_as(self.mac, self.hostname)
+
+    async def _resume_as(self, *name: str) -> None:
+        seed = secrets.token_hex(_SEED_BYTES)
+        result = await self.run([_RESUME, seed, str(time.time_ns()), *name])
+        if result.status != 0:
+            raise GuestError(f"{self.hostname} could not be made itself after a restore: {result.stderr.decode()}")
+
+    async def save(self, state: Path) -> None:
+        """Stop the guest and write the state of its devices to ``state``; with the memory file that it was booted
+        on this is a snapshot. The guest is of no use afterwards. Raises GuestError."""
+        settled = await self.run([_SETTLE])
+        if settled.status != 0:
+            raise GuestError(f"{self.hostname} does not come to rest: {settled.stderr.decode()}")
+        descriptor = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            # Not stopped before: QEMU does that itself at the end, and a restored guest then runs at once.
+            self._control.send_fd_scm(descriptor)
+            await self.control("getfd", fdname="state")
+            await self._leave_memory_out()
+            await self.control("migrate", uri="fd:state")
+            while (status := (await self.control("query-migrate"))["status"]) != "completed":
+                if status in ("failed", "cancelled"):
+                    raise GuestError(f"{self.hostname}: QEMU could not save its state", remedy="see its disk space")
+                await asyncio.sleep(0.01)
+        finally:
+            os.close(descriptor)
+
+    async def _leave_memory_out(self) -> None:
+        capability = {"capability": "x-ignore-shared", "state": True}
+        await self.control("migrate-set-capabilities", capabilities=[capability])
+
+    async def run(
+        self,
+        command: Command,
+        *,
+        timeout: float = 60.0,  # noqa: ASYNC109 - the guest's process is killed when it passes
+        stdin: bytes = b"",
+        environment: Mapping[str, str] | None = None,
+    ) -> RunResult:
+        return await self._alive(self.agent.run(command, timeout=timeout, stdin=stdin, environment=environment))
+
+    async def read_file(self, path: str) -> bytes:
+        return await self._alive(self.agent.read_file(path))
+
+    async def write_file(self, path: str, content: bytes) -> None:
+        await self._alive(self.agent.write_file(path, content))
+
+    async def control(self, name: str, **arguments: object) -> Any:
+        """One QMP command, its ``return``. Raises GuestError when QEMU refuses it."""
+        try:
+            return await self._alive(self._control.execute(name, arguments))
+        except qemu.qmp.ExecuteError as error:
+            raise GuestError(f"{self.hostname}: QEMU refuses {name}: {error}") from error
+        except qemu.qmp.QMPError as error:
+            raise await self._why_gone(GuestError(f"{self.hostname}: QEMU's control channel: {error}")) from error
+
+    async def reset(self, *, within: float = BOOT_WITHIN) -> None:
+        with self._control.listener("RESET") as events:
+            await self.control("system_reset")
+            async with asyncio.timeout(within):
+                await self._alive(events.get())
+        self.agent.out_of_step()
+        await self._answering(within)
+
+    async def pause(self) -> None:
+        await self.control("stop")
+
+    async def resume(self) -> None:
+        await self.control("cont")
+
+    async def set_link(self, up: bool) -> None:
+        await self.control("set_link", name="nic", up=up)
+
+    async def stop(self) -> None:
+        self._stopping = True
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        if self._qmp is not None:
+            # It complains of the connection that just broke, which is what was asked for.
+            with contextlib.suppress(qemu.qmp.QMPError, OSError, EOFError, asyncio.IncompleteReadError):
+                await self._qmp.disconnect()
+            self._qmp = None
+        await asyncio.gather(*self._tasks)
+        if self._agent is not None:
+            await self._agent.close()
+        if self._console is not None:
+            self._console.close()
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    @property
+    def _control(self) -> qemu.qmp.QMPClient:
+        if self._qmp is None:
+            raise self._reason() or GuestError(f"{self.hostname} is not running")
+        return self._qmp
+
+    async def _launch(self, *, named: bool, memory_file: Path | None, keep_memory: bool, state: int | None) -> None:
+        if self._process is not None:
+            raise GuestError(f"{self.hostname} was started before", remedy="make a new guest")
+        with contextlib.ExitStack() as theirs:
+            ours: list[socket.socket] = []
+            ends: list[socket.socket] = []
+            for _ in range(3):
+                own, end = socket.socketpair()
+                ours.append(own)
+                ends.append(theirs.enter_context(end))
+            channels = Channels(*(end.fileno() for end in ends), state)
+            command = self.machine.command(
+                named=named, memory_file=memory_file, keep_memory=keep_memory, channels=channels
+            )
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    *_dying_with_us(),
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    stderr=asyncio.subprocess.PIPE,
+                    pass_fds=(*channels.all, *self.machine.cable.inherited),
+                    # Ctrl-C is for us; we end the guests in order.
+                    start_new_session=True,
+                )
+            except OSError as error:
+                for own in ours:
+                    own.close()
+                raise EnvironmentMissing(f"{command[0]} does not start: {error}", remedy="install QEMU again") from error
+        console, agent, control = ours
+        self._console = Console(console, self.machine.console_log, self._panicked)
+        self._agent = Agent(agent, self.hostname)
+        self._tasks.append(asyncio.create_task(self._watch(self._process), name=f"{self.hostname}: QEMU's end"))
+        await self._agent.open()
+        self._qmp = qemu.qmp.QMPClient(self.hostname)
+        # It logs every broken connection as an error; ours break when QEMU ends, which we report ourselves.
+        self._qmp.logger.setLevel("CRITICAL")
+        try:
+            await self._qmp.connect(control)
+        except qemu.qmp.QMPError as error:
+            raise await self._why_gone(GuestError(f"{self.hostname}: QEMU does not talk to us: {error}")) from error
+
+    async def _answering(self, within: float) -> None:
+        try:
+            await self._alive(self.agent.ping(within))
+        except (AgentError, ChannelClosed):
+            raise
+        except GuestError as error:
+            if self._failure is not None or self.ended.done():
+                raise
+            raise GuestError(
+                f"{self.hostname} did not answer within {within:g} s; its console ends with:\n{self.console.recent()}",
+                remedy="look at the whole console log" if self.machine.console_log else "",
+            ) from error
+
+    async def _alive(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Do ``work``, or raise the reason as soon as the guest ends."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, self.ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        if task.cancelled():
+            raise self._reason() or GuestError(f"{self.hostname} was stopped")
+        try:
+            return task.result()
+        except ChannelClosed as error:
+            raise await self._why_gone(error) from error
+
+    async def _why_gone(self, fallback: GuestError) -> GuestError:
+        """A channel broke: the end of the process is noticed in a moment and tells more."""
+        await asyncio.wait({self.ended}, timeout=_DEATH_NOTICED_WITHIN)
+        return self._reason() or fallback
+
+    def _reason(self) -> GuestError | None:
+        return self.ended.result() if self.ended.done() else None
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        if process.stderr is None:
+            raise AssertionError("stderr was asked for")
+        while data := await process.stderr.read(4096):
+            self._stderr += data
+            del self._stderr[:-_STDERR_KEPT]
+        status = await process.wait()
+        if self._console is not None:
+            self._console.close()
+        if not self.ended.done():
+            self.ended.set_result(None if self._stopping and not self._failure else self._failure or self._died(status))
+
+    def _died(self, status: int) -> GuestError:
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        said = self._stderr.decode(errors="replace").strip()
+        return GuestError(
+            f"{self.hostname}: QEMU (pid {self.pid}) {how}" + (f" and said: {said}" if said else ""),
+            remedy="start the guest again; if nobody killed QEMU, look at what it said",
+        )
+
+    def _panicked(self, text: str) -> None:
+        lines = "\n".join(text.splitlines()[:20])
+        self._failure = GuestError(f"{self.hostname}: its kernel panicked:\n{lines}", remedy="see its console log")
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+
+def _dying_with_us() -> list[str]:
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise EnvironmentMissing("setpriv is not installed", remedy="sudo apt-get install util-linux")
+    return [setpriv, "--pdeathsig", "KILL", "--"]
+
+
+Say = Callable[[str], None]
+"""Takes a sentence for people: a snapshot is made, one was damaged."""

@@ -9,40 +9,28 @@ import logging
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from harness.core.address import Mac
-from harness.core.errors import EnvironmentMissing, GuestError
-from harness.core.events import CommandRun, GuestEnded, GuestStarted, LinkChanged, Noted
+from harness.core.errors import GuestError
+from harness.core.events import CommandRun, GuestEnded, GuestStarted, LinkChanged
 from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
 from harness.guest.base import Guest
+from harness.guest.qemu import QemuGuest
 from harness.lab import protocol
 from harness.lab.console import lend_console
-from harness.lab.description import LabDescription
+from harness.lab.makers import Maker
 from harness.lab.protocol import GuestInfo, Request, RunResult
-from harness.lab.qemu_guests import QemuGuests
 from harness.lab.serve import WithDescriptor
 from harness.stacks.base import Stack
 
 _SHOWN: Final = 4096
 """Characters of a command's output that the journal keeps of either stream."""
 
-_LAST_WORDS: Final = 2.5
-"""Seconds that a request gets to say what went wrong, once its guest has ended."""
-
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class Made(NamedTuple):
-    """A running guest and how it came to run."""
-
-    guest: Guest
-    how: Literal["boot", "restore", "namespace"]
-    accelerator: str
 
 
 class _Resident(NamedTuple):
@@ -54,17 +42,15 @@ class _Resident(NamedTuple):
 class Guests:
     """The guests of one lab, "guest1" and on, on the cables of one stack."""
 
-    def __init__(
-        self, description: LabDescription, stack: Stack, recorder: Recorder, clock: LabClock, artifacts: Path
-    ) -> None:
-        self._description = description
+    def __init__(self, kind: str, maker: Maker, stack: Stack, recorder: Recorder, clock: LabClock) -> None:
+        self._kind = kind
+        self._maker = maker
         self._stack = stack
         self._recorder = recorder
         self._clock = clock
         self._count = 0
         self._residents: dict[str, _Resident] = {}
         self._ended: dict[str, str] = {}
-        self._qemu = QemuGuests(description, stack, artifacts, self._note)
         self._handlers: dict[type[Request[Any]], Callable[[Guest, Any], Coroutine[Any, Any, object]]] = {
             protocol.Run: self._run,
             protocol.ReadFile: self._read_file,
@@ -82,19 +68,13 @@ class Guests:
     @property
     def infos(self) -> list[GuestInfo]:
         """Of all guests that were ever there, in order."""
-        return [
-            self._residents[name].info for name in sorted(self._residents, key=lambda name: int(name[5:]))
-        ]
+        return [resident.info for _, resident in sorted(self._residents.items(), key=_number)]
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of the QEMUs that run."""
-        running = {
-            name: resident.guest for name, resident in self._residents.items() if name not in self._ended
-        }
-        return {
-            name: pid for name, guest in running.items() if (pid := getattr(guest, "pid", None)) is not None
-        }
+        """Of the guests' processes, where a guest is one."""
+        running = {name: each.guest for name, each in self._residents.items() if name not in self._ended}
+        return {name: guest.pid for name, guest in running.items() if isinstance(guest, QemuGuest)}
 
     @property
     def ended(self) -> dict[str, str]:
@@ -110,7 +90,7 @@ class Guests:
         link = "cable" if number == 1 else f"cable-{name}"
         began = time.monotonic()
         try:
-            made = await self._make(number, name, mac, link)
+            made = await self._maker.make(number, name, mac, link)
         except BaseException:
             self._stack.unplug(name)
             raise
@@ -124,7 +104,7 @@ class Guests:
                 accelerator=made.accelerator,
             )
         )
-        info = GuestInfo(name=name, mac=str(mac), link=link, kind=self._description.guest)
+        info = GuestInfo(name=name, mac=str(mac), link=link, kind=self._kind)
         watch = asyncio.create_task(self._watch(name, made.guest), name=f"{name}'s end")
         self._residents[name] = _Resident(info, made.guest, watch)
         return info
@@ -140,21 +120,13 @@ class Guests:
             raise GuestError(f"there is no {name}", remedy=f"this lab has {names}")
         if name in self._ended:
             raise GuestError(f"{name} is no more: {self._ended[name]}", remedy="see its console log")
-        return await self._while_alive(
-            self._residents[name].guest, handler(self._residents[name].guest, request)
-        )
+        return await handler(self._residents[name].guest, request)
 
     async def stop(self) -> None:
         """End all guests at once."""
         residents = list(self._residents.values())
         await asyncio.gather(*(resident.guest.stop() for resident in residents))
         await asyncio.gather(*(resident.watch for resident in residents))
-
-    async def _make(self, number: int, name: str, mac: Mac, link: str) -> Made:
-        if self._description.guest == "qemu":
-            guest, how, accelerator = await self._qemu.make(number, name, mac, link)
-            return Made(guest, how, accelerator)
-        raise EnvironmentMissing("netns guests are not available yet", remedy="use --guest qemu")
 
     async def _watch(self, name: str, guest: Guest) -> None:
         error = await asyncio.shield(guest.ended)
@@ -166,26 +138,6 @@ class Guests:
             _log.warning("%s ended: %s", name, error)
             with contextlib.suppress(GuestError):
                 await guest.stop()
-
-    async def _while_alive(self, guest: Guest, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``, or the reason as soon as the guest ends."""
-        task = asyncio.create_task(work)
-        both: set[asyncio.Future[Any]] = {task, guest.ended}
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                # The guest's own words for it come first, if it has some.
-                await asyncio.wait({task}, timeout=_LAST_WORDS)
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
-        if task.cancelled():
-            raise guest.ended.result() or GuestError("the guest was stopped meanwhile")
-        return task.result()
-
-    def _note(self, text: str) -> None:
-        self._recorder.event(Noted(at=self._clock.now(), text=text))
 
     # Requests
 
@@ -266,3 +218,7 @@ async def _within(seconds: float, what: str, work: Awaitable[T]) -> T:
 def _shown(output: bytes) -> str:
     text = output[: 4 * _SHOWN].decode(errors="replace")
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+
+
+def _number(named: tuple[str, _Resident]) -> int:
+    return int(named[0].removeprefix("guest"))

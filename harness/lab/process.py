@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -30,6 +30,7 @@ from harness.lab import protocol
 from harness.lab.commands import run_on
 from harness.lab.description import LabDescription
 from harness.lab.guests import Guests
+from harness.lab.makers import maker_for
 from harness.lab.protocol import LabStatus, Request, RunResult, Sizes
 from harness.lab.serve import ControlServer
 from harness.stacks.base import Stack, StackOptions, open_stack
@@ -187,7 +188,8 @@ class Lab:
             ),
         )
         await self._stack.start()
-        self._guests = Guests(description, self._stack, self._recorder, self._clock, self._artifacts)
+        maker = maker_for(description, self._stack, self._artifacts, self._say)
+        self._guests = Guests(description.guest, maker, self._stack, self._recorder, self._clock)
         # Guests restore while the world is built: nobody drives them before both are done.
         await _together(self._build_world(), *(self._guests.add() for _ in range(description.guests)))
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
@@ -288,9 +290,13 @@ class Lab:
         self._note(reason)
         self._on_fault(LabError(f"the world broke: {reason}", remedy="see lab.log"))
 
-    def _note(self, text: str) -> None:
+    def _say(self, text: str) -> None:
+        _log.info("%s", text)
+        self._note(text, "info")
+
+    def _note(self, text: str, level: Literal["info", "error"] = "error") -> None:
         if self._recorder is not None:
-            self._recorder.event(Noted(at=self._clock.now(), text=text, level="error"))
+            self._recorder.event(Noted(at=self._clock.now(), text=text, level=level))
 
     def _journal(self) -> FileRecorder:
         if self._recorder is None:

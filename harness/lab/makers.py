@@ -1,0 +1,101 @@
+"""How a lab's guests come to be: QEMU's, from a snapshot where that works, and namespaces."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple, Protocol
+
+from harness.core.address import Mac
+from harness.core.errors import EnvironmentMissing
+from harness.guest import snapshot
+from harness.guest.base import Guest
+from harness.guest.cache import Cache
+from harness.guest.image import require
+from harness.guest.machine import Accelerator, Cable, Machine, find_qemu
+from harness.guest.qemu import QemuGuest
+from harness.lab.description import LabDescription
+from harness.stacks.base import Plug, Stack
+
+Say = Callable[[str], None]
+"""Takes a sentence for people."""
+
+
+class Made(NamedTuple):
+    """A running guest and how it came to run."""
+
+    guest: Guest
+    how: Literal["boot", "restore", "namespace"]
+    accelerator: str = ""
+
+
+class Maker(Protocol):
+    """Makes guests of one kind."""
+
+    async def make(self, number: int, name: str, mac: Mac, link: str) -> Made:
+        """A running guest, the ``number``-th from 1, on the cable ``link``; its agent answers.
+
+        Raises EnvironmentMissing when something it needs is not there, GuestError when it does not come up.
+        """
+
+
+def maker_for(description: LabDescription, stack: Stack, artifacts: Path, say: Say) -> Maker:
+    """The maker of the kind of guests that ``description`` asks for. Raises EnvironmentMissing."""
+    if description.guest == "qemu":
+        return QemuMaker(description, stack, artifacts, say)
+    raise EnvironmentMissing("netns guests are not available yet", remedy="use --guest qemu")
+
+
+class QemuMaker:
+    """A `Maker` of virtual machines."""
+
+    def __init__(self, description: LabDescription, stack: Stack, artifacts: Path, say: Say) -> None:
+        self._description = description
+        self._stack = stack
+        self._artifacts = artifacts
+        self._say = say
+        self._cache = Cache()
+
+    async def make(self, number: int, name: str, mac: Mac, link: str) -> Made:
+        """As of `Maker`."""
+        description = self._description
+        image = require(description.image, self._cache)
+        qemu = find_qemu(self._cache)
+        accelerator = await self._accelerator()
+        plug = self._stack.plug(name, mac, link)
+        try:
+            machine = Machine(
+                image=image,
+                qemu=qemu,
+                accelerator=accelerator,
+                cable=_cable(plug),
+                index=number,
+                mac=str(mac),
+                hostname=name,
+                memory=description.memory,
+                console_log=self._artifacts / f"console-{name}.log",
+            )
+            if description.boot == "restore":
+                guest = await snapshot.start(machine, self._cache, self._say)
+                return Made(guest, "restore", accelerator.name)
+            return Made(await _boot(machine), "boot", accelerator.name)
+        finally:
+            plug.close()
+
+    async def _accelerator(self) -> Accelerator:
+        return Accelerator("tcg", "x")
+
+
+async def _boot(machine: Machine) -> QemuGuest:
+    guest = QemuGuest(machine)
+    try:
+        await guest.boot()
+    except BaseException:
+        await guest.stop()
+        raise
+    return guest
+
+
+def _cable(plug: Plug) -> Cable:
+    """A stream is named by its descriptor, so that a snapshot can be made on another one."""
+    if plug.fd is not None and plug.netdev.startswith("stream,"):
+        return Cable(descriptor=plug.fd)
+    return Cable(netdev=plug.netdev, descriptors=plug.fds)

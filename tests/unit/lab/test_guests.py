@@ -1,0 +1,249 @@
+"""The guests of a lab with a guest that is none: what the journal and the client get to know."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from harness.core.address import Mac
+from harness.core.errors import GuestError
+from harness.core.events import CommandRun, Event, GuestEnded, GuestStarted, LinkChanged
+from harness.core.port import Frame
+from harness.core.recorder import Direction
+from harness.edge.clock import LabClock
+from harness.guest.base import Command, RunResult
+from harness.lab import protocol
+from harness.lab.guests import Guests
+from harness.lab.makers import Made
+from harness.stacks.base import Plug
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+
+    def frames(
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
+    ) -> None:
+        raise AssertionError("guests record no frames themselves")
+
+
+class Unplugging:
+    """A stack of which only the unplugging matters."""
+
+    name = "fake"
+    capabilities = frozenset[str]()
+
+    def __init__(self) -> None:
+        self.unplugged: list[str] = []
+
+    async def start(self) -> None: ...
+
+    def plug(self, guest: str, mac: Mac, link: str) -> Plug:
+        raise AssertionError("the fake maker plugs nothing in")
+
+    def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None: ...
+
+    def unplug(self, guest: str) -> None:
+        self.unplugged.append(guest)
+
+    async def stop(self) -> None: ...
+
+
+class FakeGuest:
+    """Runs "true" at once and everything else until it ends, as `Guest` has it."""
+
+    def __init__(self, name: str, mac: str) -> None:
+        self.hostname = name
+        self.mac = mac
+        self.ended: asyncio.Future[GuestError | None] = asyncio.get_running_loop().create_future()
+        self.calls: list[str] = []
+
+    async def run(
+        self,
+        command: Command,
+        *,
+        timeout: float = 60.0,  # noqa: ASYNC109 - as of Guest
+        stdin: bytes = b"",
+        environment: object = None,
+    ) -> RunResult:
+        if command != "true":
+            raise await asyncio.shield(self.ended) or GuestError("stopped")
+        return RunResult(status=0, stdout=stdin, stderr=b"", seconds=0.25)
+
+    async def read_file(self, path: str) -> bytes:
+        return path.encode()
+
+    async def write_file(self, path: str, content: bytes) -> None:
+        self.calls.append(f"write {path}")
+
+    async def reset(self) -> None:
+        self.calls.append("reset")
+
+    async def pause(self) -> None:
+        self.calls.append("pause")
+
+    async def resume(self) -> None:
+        self.calls.append("resume")
+
+    async def set_link(self, up: bool) -> None:
+        self.calls.append(f"link {up}")
+
+    async def stop(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+
+class FakeMaker:
+    def __init__(self) -> None:
+        self.made: list[FakeGuest] = []
+        self.error: GuestError | None = None
+
+    async def make(self, number: int, name: str, mac: Mac, link: str) -> Made:
+        if self.error is not None:
+            raise self.error
+        self.made.append(FakeGuest(name, str(mac)))
+        return Made(self.made[-1], "boot", "tcg")
+
+
+class Bench:
+    """Guests with their surroundings; made in a running loop."""
+
+    def __init__(self) -> None:
+        self.journal = Journal()
+        self.stack = Unplugging()
+        self.maker = FakeMaker()
+        self.guests = Guests("qemu", self.maker, self.stack, self.journal, LabClock())
+
+    def named(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.journal.events if type(event) is kind]
+
+
+def test_guests_are_numbered_and_each_has_a_cable_and_a_mac() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        infos = [await bench.guests.add(), await bench.guests.handle(protocol.AddGuest())]
+
+        assert infos == bench.guests.infos
+        assert infos == [
+            protocol.GuestInfo(name="guest1", mac="52:54:00:65:00:01", link="cable", kind="qemu"),
+            protocol.GuestInfo(name="guest2", mac="52:54:00:65:00:02", link="cable-guest2", kind="qemu"),
+        ]
+        started = bench.named(GuestStarted)
+        assert [(event.guest, event.how) for event in started if isinstance(event, GuestStarted)] == [
+            ("guest1", "boot"),
+            ("guest2", "boot"),
+        ]
+        await bench.guests.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_command_is_journaled_with_its_end() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.guests.add()
+        result = await bench.guests.handle(protocol.Run(guest="guest1", command="true", input=b"x" * 9000))
+        (event,) = bench.named(CommandRun)
+
+        assert isinstance(result, protocol.RunResult)
+        assert len(result.stdout) == 9000
+        assert isinstance(event, CommandRun)
+        assert (event.guest, event.command, event.status, event.seconds) == ("guest1", "true", 0, 0.25)
+        assert len(event.stdout) < 5000
+        await bench.guests.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_guest_that_ends_fails_what_is_under_way_and_what_comes_later_but_not_its_neighbour() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.guests.add()
+        await bench.guests.add()
+        pending = asyncio.create_task(bench.guests.handle(protocol.Run(guest="guest1", command="cat")))
+        await asyncio.sleep(0)
+        bench.maker.made[0].ended.set_result(GuestError("QEMU was killed", remedy="start again"))
+
+        with pytest.raises(GuestError, match="QEMU was killed"):
+            await pending
+        with pytest.raises(GuestError, match="guest1 is no more: QEMU was killed"):
+            await bench.guests.handle(protocol.ReadFile(guest="guest1", path="/x"))
+        assert await bench.guests.handle(protocol.ReadFile(guest="guest2", path="/x")) == b"/x"
+        (event,) = bench.named(GuestEnded)
+        assert isinstance(event, GuestEnded)
+        assert (event.guest, event.reason) == ("guest1", "QEMU was killed")
+        assert bench.guests.ended == {"guest1": "QEMU was killed"}
+        assert bench.stack.unplugged == ["guest1"]
+        await bench.guests.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_guest_that_is_told_to_stop_is_no_fault_and_keeps_its_name() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.guests.add()
+        await bench.guests.handle(protocol.StopGuest(guest="guest1"))
+        again = await bench.guests.add()
+        (event,) = bench.named(GuestEnded)
+
+        assert isinstance(event, GuestEnded)
+        assert event.reason == "stopped"
+        assert again.name == "guest2"
+        await bench.guests.stop()
+
+    asyncio.run(scenario())
+
+
+def test_the_verbs_reach_the_guest_and_the_journal() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.guests.add()
+        for request in (
+            protocol.WriteFile(guest="guest1", path="/x", content=b""),
+            protocol.PauseGuest(guest="guest1"),
+            protocol.ResumeGuest(guest="guest1"),
+            protocol.SetLink(guest="guest1", up=False),
+            protocol.ResetGuest(guest="guest1"),
+        ):
+            assert await bench.guests.handle(request) is None
+
+        assert bench.maker.made[0].calls == ["write /x", "pause", "resume", "link False", "reset"]
+        (changed,) = bench.named(LinkChanged)
+        assert isinstance(changed, LinkChanged)
+        assert (changed.link, changed.change) == ("cable", "down: at the guest's end")
+        started = bench.named(GuestStarted)[-1]
+        assert isinstance(started, GuestStarted)
+        assert started.how == "reset"
+        await bench.guests.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_guest_that_does_not_come_up_leaves_no_cable() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        bench.maker.error = GuestError("it panicked")
+
+        with pytest.raises(GuestError, match="it panicked"):
+            await bench.guests.add()
+        assert bench.stack.unplugged == ["guest1"]
+        assert bench.guests.infos == []
+
+    asyncio.run(scenario())
+
+
+def test_an_unknown_guest_is_an_error_that_names_those_there() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.guests.add()
+
+        with pytest.raises(GuestError, match="no guest2: this lab has guest1"):
+            await bench.guests.handle(protocol.PauseGuest(guest="guest2"))
+        await bench.guests.stop()
+
+    asyncio.run(scenario())

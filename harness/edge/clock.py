@@ -4,7 +4,7 @@ import time
 
 
 class LabClock:
-    """Unix epoch at the lab's start plus monotonic time since, in nanoseconds: never jumps, never goes back."""
+    """Unix epoch at the lab's start plus monotonic time since, in nanoseconds: never jumps or goes back."""
 
     def __init__(self, epoch: int | None = None) -> None:
         """``epoch``: nanoseconds to start at; the machine's wall clock when None."""

@@ -48,7 +48,7 @@ class _Ends(NamedTuple):
 
 
 class Driver:
-    """Owns the switch, the ports, the host sockets and the timer. Made in a running loop; ``close`` ends it."""
+    """Owns switch, ports, host sockets and the timer. Made in a running loop; ``close`` ends it."""
 
     def __init__(
         self, gateway: Gateway, mac: Mac, *, recorder: Recorder, clock: LabClock, resolv_conf: Path

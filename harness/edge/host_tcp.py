@@ -37,7 +37,8 @@ _READ_MASK: Final = READABLE | _ENDING
 
 class _Stream:
     __slots__ = (
-        "broken", "credit", "ended", "ending", "fd", "flow", "is_connected", "queue", "readable", "shut", "sock",
+        "broken", "credit", "ended", "ending", "fd", "flow", "is_connected", "queue", "readable", "shut",
+        "sock",
     )  # fmt: skip
 
     def __init__(self, flow: int, sock: socket.socket) -> None:
@@ -192,7 +193,7 @@ class HostTcp:
             self._poller.again(stream.fd)
 
     def _check_broken(self, stream: _Stream) -> None:
-        """A reset is told at once even when there is nothing to read or nobody to take it, as the network would."""
+        """A reset is told at once, as the network would, even when there is nothing to read or no credit."""
         if stream.broken:
             number = stream.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if number:

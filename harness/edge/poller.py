@@ -45,7 +45,7 @@ class Poller:
         self._again.pop(fd, None)
 
     def again(self, fd: int) -> None:
-        """Call the handler of ``fd`` with mask 0 at the next turn: it has more to do, and lets others go first."""
+        """Call the handler of ``fd`` with mask 0 at the next turn: it has more to do, others go first."""
         self._again[fd] = self._handlers[fd]
         if not self._is_scheduled:
             self._is_scheduled = True

@@ -34,7 +34,7 @@ class ConnectFailed(Struct):
 
 
 class DataReceived(Struct):
-    """Octets from the host's socket: never more than the credit that ``commands.Receive`` gave, which they use up."""
+    """Octets from the host's socket: they use up the credit of ``commands.Receive``, and are never more."""
 
     flow: int
     data: Octets
@@ -96,7 +96,7 @@ class IcmpCause(Struct, frozen=True):
 
 
 class DatagramFailed(Struct):
-    """An error came back for a datagram to ``address`` and ``port``; ``payload`` is how that began, if known."""
+    """An error came back for a datagram to ``address`` and ``port``; ``payload`` is how it began."""
 
     flow: int
     address: bytes

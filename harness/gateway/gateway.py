@@ -64,7 +64,7 @@ class Gateway:
         }
 
     def handle(self, happened: Sequence[events.Event], now: int) -> list[Command]:
-        """What to do about ``happened``, and about what is due at ``now`` (nanoseconds, never less than before)."""
+        """What to do about ``happened`` and what is due at ``now`` (nanoseconds, never less than before)."""
         self._now = self._interface.now = now
         for event in happened:
             self._handlers[type(event)](event, now)

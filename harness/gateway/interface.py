@@ -95,7 +95,7 @@ class Interface:
         length = -1
         header = b""
         for payload in payloads:
-            # A batch is cut to equal segments: they share their header, identification included (RFC 6864 4.1).
+            # A batch is cut to equal segments, which share their header, identification included (RFC 6864 4.1).
             if len(payload) != length:
                 length = len(payload)
                 header = link + _header(source, destination, protocol, length)
@@ -144,7 +144,7 @@ class Interface:
     def _resolve(
         self, source: Ip4, destination: Ip4, protocol: int, payloads: Sequence[Octets]
     ) -> Mac | None:
-        """The station's address; None: the first packets wait in the ARP cache, which is as many as it keeps."""
+        """The station's address; None: the packets wait in the ARP cache, as many as it keeps."""
         mac = self._neighbours.lookup(destination)
         if mac is not None:
             # Nothing waits for a known address; the cache only notes that it is in use.

@@ -67,7 +67,8 @@ class LocalServices:
             DhcpConfig(
                 server=config.gateway, subnet_mask=config.netmask, first=config.first_guest,
                 last=config.last_guest, routers=(config.gateway,), dns_servers=(config.gateway,),
-                domain_name=config.gateway_name.partition(".")[2], mtu=config.mtu, lease_time=config.lease_time,
+                domain_name=config.gateway_name.partition(".")[2], mtu=config.mtu,
+                lease_time=config.lease_time,
             )
         )  # fmt: skip
         names = {config.host_name: config.host, config.gateway_name: config.gateway}

@@ -6,8 +6,8 @@ Theory of operation
 
     guest ── segments ── Connection (harness.tcpip.tcp) ── octets ── commands and events ── host socket
 
-*Opening.* A guest's SYN makes a flow and a ``Connect``; the connection stays silent. ``Connected`` accepts it:
-only then the guest gets its SYN-ACK. ``ConnectFailed`` gives the guest what makes its own connect() fail with
+*Opening.* A guest's SYN makes a flow and a ``Connect``; the connection stays silent. ``Connected`` accepts
+it: only then the guest gets its SYN-ACK. ``ConnectFailed`` gives the guest what makes its own connect() fail with
 the errno that the host saw (``_ANSWERS``), however late it comes: the flow is forgotten, so that a SYN which
 comes again asks the host again.
 
@@ -19,13 +19,13 @@ ACK that acknowledges and opens the window, instead of two.
 *Down.* ``Receive`` tells the edge how much it may read: what the connection's send buffer has room for. It is
 renewed when half of the buffer is free again.
 
-*Closing.* A FIN becomes ``ShutdownWrite``, the host's end of stream a FIN, each for its direction: half-closed
-flows live for as long as both sides like. A reset on one side is a reset on the other. When both
+*Closing.* A FIN becomes ``ShutdownWrite``, the host's end of stream a FIN, each for its direction:
+half-closed flows live for as long as both sides like. A reset on one side is a reset on the other. When both
 directions are closed and all octets are out, the host's socket is closed; the connection stays through
 TIME-WAIT, and is the first to go when the table is full.
 
-*Bounds.* ``Limits.tcp_flows`` and ``Limits.connecting``: beyond them a SYN is dropped, with a ``FlowRefused``,
-and the guest's retransmission tries again.
+*Bounds.* ``Limits.tcp_flows`` and ``Limits.connecting``: beyond them a SYN is dropped with a
+``FlowRefused``, and the guest's retransmission tries again.
 """
 
 import errno
@@ -71,8 +71,8 @@ Key = tuple[Ip4, Ip4, bytes]
 
 class _Flow:
     __slots__ = (
-        "connection", "credit", "destination", "down", "host_done", "is_answering", "is_connected", "is_recorded",
-        "key", "number", "syn", "unsent", "up", "write_shut",
+        "connection", "credit", "destination", "down", "host_done", "is_answering", "is_connected",
+        "is_recorded", "key", "number", "syn", "unsent", "up", "write_shut",
     )  # fmt: skip
 
     def __init__(self, number: int, key: Key, syn: Ipv4, connection: Connection) -> None:
@@ -340,7 +340,7 @@ class TcpFlows:
         )  # fmt: skip
 
     def _detach(self, flow: _Flow) -> None:
-        """Make room for a new flow of the same addresses and ports; the old one may still have octets to send."""
+        """Make room for a new flow of the same addresses and ports; the old one may still have to send."""
         if flow.is_recorded:
             self._forget(flow)
         else:

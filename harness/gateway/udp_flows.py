@@ -3,7 +3,8 @@
 One flow for each guest address and port, whoever it talks to; anybody may answer (endpoint-independent
 filtering, REQ-8's most transparent choice). A flow ends when nothing went through it for the idle time;
 when the table is full, one that was idle for a while makes room, else the datagram is dropped with a
-``FlowRefused``. Errors that come back to the host socket become the ICMP errors that the guest would have had.
+``FlowRefused``. Errors that come back to the host socket become the ICMP errors that the guest would have
+had.
 """
 
 import errno
@@ -171,7 +172,8 @@ class UdpFlows:
         self._outbox.command(commands.CloseDatagram(flow.number))
         self._outbox.record(
             FlowClosed(
-                at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote, reason=reason,
+                at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote,
+                reason=reason,
                 up=flow.up, down=flow.down,
             )
         )  # fmt: skip
@@ -185,14 +187,15 @@ class UdpFlows:
     def _refused(self, flow: _Flow, error: str, now: int) -> None:
         self._outbox.record(
             FlowRefused(
-                at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote, error=error,
+                at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote,
+                error=error,
                 answer="none",
             )
         )  # fmt: skip
 
 
 def answer_error(interface: Interface, about: Ipv4, number: int, cause: events.IcmpCause | None) -> str:
-    """Tell the sender of ``about`` what went wrong with it, as the network told us; the answer's name, or "none".
+    """Tell the sender of ``about`` what went wrong with it; the answer's name, or "none".
 
     From whom the network heard it, so that traceroute shows the way; else from the gateway, and for what
     the host address refused, from that.

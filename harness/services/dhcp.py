@@ -318,7 +318,7 @@ class DhcpServer:
 
 
 def client_key(message: Dhcp) -> bytes:
-    """Who the client is: its identifier, or what it would be by default (RFC 2132 9.14, type 1 is ethernet)."""
+    """Who the client is: its identifier, or what that is by default (RFC 2132 9.14; type 1 is ethernet)."""
     return message.options.client_identifier or b"\x01" + message.chaddr
 
 

@@ -1,4 +1,4 @@
-"""DNS service: our own names answered here, all else forwarded as it came (RFC 1035, RFC 2181, RFC 6891, RFC 5625).
+"""DNS service: our own names answered here, all else forwarded as it came (RFC 1035, 2181, 5625, 6891).
 
 Theory of operation
 -------------------

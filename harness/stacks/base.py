@@ -27,7 +27,7 @@ ENTRY_POINTS: Final = "guestnet.stacks"
 
 
 class StackOptions(Struct, frozen=True, kw_only=True):
-    """What every stack is opened with. The calling thread is in the laptop's network namespace at ``start()``.
+    """What every stack is opened with; at ``start()`` the caller is in the laptop's network namespace.
 
     ``mtu`` in octets of IP packet, 576 to 65520. ``resolv_conf`` is the laptop's resolver file, read by the
     stack and followed when it changes. ``artifacts`` is where a stack may leave files (None: nowhere).
@@ -83,7 +83,7 @@ class Stack(Protocol):
         """A cable called ``link`` for a QEMU guest. A guest that is plugged again loses its former cable."""
 
     def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
-        """A cable to a TAP device (IFF_NO_PI, no vnet header); takes ``fd`` over. Without "tap": DescriptionError."""
+        """A cable to a TAP device (IFF_NO_PI, no vnet header); owns ``fd``. Without "tap": DescriptionError."""
 
     def unplug(self, guest: str) -> None:
         """Close the guest's cable, if it has one."""

@@ -54,9 +54,10 @@ class BuiltinStack:
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``."""
+        driver = self._running
         self.unplug(guest)
         ours, theirs = socket_pair()
-        self._running.attach_qemu(link, ours, self._note_unplugged(guest, link))
+        driver.attach_qemu(link, ours, self._note_unplugged(guest, link))
         self._links[guest] = link
         fd = theirs.detach()
         return Plug(f"stream,addr.type=fd,addr.str={fd}", fd)
@@ -92,14 +93,14 @@ class BuiltinStack:
     @property
     def _running(self) -> Driver:
         if self._driver is None:
-            raise LabError("the builtin stack is not started", remedy="await start() before plugging guests in")
+            raise LabError("the builtin stack is not started", remedy="await start() before plug()")
         return self._driver
 
     def _note_unplugged(self, guest: str, link: str) -> Callable[[str], None]:
         def note(reason: str) -> None:
             if self._links.get(guest) == link:
                 del self._links[guest]
-            options = self._options
-            options.recorder.event(LinkChanged(at=options.clock.now(), link=link, change=f"unplugged: {reason}"))
+            now = self._options.clock.now()
+            self._options.recorder.event(LinkChanged(at=now, link=link, change=f"unplugged: {reason}"))
 
         return note

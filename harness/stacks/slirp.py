@@ -4,9 +4,22 @@ It lives inside QEMU, each guest with one of its own: no switch, no capture, no 
 alike where it can: host address .2, resolver .3, guests from .15 on.
 """
 
+from typing import Final
+
 from harness.core.address import Mac
 from harness.core.errors import DescriptionError
 from harness.stacks.base import Plug, StackOptions
+
+_NETDEV: Final = ",".join(
+    (
+        "user",
+        "ipv6=off",
+        "net=192.168.65.0/24",
+        "host=192.168.65.2",
+        "dns=192.168.65.3",
+        "dhcpstart=192.168.65.15",
+    )
+)
 
 
 class SlirpStack:
@@ -18,7 +31,8 @@ class SlirpStack:
     def __init__(self, options: StackOptions) -> None:
         if options.mtu != 1500:
             raise DescriptionError(
-                f"the stack slirp with an MTU of {options.mtu}", remedy="leave it at 1500, or choose the stack builtin"
+                f"the stack slirp with an MTU of {options.mtu}",
+                remedy="leave it at 1500, or choose the stack builtin",
             )
 
     async def start(self) -> None:
@@ -26,12 +40,13 @@ class SlirpStack:
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``."""
-        return Plug("user,ipv6=off,net=192.168.65.0/24,host=192.168.65.2,dns=192.168.65.3,dhcpstart=192.168.65.15")
+        return Plug(_NETDEV)
 
     def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
         """Not with this stack: raises DescriptionError."""
         raise DescriptionError(
-            "the stack slirp with a netns guest: it lives inside QEMU", remedy="choose the guest qemu, or the stack builtin"
+            "the stack slirp with a netns guest: it lives inside QEMU",
+            remedy="choose the guest qemu, or the stack builtin",
         )
 
     def unplug(self, guest: str) -> None:

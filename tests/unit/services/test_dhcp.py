@@ -253,7 +253,8 @@ def test_the_broadcast_flag_is_honoured(server: DhcpServer) -> None:
     discover = Dhcp(Op.REQUEST, 1, ONE, Options(message_type=MessageType.DISCOVER))
     plain = server.handle(discover, START).reply
     flagged = server.handle(replace(discover, broadcast=True), START).reply
-    assert plain is not None and flagged is not None
+    assert plain is not None
+    assert flagged is not None
     assert (plain.destination, plain.mac) == (ip4("192.168.65.3"), ONE)
     assert (flagged.destination, flagged.mac) == (BROADCAST, BROADCAST_MAC)
 

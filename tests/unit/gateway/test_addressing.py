@@ -1,0 +1,68 @@
+"""Where destinations lead."""
+
+import pytest
+
+from harness.core.errors import DescriptionError
+from harness.gateway.addressing import Addressing, Reach
+from harness.gateway.config import GatewayConfig
+from harness.wire.ipv4 import ip4
+
+POLICY = Addressing(GatewayConfig())
+
+
+@pytest.mark.parametrize(
+    ("destination", "reach"),
+    [
+        ("192.168.65.1", Reach.GATEWAY),
+        ("192.168.65.2", Reach.HOST),
+        ("192.168.65.3", Reach.NOWHERE),
+        ("192.168.65.255", Reach.GROUP),
+        ("255.255.255.255", Reach.GROUP),
+        ("224.0.0.251", Reach.GROUP),
+        ("239.255.255.250", Reach.GROUP),
+        ("127.0.0.1", Reach.NOWHERE),
+        ("0.0.0.1", Reach.NOWHERE),
+        ("240.0.0.1", Reach.NOWHERE),
+        ("192.168.64.1", Reach.FORWARD),
+        ("203.0.113.10", Reach.FORWARD),
+        ("10.0.0.1", Reach.FORWARD),
+    ],
+)
+def test_reach(destination: str, reach: Reach) -> None:
+    assert POLICY.reach(ip4(destination)) is reach
+
+
+@pytest.mark.parametrize(
+    ("address", "guest"),
+    [
+        ("192.168.65.3", True),
+        ("192.168.65.254", True),
+        ("192.168.65.1", False),
+        ("192.168.65.2", False),
+        ("192.168.65.255", False),
+        ("192.168.66.3", False),
+    ],
+)
+def test_who_may_be_a_guest(address: str, guest: bool) -> None:
+    assert POLICY.is_guest(ip4(address)) is guest
+
+
+def test_the_host_address_is_the_loopback_both_ways() -> None:
+    assert POLICY.to_host(ip4("192.168.65.2")) == ip4("127.0.0.1")
+    assert POLICY.to_guest(ip4("127.0.0.1")) == ip4("192.168.65.2")
+    assert POLICY.to_host(ip4("203.0.113.10")) == POLICY.to_guest(ip4("203.0.113.10")) == ip4("203.0.113.10")
+
+
+def test_another_subnet_has_the_same_plan() -> None:
+    config = GatewayConfig(subnet="10.99.0.0/16")
+    assert (config.gateway, config.host) == (ip4("10.99.0.1"), ip4("10.99.0.2"))
+    assert (config.first_guest, config.last_guest) == (ip4("10.99.0.3"), ip4("10.99.255.254"))
+    assert Addressing(config).reach(ip4("192.168.65.1")) is Reach.FORWARD
+
+
+@pytest.mark.parametrize(
+    ("subnet", "why"), [("192.168.65.1/24", "host bits"), ("10.0.0.0/30", "no room"), ("x", "x")]
+)
+def test_an_impossible_subnet_is_told(subnet: str, why: str) -> None:
+    with pytest.raises(DescriptionError, match=why):
+        GatewayConfig(subnet=subnet)

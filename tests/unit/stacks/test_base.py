@@ -1,0 +1,89 @@
+"""The registry of stacks, and what each says about itself."""
+
+import asyncio
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+
+import pytest
+
+from harness.core.address import Mac
+from harness.core.errors import DescriptionError, LabError
+from harness.edge.clock import LabClock
+from harness.stacks import base
+from harness.stacks.base import StackOptions, open_stack, stack_names
+from tests.contract.bench import Notebook
+
+MAC = Mac.parse("52:54:00:65:00:01")
+
+
+def options(mtu: int = 1500) -> StackOptions:
+    return StackOptions(
+        recorder=Notebook(), clock=LabClock(), seed=1, mtu=mtu, resolv_conf=Path("resolv.conf")
+    )
+
+
+def test_every_stack_knows_its_name() -> None:
+    assert {"builtin", "slirp"} <= set(stack_names())
+    for name in ("builtin", "slirp"):
+        assert open_stack(name, options()).name == name
+
+
+def test_an_unknown_stack_is_told_with_those_that_exist() -> None:
+    with pytest.raises(DescriptionError, match=r"no stack called 'vpnkit'.*builtin, slirp"):
+        open_stack("vpnkit", options())
+
+
+def test_other_distributions_may_bring_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = EntryPoint(name="mine", value="harness.stacks.slirp:SlirpStack", group=base.ENTRY_POINTS)
+
+    def found(*, group: str, name: str = mine.name) -> EntryPoints:
+        return EntryPoints([mine]).select(group=group, name=name)
+
+    monkeypatch.setattr(base, "entry_points", found)
+    assert stack_names() == ["builtin", "mine", "slirp"]
+    assert open_stack("mine", options()).name == "slirp"
+
+
+def test_slirp_is_a_netdev_of_qemu_and_nothing_else() -> None:
+    stack = open_stack("slirp", options())
+    plug = stack.plug("guest1", MAC, "cable")
+    assert plug.netdev.startswith("user,")
+    assert "net=192.168.65.0/24" in plug.netdev
+    assert plug.fds == ()
+    plug.close()
+
+
+def test_slirp_says_what_it_cannot_do() -> None:
+    with pytest.raises(DescriptionError, match="MTU"):
+        open_stack("slirp", options(mtu=9000))
+    stack = open_stack("slirp", options())
+    assert not stack.capabilities & {"tap", "host-name", "mtu", "capture", "flow-events", "guest-to-guest"}
+    with pytest.raises(DescriptionError, match="netns"):
+        stack.plug_tap("guest1", MAC, "cable", -1)
+
+
+def test_a_stack_that_is_not_started_says_so() -> None:
+    with pytest.raises(LabError, match="not started"):
+        open_stack("builtin", options()).plug("guest1", MAC, "cable")
+
+
+@pytest.mark.parametrize("mtu", [100, 70000])
+def test_an_impossible_mtu_is_told_with_what_is_possible(mtu: int) -> None:
+    with pytest.raises(DescriptionError, match="576 to 65520"):
+        open_stack("builtin", options(mtu))
+
+
+def test_the_builtin_stack_stops_twice_and_starts_again() -> None:
+    async def scenario() -> None:
+        stack = open_stack("builtin", options())
+        for _ in range(2):
+            await stack.start()
+            plug = stack.plug("guest1", MAC, "cable")
+            assert plug.netdev == f"stream,addr.type=fd,addr.str={plug.fd}"
+            plug.close()
+            stack.unplug("guest1")
+            stack.unplug("guest1")
+            await stack.stop()
+            await stack.stop()
+
+    asyncio.run(scenario())

@@ -146,7 +146,7 @@ class Machine(ABC):
     ) -> tuple[bytes, reading.Told]:
         words = ["perl", "-e", _sockets_script(), verb, host, str(port), f"{timeout:g}", str(family)]
         ran = self._tool(words, timeout, data)
-        return ran.stdout_bytes, reading.Told(ran.stderr, timeout)
+        return ran.stdout_bytes, reading.Told(ran.stderr)
 
     # Transfers
 

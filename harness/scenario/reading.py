@@ -4,6 +4,7 @@ import errno
 import json
 import re
 import shlex
+from ipaddress import ip_address
 from typing import Final
 
 from harness.core.errors import DescriptionError, GuestError
@@ -60,13 +61,13 @@ def ping(host: str, text: str) -> Ping:
 class Told:
     """What sockets.pl told: its lines by their first word, the last of each."""
 
-    def __init__(self, text: str, timeout: float) -> None:
+    def __init__(self, text: str) -> None:
         words = dict(line.partition(" ")[::2] for line in text.splitlines())
         if not words.keys() & {"done", "errno", "gave-up", "unresolved"}:
             raise GuestError("the guest's perl failed", remedy=text.strip() or "it said nothing")
         self.source = _endpoint(words.get("local", ""))
         self.remote = _endpoint(words.get("remote", ""))
-        self.seconds = timeout - float(words.get("left", 0))
+        self.seconds = float(words.get("took", 0))
         self.detail = words.get("unresolved", "")
         self.error = ""
         if "unresolved" in words:
@@ -80,7 +81,7 @@ class Told:
 
 def _endpoint(text: str) -> Endpoint | None:
     address, _, port = text.partition(" ")
-    return Endpoint(address, int(port)) if port and int(port) else None
+    return Endpoint(str(ip_address(address)), int(port)) if port and int(port) else None
 
 
 def lease(text: str) -> Lease:

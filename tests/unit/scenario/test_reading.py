@@ -96,16 +96,16 @@ def test_a_ping_that_says_nothing_of_packets() -> None:
 @pytest.mark.parametrize(
     ("text", "error", "source"),
     [
-        ("remote 203.0.113.10 81\nlocal 192.168.65.3 40000\nerrno 111\nleft 9.5\n", "ECONNREFUSED", True),
-        ("remote 10.1.0.1 7\nlocal 0.0.0.0 0\nerrno 101\nleft 9.5\n", "ENETUNREACH", False),
-        ("remote 203.0.113.10 81\nlocal 192.168.65.3 40000\ngave-up\nleft 9.5\n", "GAVE_UP", True),
-        ("unresolved Name or service not known\nleft 9.5\n", "UNRESOLVED", False),
-        ("remote 203.0.113.10 80\nlocal 192.168.65.3 40000\ndone\nleft 9.5\n", "", True),
-        ("errno 99999\nleft 9.5", "errno 99999", False),
+        ("remote 203.0.113.10 81\nlocal 192.168.65.3 40000\nerrno 111\ntook 0.5\n", "ECONNREFUSED", True),
+        ("remote 10.1.0.1 7\nlocal 0.0.0.0 0\nerrno 101\ntook 0.5\n", "ENETUNREACH", False),
+        ("remote 203.0.113.10 81\nlocal 192.168.65.3 40000\ngave-up\ntook 0.5\n", "GAVE_UP", True),
+        ("unresolved Name or service not known\ntook 0.5\n", "UNRESOLVED", False),
+        ("remote 203.0.113.10 80\nlocal 192.168.65.3 40000\ndone\ntook 0.5\n", "", True),
+        ("errno 99999\ntook 0.5", "errno 99999", False),
     ],
 )
 def test_what_a_socket_told(text: str, error: str, source: bool) -> None:
-    told = reading.Told(text, 10.0)
+    told = reading.Told(text)
 
     assert told.error == error
     assert told.source == (Endpoint("192.168.65.3", 40000) if source else None)
@@ -114,7 +114,7 @@ def test_what_a_socket_told(text: str, error: str, source: bool) -> None:
 
 def test_a_socket_that_told_nothing() -> None:
     with pytest.raises(GuestError, match="perl failed: Can't locate Socket"):
-        reading.Told("Can't locate Socket.pm\n", 10.0)
+        reading.Told("Can't locate Socket.pm\n")
 
 
 LEASE = """broadcast='192.168.65.255'

@@ -169,7 +169,7 @@ def test_a_packet_that_is_chosen_becomes_the_address(page: Page, red_run: Path) 
 
     box.locator(".row.packet", has_text="ARP, Reply").click()
 
-    assert page.evaluate("location.hash") == f"{SILENT}/packet-6"
+    page.wait_for_function("(address) => location.hash === address", arg=f"{SILENT}/packet-6")
 
 
 def test_a_failed_expectation_leads_to_its_nearest_packet(page: Page, red_run: Path) -> None:

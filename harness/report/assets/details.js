@@ -53,7 +53,7 @@ export class PacketDetails {
     const layers = dissect(this.#bytes, packets.length(row));
     // The innermost protocol is what one looks for; what it carries or quotes comes with it.
     const innermost = layers.findLastIndex(({ name }) => !CARRIED.test(name));
-    this.layers.replaceChildren(...layers.map((layer, index) => this.#layer(layer, index >= innermost || layer.wrong)));
+    this.layers.replaceChildren(...layers.map((layer, index) => this.#layer(layer, index >= innermost || layer.wrong !== "")));
     this.#paint();
   }
 

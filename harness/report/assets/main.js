@@ -4,7 +4,8 @@ import { ScenarioView } from "./scenario.js";
 
 const index = JSON.parse(document.getElementById("index").textContent);
 const boxes = [...document.querySelectorAll("details.scenario")];
-const views = boxes.map((box, at) => new ScenarioView(box, index[at], (place) => history.replaceState(null, "", `#${box.id}/${place}`)));
+const views = boxes.map((box, at) => new ScenarioView(box, index[at], (place) => rememberPlace(`#${box.id}/${place}`)));
+let remembering = 0;
 const search = document.getElementById("search");
 const verdictButtons = [...document.querySelectorAll("[data-verdict]")];
 
@@ -19,6 +20,12 @@ const nearWindow = new IntersectionObserver(
   },
   { rootMargin: "400px" },
 );
+
+// Once the choice has settled: browsers refuse an address that changes with each repeat of a held key.
+function rememberPlace(address) {
+  clearTimeout(remembering);
+  remembering = setTimeout(() => history.replaceState(null, "", address), 150);
+}
 
 function watch(box) {
   nearWindow.unobserve(box);

@@ -12,6 +12,8 @@ const FEWEST = 4;
 const MOST = 13;
 const HEADINGS = ["No.", "Time", "Link", "Protocol", "Length", "What"];
 const CHIPS = 7;
+// At the same instant an event comes before its packet, but not one that is about what was seen.
+const FOLLOWS = new Set(["FrameDropped", "Expected", "StepEnded"]);
 
 export class PacketList {
   #scenario;
@@ -100,8 +102,7 @@ export class PacketList {
     const rows = [];
     let shown = 0;
     const between = this.events.checked && !keeps ? [...events.keys()] : [];
-    // At the same instant an event comes before its packet, but a drop after the frame that it is about.
-    const isBefore = (index, row) => events[index].at < packets.at[row] || (events[index].at === packets.at[row] && events[index].group !== "drop");
+    const isBefore = (index, row) => events[index].at < packets.at[row] || (events[index].at === packets.at[row] && !FOLLOWS.has(events[index].type));
     let next = 0;
     for (let row = 0; row < packets.count; row++) {
       if (keeps && !keeps(row)) continue;

@@ -15,7 +15,12 @@ export class Timeline {
   #lanes;
   #chosen = null;
   #drag = null;
+  #ground = null;
   #repaint = oncePerFrame(() => this.#paint());
+  #redraw = () => {
+    this.#ground = null;
+    this.#repaint();
+  };
 
   /** `handlers`: `packet(row)` and `event(index)`, called when one is clicked. */
   constructor(scenario, handlers) {
@@ -66,8 +71,8 @@ export class Timeline {
       ),
       h("div", { class: "timeline-box" }, this.canvas, this.tip),
     );
-    new ResizeObserver(this.#repaint).observe(this.canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", this.#repaint);
+    new ResizeObserver(this.#redraw).observe(this.canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", this.#redraw);
   }
 
   // Geometry
@@ -90,7 +95,7 @@ export class Timeline {
     const size = Math.min(Math.max(to - from, SMALLEST), all.to - all.from);
     const start = Math.min(Math.max((from + to) / 2 - size / 2, all.from), all.to - size);
     this.#view = { from: start, to: start + size };
-    this.#repaint();
+    this.#redraw();
   }
   #zoom(factor, around = (this.#view.from + this.#view.to) / 2) {
     const { from, to } = this.#view;
@@ -98,7 +103,7 @@ export class Timeline {
   }
   #fit() {
     this.#view = this.#everything();
-    this.#repaint();
+    this.#redraw();
   }
 
   // Hands
@@ -176,13 +181,23 @@ export class Timeline {
 
   #paint() {
     const { canvas } = this;
-    const width = canvas.clientWidth, height = canvas.clientHeight, scale = devicePixelRatio || 1;
-    if (!width) return;
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
+    if (!canvas.clientWidth) return;
+    this.#ground ??= this.#paintGround();
+    canvas.width = this.#ground.width;
+    canvas.height = this.#ground.height;
     const pen = canvas.getContext("2d");
-    pen.scale(scale, scale);
-    const colours = coloursOf(canvas);
+    pen.drawImage(this.#ground, 0, 0);
+    pen.scale(devicePixelRatio, devicePixelRatio);
+    this.#marks(pen, coloursOf(canvas), canvas.clientHeight);
+  }
+
+  /** Everything but the marks that follow a hand: painting thousands of packets for each key would be slow. */
+  #paintGround() {
+    const { clientWidth: width, clientHeight: height } = this.canvas;
+    const ground = h("canvas", { width: Math.round(width * devicePixelRatio), height: Math.round(height * devicePixelRatio) });
+    const pen = ground.getContext("2d");
+    const colours = coloursOf(this.canvas);
+    pen.scale(devicePixelRatio, devicePixelRatio);
     pen.font = `11px ${colours.font}`;
     pen.textBaseline = "middle";
     this.#axis(pen, colours, width, height);
@@ -200,8 +215,8 @@ export class Timeline {
       pen.restore();
       top += lane.height;
     }
-    this.#marks(pen, colours, height);
     this.shown.textContent = span(Math.min(this.#view.to, this.#scenario.end) - Math.max(this.#view.from, 0));
+    return ground;
   }
 
   #axis(pen, colours, width, height) {

@@ -1,4 +1,4 @@
-"""QEMU's ``-netdev stream``: ethernet frames over a unix stream socket, each after its 32-bit big-endian length.
+"""QEMU's ``-netdev stream``: ethernet frames over a unix stream socket, each after its length (32 bits).
 
 One read takes what is there and gives all whole frames in it as one batch, cut from the read buffer without
 copying. One write sends as many frames as the socket takes. What the socket does not take waits in a
@@ -36,7 +36,7 @@ class QemuPort:
         closed: Callable[[str], None],
         queue_limit: int = QUEUE_LIMIT,
     ) -> None:
-        """``receive`` gets the batches, ``dropped`` frames and the rule, ``closed`` the reason if QEMU left."""
+        """``receive`` gets the batches, ``dropped`` frames and the rule, ``closed`` why QEMU left."""
         self.name = name
         self._sock = sock
         self._fd = sock.fileno()

@@ -1,4 +1,4 @@
-"""ICMP: echo to us is answered here, echo to others goes out by a ping socket, and only a real reply comes back.
+"""ICMP: echo to us is answered here, echo to others goes out by a ping socket: only real replies come back.
 
 A flow is a guest's address and echo identifier. A dead host stays silent, as it should; errors on the way
 (unreachable, time exceeded: that is how traceroute works) are told as the network told them.

@@ -56,9 +56,7 @@ class _Stream:
 class LocalServices:
     """DHCP and DNS of one gateway."""
 
-    def __init__(
-        self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: Stream
-    ) -> None:
+    def __init__(self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: Stream) -> None:
         self._gateway = config.gateway
         self._interface = interface
         self._outbox = outbox

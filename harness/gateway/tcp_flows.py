@@ -7,9 +7,9 @@ Theory of operation
     guest ── segments ── Connection (harness.tcpip.tcp) ── octets ── commands and events ── host socket
 
 *Opening.* A guest's SYN makes a flow and a ``Connect``; the connection stays silent. ``Connected`` accepts
-it: only then the guest gets its SYN-ACK. ``ConnectFailed`` gives the guest what makes its own connect() fail with
-the errno that the host saw (``_ANSWERS``), however late it comes: the flow is forgotten, so that a SYN which
-comes again asks the host again.
+it: only then the guest gets its SYN-ACK. ``ConnectFailed`` gives the guest what makes its own connect()
+fail with the errno that the host saw (``_ANSWERS``), however late it comes: the flow is forgotten, so that a
+SYN which comes again asks the host again.
 
 *Up.* What the connection has in order is read and goes out as ``Send``; the window that the guest sees opens
 again only for what ``Sent`` reports. So the socket's queue at the edge never holds more than one window.
@@ -95,9 +95,7 @@ class _Flow:
 class TcpFlows:
     """All TCP flows of one gateway."""
 
-    def __init__(
-        self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: Stream
-    ) -> None:
+    def __init__(self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: Stream) -> None:
         self._limits = config.limits
         self._interface = interface
         self._outbox = outbox

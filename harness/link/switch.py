@@ -59,7 +59,7 @@ class Switch:
         self._learned = {mac: entry for mac, entry in self._learned.items() if entry[0] != port}
 
     def forward(self, port: str, frames: Sequence[Frame], now: int) -> dict[str, list[Frame]]:
-        """What leaves on which port, in order; malformed frames are dropped with an event (``take_events``)."""
+        """What leaves on which port, in order; malformed frames are dropped, see ``take_events``."""
         out: dict[str, list[Frame]] = {}
         addresses = b""
         targets: list[list[Frame]] = []

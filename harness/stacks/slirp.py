@@ -10,15 +10,8 @@ from harness.core.address import Mac
 from harness.core.errors import DescriptionError
 from harness.stacks.base import Plug, StackOptions
 
-_NETDEV: Final = ",".join(
-    (
-        "user",
-        "ipv6=off",
-        "net=192.168.65.0/24",
-        "host=192.168.65.2",
-        "dns=192.168.65.3",
-        "dhcpstart=192.168.65.15",
-    )
+_NETDEV: Final = (
+    "user,ipv6=off,net=192.168.65.0/24,host=192.168.65.2,dns=192.168.65.3,dhcpstart=192.168.65.15"
 )
 
 

@@ -95,7 +95,7 @@ class Interface:
         length = -1
         header = b""
         for payload in payloads:
-            # A batch is cut to equal segments, which share their header, even its identification (RFC 6864 4.1).
+            # Segments of a batch are equal and share their header with its identification (RFC 6864 4.1).
             if len(payload) != length:
                 length = len(payload)
                 header = link + _header(source, destination, protocol, length)

@@ -83,7 +83,7 @@ class Stack(Protocol):
         """A cable called ``link`` for a QEMU guest. A guest that is plugged again loses its former cable."""
 
     def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
-        """A cable to a TAP device (IFF_NO_PI, no vnet header); owns ``fd``. DescriptionError without "tap"."""
+        """A cable to a TAP device (IFF_NO_PI, no vnet header); owns ``fd``. DescriptionError if not "tap"."""
 
     def unplug(self, guest: str) -> None:
         """Close the guest's cable, if it has one."""

@@ -109,7 +109,9 @@ def _raw(terminal: int) -> Iterator[None]:
 
 def connect(console: socket.socket, keyboard: int, screen: int) -> str:
     """Pass bytes both ways until the escape key, or until one side ends; says which."""
-    console.sendall(f"\r stty rows {_size(keyboard)[0]} cols {_size(keyboard)[1]}\r".encode())
+    rows, columns = _size(keyboard)
+    # A fresh shell, because the waiting one began before the guest had its name and this terminal its size.
+    console.sendall(f"\rstty rows {rows} cols {columns}; exec sh -l\r".encode())
     while True:
         ready, _, _ = select.select([console.fileno(), keyboard], [], [])
         if console.fileno() in ready:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from harness.journal.recording import CAPTURE
+from harness.journal.recording import CAPTURE, JOURNAL
 from harness.report.budget import Embedded, Limits, embed
 from harness.report.columns import accelerators, columns
 from harness.report.embed import json_block
@@ -41,6 +41,7 @@ class Card(msgspec.Struct, kw_only=True):
     data: str
     capture: Embedded
     packets: int
+    has_evidence: bool
 
 
 def make_cards(results: list[ScenarioResult], run_folder: Path, target: Path, limits: Limits) -> list[Card]:
@@ -64,7 +65,8 @@ def _card(
     slug: str, result: ScenarioResult, run_folder: Path, target: Path, limits: Limits, allowance: int
 ) -> Card:
     folder = run_folder / result.folder
-    evidence = gather(folder, limits.packets) if result.folder else Evidence()
+    has_evidence = _has_evidence(result, folder)
+    evidence = gather(folder, limits.packets) if has_evidence else Evidence()
     capture = embed(evidence, folder, allowance, limits.snap)
     place, _, name = result.id.rpartition("::")
     return Card(
@@ -82,7 +84,13 @@ def _card(
         data=json_block(columns(result, evidence)),
         capture=capture,
         packets=len(evidence.records),
+        has_evidence=has_evidence,
     )
+
+
+def _has_evidence(result: ScenarioResult, folder: Path) -> bool:
+    """Whether there is, or should be, something to read: a skipped scenario may have made its folder only."""
+    return bool(result.folder) and (result.outcome != "skipped" or (folder / JOURNAL).exists())
 
 
 def _size(path: Path) -> int:

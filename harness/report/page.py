@@ -104,7 +104,10 @@ def _facts(run: Run, cards: list[Card]) -> list[tuple[str, str]]:
         ("Guest", _tally(card.result.guest for card in cards)),
         ("Accelerator", ", ".join(dict.fromkeys(found)) or told),
         ("Profile", _tally(card.result.profile for card in cards)),
-        *((_NAMES.get(name.lower(), name.capitalize()), value) for name, value in (machine | run.versions).items()),
+        *(
+            (_NAMES.get(name.lower(), name.capitalize()), value)
+            for name, value in (machine | run.versions).items()
+        ),
         ("Seed", "" if run.seed is None else str(run.seed)),
     ]
     return [(visible(name), visible(value)) for name, value in facts if value]

@@ -314,6 +314,16 @@ def test_empty_files(tmp_path: Path) -> None:
     assert "capture.pcapng is empty" in told
 
 
+def test_a_skipped_scenario_that_recorded_nothing_lacks_nothing(tmp_path: Path) -> None:
+    (tmp_path / "run/labs/t").mkdir(parents=True)
+
+    page = Page(build(sample.single(tmp_path, "t", "skipped", folder="labs/t", message="no passt here")))
+
+    assert "All 1 skipped" in page.text
+    assert "no passt here" in page.text
+    assert "missing" not in page.text
+
+
 def test_lines_that_are_no_events_are_counted(tmp_path: Path) -> None:
     tape = Tape(tmp_path / "run/labs/t", "t")
     tape.close()

@@ -8,6 +8,8 @@
 # What happened is told on standard error, a line each: "local ADDRESS PORT", "remote ADDRESS PORT",
 # "errno NUMBER", "gave-up", "unresolved WHY", "done", "took SECONDS" (from just before connect(), or 0).
 #
+# The script itself may come by standard input, up to __END__: what follows is what it sends.
+#
 # No module is loaded for IPv4: under QEMU's TCG strict, warnings and Socket take three times as long as all
 # the rest (a test runs it under strict and warnings). So the constants stand here as numbers, those of Linux.
 # The port comes from getsockname() while the connect is under way: after a failed one the kernel has

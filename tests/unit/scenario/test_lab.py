@@ -181,7 +181,8 @@ def test_connect(guest: Guest, fake: FakeLab) -> None:
 def test_udp_echo(guest: Guest, fake: FakeLab) -> None:
     fake.answer("hello", "remote 203.0.113.30 7\nlocal 192.168.65.3 40000\ndone\ntook 0.1\n")
     assert guest.udp_echo("echo.example", 7, "hello") == b"hello"
-    assert fake.runs[-1].input == b"hello"
+    assert fake.runs[-1].command == "perl - udp echo.example 7 5 4"
+    assert fake.runs[-1].input.endswith(b"\n__END__\nhello")
 
     fake.answer("", "remote 203.0.113.30 7\nlocal 192.168.65.3 40000\ngave-up\ntook 0.1\n")
     assert guest.udp_echo("echo.example", 7, b"hello") is None

@@ -13,7 +13,7 @@ import pytest
 
 from harness.scenario.reading import Told
 
-SCRIPT = files("harness.scenario").joinpath("sockets.pl").read_text()
+SCRIPT = files("harness.scenario").joinpath("sockets.pl").read_bytes()
 WAIT = 10.0
 
 
@@ -24,9 +24,9 @@ def tell(
     if perl is None:
         pytest.skip("no perl here; on Debian: apt install perl-base")
     done = subprocess.run(
-        [perl, "-Mstrict", "-Mwarnings=FATAL,all", "-e", SCRIPT,
+        [perl, "-Mstrict", "-Mwarnings=FATAL,all", "-",
          verb, host, str(port), f"{wait:g}", str(family)],
-        input=data, capture_output=True, check=True, timeout=WAIT * 3,
+        input=SCRIPT + b"__END__\n" + data, capture_output=True, check=True, timeout=WAIT * 3,
     )  # fmt: skip
     return done.stdout, Told(done.stderr.decode())
 

@@ -109,7 +109,7 @@ class Machine(ABC):
         """A TCP connect to ``host``, a name or an address; closed at once when it succeeds."""
         _, told = self._sockets("connect", host, port, timeout, family)
         attempt = Attempt(
-            host=host, port=port, error=told.error, source=told.source, remote=told.remote,
+            host=host, port=port, error=told.error, local=told.local, remote=told.remote,
             seconds=told.seconds, detail=told.detail,
         )  # fmt: skip
         self._note(f"connect to {host} port {port}: {told.error or 'connected'} after {told.seconds:.3f} s")
@@ -123,7 +123,7 @@ class Machine(ABC):
         reply, told = self._sockets("half-close", host, port, timeout, family, sent)
         outcome = told.error or f"{len(sent)} bytes sent, {len(reply)} received"
         self._note(f"half-close to {host} port {port}: {outcome}")
-        return Exchange(sent=sent, reply=reply, error=told.error, source=told.source, seconds=told.seconds)
+        return Exchange(sent=sent, reply=reply, error=told.error, local=told.local, seconds=told.seconds)
 
     def udp_echo(
         self, host: str, port: int, payload: bytes | str, *, timeout: float = 5.0, family: Family = 4
@@ -134,12 +134,18 @@ class Machine(ABC):
         self._note(f"datagram to {host} port {port}: {told.error or f'{len(reply)} bytes came back'}")
         return None if told.error else reply
 
-    def udp_send(self, host: str, port: int, payload: bytes | str, *, family: Family = 4) -> Endpoint | None:
-        """Send a datagram and wait for nothing; the end it was sent from, None when it was not sent."""
+    def udp_send(self, host: str, port: int, payload: bytes | str, *, family: Family = 4) -> Endpoint:
+        """Send a datagram and wait for nothing; the end that it was sent from.
+
+        Raises GuestError when it could not be sent.
+        """
         sent = payload.encode() if isinstance(payload, str) else payload
         _, told = self._sockets("udp-send", host, port, 5.0, family, sent)
         self._note(f"datagram to {host} port {port}: {told.error or 'sent'}")
-        return None if told.error else told.source
+        if told.error or told.local is None:
+            remedy = told.error + (f" ({told.detail})" if told.detail else "")
+            raise GuestError(f"{self.name} could not send to {host} port {port}", remedy=remedy)
+        return told.local
 
     def _sockets(
         self, verb: str, host: str, port: int, timeout: float, family: Family, data: bytes = b""
@@ -209,7 +215,7 @@ class Machine(ABC):
         transfer = Transfer(
             url=url, status=told["http_code"], bytes=int(told[size]), sha256=digest, expected=expected,
             seconds=float(told["time_total"]), error=failed,
-            source=_ends(told, "local"), remote=_ends(told, "remote"),
+            local=_ends(told, "local"), remote=_ends(told, "remote"),
         )  # fmt: skip
         outcome = failed or ("intact" if transfer.intact else f"status {transfer.status}, not intact")
         self._note(f"{verb} {url}: {transfer.bytes} bytes in {transfer.seconds:.3f} s, {outcome}")

@@ -65,7 +65,7 @@ class Told:
         words = dict(line.partition(" ")[::2] for line in text.splitlines())
         if not words.keys() & {"done", "errno", "gave-up", "unresolved"}:
             raise GuestError("the guest's perl failed", remedy=text.strip() or "it said nothing")
-        self.source = _endpoint(words.get("local", ""))
+        self.local = _endpoint(words.get("local", ""))
         self.remote = _endpoint(words.get("remote", ""))
         self.seconds = float(words.get("took", 0))
         self.detail = words.get("unresolved", "")

@@ -4,6 +4,7 @@ import hashlib
 
 import msgspec
 
+from harness.core.errors import GuestError
 from harness.scenario.matchers.endpoint import Endpoint
 
 
@@ -72,16 +73,21 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """A TCP connect as connect() in the guest told it.
 
     ``error`` is the name of its errno ("ECONNREFUSED"); "GAVE_UP" when the verb's own time was over first,
-    "UNRESOLVED" when the name had no address; "" when connected. ``source`` is None when no segment was sent.
+    "UNRESOLVED" when the name had no address; "" when connected.
     """
 
     host: str
     port: int
     error: str
-    source: Endpoint | None
+    local: Endpoint | None
     remote: Endpoint | None
     seconds: float
     detail: str = ""
+
+    @property
+    def source(self) -> Endpoint:
+        """The guest's end. Raises GuestError when nothing was sent."""
+        return _sent_from(self.local, f"the connect to {self.host} port {self.port}", self.error)
 
     @property
     def connected(self) -> bool:
@@ -113,8 +119,13 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     error: str = ""
     """curl's words when it failed."""
-    source: Endpoint | None = None
+    local: Endpoint | None = None
     remote: Endpoint | None = None
+
+    @property
+    def source(self) -> Endpoint:
+        """The guest's end. Raises GuestError when there was no connection."""
+        return _sent_from(self.local, f"the transfer of {self.url}", self.error)
 
     @property
     def intact(self) -> bool:
@@ -134,8 +145,13 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     reply: bytes
     error: str
     """As in `Attempt`; "" when the other side's FIN came."""
-    source: Endpoint | None
+    local: Endpoint | None
     seconds: float
+
+    @property
+    def source(self) -> Endpoint:
+        """The guest's end. Raises GuestError when nothing was sent."""
+        return _sent_from(self.local, "the exchange", self.error)
 
     @property
     def intact(self) -> bool:
@@ -167,3 +183,10 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     def family(self) -> int:
         """4 or 6."""
         return 6 if ":" in self.address else 4
+
+
+def _sent_from(local: Endpoint | None, what: str, error: str) -> Endpoint:
+    # None would be taken by a matcher's ``to=`` as "anywhere": a false green.
+    if local is None:
+        raise GuestError(f"{what} sent nothing, so it has no source", remedy=error or "see what it answered")
+    return local

@@ -178,6 +178,16 @@ def test_connect(guest: Guest, fake: FakeLab) -> None:
     ]
 
 
+def test_a_connect_that_sent_nothing_has_no_source(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(stderr="remote 10.1.0.1 7\nlocal 0.0.0.0 0\nerrno 101\ntook 0.0\n")
+
+    attempt = guest.connect("10.1.0.1", 7)
+
+    assert attempt.unreachable
+    with pytest.raises(GuestError, match=r"connect to 10.1.0.1 port 7 sent nothing.*ENETUNREACH"):
+        attempt.source  # noqa: B018
+
+
 def test_udp_echo(guest: Guest, fake: FakeLab) -> None:
     fake.answer("hello", "remote 203.0.113.30 7\nlocal 192.168.65.3 40000\ndone\ntook 0.1\n")
     assert guest.udp_echo("echo.example", 7, "hello") == b"hello"
@@ -189,6 +199,10 @@ def test_udp_echo(guest: Guest, fake: FakeLab) -> None:
 
     fake.answer("", "remote 203.0.113.30 9\nlocal 192.168.65.3 40000\ndone\ntook 0.1\n")
     assert guest.udp_send("echo.example", 9, b"x") == Endpoint("192.168.65.3", 40000)
+
+    fake.answer("", "unresolved Name or service not known\ntook 0\n")
+    with pytest.raises(GuestError, match=r"could not send to nowhere port 9: UNRESOLVED \(Name or"):
+        guest.udp_send("nowhere", 9, b"x")
 
 
 def test_half_close(guest: Guest, fake: FakeLab) -> None:
@@ -234,7 +248,9 @@ def test_a_download_that_is_not_intact(guest: Guest, fake: FakeLab) -> None:
     torn = curl(exitcode=18, errormsg="transfer closed", local_port=0, remote_port=0)
     fake.answer(f"abc  -\n{torn}\nX-Sha256: abc\r\n")
     transfer = guest.download("http://files.example/size/1000")
-    assert (transfer.intact, transfer.error, transfer.source) == (False, "transfer closed", None)
+    assert (transfer.intact, transfer.error) == (False, "transfer closed")
+    with pytest.raises(GuestError, match=r"size/1000 sent nothing, so it has no source: transfer closed"):
+        transfer.source  # noqa: B018
 
 
 def test_upload(guest: Guest, fake: FakeLab) -> None:

@@ -108,7 +108,7 @@ def test_what_a_socket_told(text: str, error: str, source: bool) -> None:
     told = reading.Told(text)
 
     assert told.error == error
-    assert told.source == (Endpoint("192.168.65.3", 40000) if source else None)
+    assert told.local == (Endpoint("192.168.65.3", 40000) if source else None)
     assert told.seconds == 0.5
 
 

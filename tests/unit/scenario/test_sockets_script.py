@@ -73,8 +73,8 @@ def test_a_connect_tells_both_ends(serve: Callable[[Callable[[socket.socket], No
 
     assert told.error == ""
     assert told.remote == ("127.0.0.1", port)
-    assert told.source is not None
-    assert told.source.port > 0
+    assert told.local is not None
+    assert told.local.port > 0
 
 
 def test_a_refused_connect() -> None:
@@ -98,7 +98,7 @@ def test_a_connect_that_nobody_answers() -> None:
             one.close()
 
     assert told.error == "GAVE_UP"
-    assert told.source is not None
+    assert told.local is not None
     assert told.seconds >= 0.3
 
 
@@ -164,5 +164,5 @@ def test_addresses_of_either_family() -> None:
 
     assert (six.error, any_family.error) == ("", "")
     assert str(six.remote) == f"[::1]:{port}"
-    assert six.source is not None
-    assert six.source.address == "::1"
+    assert six.local is not None
+    assert six.local.address == "::1"

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from harness.core.address import Mac
 from harness.core.events import Event as JournalEvent
+from harness.core.events import FrameDropped
 from harness.core.port import Frame, Port
 from harness.core.recorder import Direction, Recorder
 from harness.core.time import SECOND
@@ -37,6 +38,8 @@ from harness.link.cable import Cable, Passed, dropped
 from harness.link.switch import Switch
 
 _GATEWAY: Final = "gateway"
+_SHOWN_DROPS: Final = 32
+"""Frames of one batch dropped by a full queue that are shown one by one: a flood must not make more work."""
 
 
 class _Ends(NamedTuple):
@@ -124,7 +127,11 @@ class Driver:
             unplugged(reason)
 
         def lose(frames: Sequence[Frame], rule: str) -> None:
-            self._record(dropped(link, rule, frames, self._clock.now()))
+            now = self._clock.now()
+            self._record(dropped(link, rule, frames[:_SHOWN_DROPS], now))
+            if len(frames) > _SHOWN_DROPS:
+                more = f"and {len(frames) - _SHOWN_DROPS} more frames"
+                self._recorder.event(FrameDropped(at=now, link=link, rule=rule, frame=more))
 
         return _Ends(lambda frames: self._from_guest(link, frames), lose, closed)
 

@@ -62,6 +62,8 @@ class Interface:
                 self._drop(frame, str(error))
 
     def _receive(self, frame: memoryview, deliver: Deliver) -> None:
+        if len(frame) < ethernet.HEADER:
+            raise WireError("shorter than an ethernet header")
         # The two fields that decide are read without making an object of the header.
         group = bool(frame[0] & 1)
         if not group and bytes(frame[:6]) != self._mac:

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from harness.bench.form import Figure, figure
-from harness.core.errors import LabError
-from harness.core.events import DhcpServed, Event, GuestStarted
+from harness.core.events import DhcpServed, GuestStarted
 from harness.core.time import to_seconds
-from harness.journal.journal import JournalReader
-from harness.journal.recording import JOURNAL
-from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
+from harness.scenario import Lab
 
 Boot = Literal["cold", "restore"]
 Progress = Callable[[str, int, int], None]
@@ -25,8 +22,8 @@ Progress = Callable[[str, int, int], None]
 class Sample(NamedTuple):
     """One lab, in seconds.
 
-    ``guest``: from the start of QEMU until the agent answered. ``lease``: from there until the guest had one.
-    ``overhead``: the whole lab, up and down again.
+    ``guest``: from the start of QEMU until the agent answered. ``lease``: from there until the guest had one
+    (0 when nobody waited for it). ``overhead``: the whole lab, up and down again.
     """
 
     guest: float
@@ -36,24 +33,18 @@ class Sample(NamedTuple):
 
 
 def sample(boot: Boot, stack: str) -> Sample:
-    """Start a lab with one guest, and end it. Raises LabError when the guest got no lease."""
+    """Start a lab with one guest, and end it. Raises ExpectationFailed when a cold guest gets no lease."""
     description = LabDescription(scenario=f"bench boot {boot}", seed=1, stack=stack, boot=boot)
+    lease = 0.0
     with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:
         began = time.monotonic()
-        with LabProcess.start(description, Path(folder)):
-            pass
+        with Lab.start(description, Path(folder)) as lab:
+            started = lab.journal.expect(GuestStarted)
+            if boot == "cold":
+                served = lab.journal.expect(DhcpServed, within=10.0, kind="ACK", mac=started.mac)
+                lease = to_seconds(served.at - started.at) + started.seconds
         overhead = time.monotonic() - began
-        events = list(JournalReader(Path(folder) / JOURNAL).read())
-    started = next(event for event in events if isinstance(event, GuestStarted))
-    return Sample(started.seconds, _lease(started, events), overhead, started.accelerator)
-
-
-def _lease(started: GuestStarted, events: list[Event]) -> float:
-    """Seconds from the start of QEMU to the ACK of the guest's lease."""
-    for event in events:
-        if isinstance(event, DhcpServed) and event.kind == "ACK" and event.mac == started.mac:
-            return to_seconds(event.at - started.at) + started.seconds
-    raise LabError("the guest got no lease", remedy="see `guestnet shell --events`")
+    return Sample(started.seconds, lease, overhead, started.accelerator)
 
 
 def measure(runs: int, stack: str, progress: Progress) -> tuple[str, list[Figure]]:
@@ -62,9 +53,9 @@ def measure(runs: int, stack: str, progress: Progress) -> tuple[str, list[Figure
     taken: dict[Boot, list[Sample]] = {"cold": [], "restore": []}
     for number in range(runs):
         for boot, samples in taken.items():
-            progress(boot, number, runs)
+            progress(f"guests ({boot})", number, runs)
             samples.append(sample(boot, stack))
-            progress(boot, number + 1, runs)
+            progress(f"guests ({boot})", number + 1, runs)
     cold, restored = taken["cold"], taken["restore"]
 
     def seconds(name: str, values: list[float]) -> Figure:

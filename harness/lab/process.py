@@ -191,9 +191,14 @@ class Lab:
         maker = maker_for(description, self._stack, self._artifacts, self._say)
         self._guests = Guests(description.guest, maker, self._stack, self._recorder, self._clock)
         # Guests restore while the world is built: nobody drives them before both are done.
-        await _together(self._build_world(), *(self._guests.add() for _ in range(description.guests)))
+        await _together(self._build_world(), self._add_guests(self._guests))
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
         return await self._status()
+
+    async def _add_guests(self, guests: Guests) -> None:
+        """One after the other, so that they get their leases in order."""
+        for _ in range(self._description.guests):
+            await guests.add()
 
     async def _build_world(self) -> None:
         await self._servers.prepare()

@@ -127,9 +127,19 @@ def test_a_command_tells_status_output_and_signal(start_lab: StartLab) -> None:
     lab = start_lab()
     result = lab.call(RunOn(host="internet", command="cat; echo oops >&2; exit 3", input=b"sent\n"))
     killed = lab.call(RunOn(host="laptop", command="kill -TERM $$"))
+    deaf = lab.call(RunOn(host="laptop", command="exit 4", input=bytes(1_000_000)))
 
     assert (result.status, result.stdout, result.stderr) == (3, b"sent\n", b"oops\n")
     assert killed.status == -signal.SIGTERM
+    assert deaf.status == 4
+
+
+def test_a_command_may_leave_something_in_the_background(start_lab: StartLab) -> None:
+    lab = start_lab()
+    begun = lab.call(RunOn(host="laptop", command="sleep 60 > /dev/null 2>&1 & echo $!"))
+    alive = lab.call(RunOn(host="laptop", command=f"kill -0 {begun.stdout.decode()}"))
+
+    assert alive.status == 0
 
 
 @pytest.mark.parametrize(
@@ -139,6 +149,8 @@ def test_a_command_tells_status_output_and_signal(start_lab: StartLab) -> None:
         (RunOn(host="laptop", command=["no-such-program"]), "no-such-program: No such file or directory"),
         (RunOn(host="laptop", command="sleep 60", timeout=0.1), "did not end within 0.1 s"),
         (RunOn(host="laptop", command=[]), "the command is empty"),
+        (RunOn(host="laptop", command="yes"), "output is longer than 24 MiB"),
+        (RunOn(host="laptop", command="setsid sleep 60 & exit 0", timeout=0.3), "did not end within 0.3 s"),
     ],
 )
 def test_a_command_that_can_not_be_run_is_a_lab_error(

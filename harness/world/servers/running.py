@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Coroutine
@@ -10,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from harness.core.errors import DescriptionError, LabError
+from harness.core.errors import DescriptionError, EnvironmentMissing, LabError
 from harness.world.description import Server, World
 from harness.world.mounts import RUN
 from harness.world.namespaces import Namespaces
@@ -60,6 +61,8 @@ class Servers:
         """Start what needs no world: Python's imports take a while. Raises EnvironmentMissing."""
         if self._named("dns"):
             find_dnsmasq()
+            if shutil.which("nsenter") is None:
+                raise EnvironmentMissing("nsenter is not installed", remedy="install util-linux")
         if any(server.kind != "dns" for server in self._world.servers.values()):
             self._python = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "harness.world.servers", stdin=PIPE, stdout=PIPE

@@ -27,6 +27,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     captures: int = 21 << 19
     """Octets of deflated captures in the page; base64 adds a third."""
+    passed: int = 4 << 20
+    """As many of them at most for scenarios that did not fail: a green run stays light."""
     snap: int | None = None
     """Octets kept of each frame at most; None: as much as fits."""
     packets: int = 20_000

@@ -48,16 +48,17 @@ def make_cards(results: list[ScenarioResult], run_folder: Path, target: Path, li
     """A card for each of ``results``, failures first; ``target`` is where the report will be."""
     results = sorted(results, key=lambda result: _ORDER[result.outcome])
     slugs = _slugs(results)
-    sizes = [_size(run_folder / result.folder / CAPTURE) for result in results]
+    # Small captures before large ones: what they do not use is there for the others.
+    queue = sorted(range(len(results)), key=lambda at: _size(run_folder / results[at].folder / CAPTURE))
     cards: dict[int, Card] = {}
     left = limits.captures
-    # Small captures before large ones of the same outcome: what they do not use is there for the others.
-    queue = sorted(range(len(results)), key=lambda at: (_ORDER[results[at].outcome], sizes[at]))
-    for position, at in enumerate(queue):
-        order = _ORDER[results[at].outcome]
-        peers = sum(_ORDER[results[other].outcome] == order for other in queue[position:])
-        cards[at] = _card(slugs[at], results[at], run_folder, target, limits, max(left, 0) // peers)
-        left -= len(cards[at].capture.block) * 3 // 4
+    for is_red in (True, False):
+        group = [at for at in queue if (results[at].outcome in RED) == is_red]
+        left = max(0, left if is_red else min(left, limits.passed))
+        for position, at in enumerate(group):
+            share = left // (len(group) - position)
+            cards[at] = _card(slugs[at], results[at], run_folder, target, limits, share)
+            left = max(0, left - len(cards[at].capture.block) * 3 // 4)
     return [cards[at] for at in range(len(results))]
 
 

@@ -84,9 +84,8 @@ def _frame_dropped(event: events.FrameDropped) -> Line:
 
 def _dhcp_served(event: events.DhcpServed) -> Line:
     reason = f" ({event.reason})" if event.reason else ""
-    return Line(
-        "dhcp", f"DHCP {event.kind} {event.address} to {event.mac}{reason}", "warning" if event.reason else ""
-    )
+    tone = "" if event.kind in {"OFFER", "ACK"} else "warning"
+    return Line("dhcp", f"DHCP {event.kind} {event.address} to {event.mac}{reason}", tone)
 
 
 def _dns_answered(event: events.DnsAnswered) -> Line:

@@ -106,6 +106,15 @@ def test_a_frame_that_the_capture_cut_is_not_called_malformed(page: "Page", reco
     assert {one[-1]["wrong"] for one in layers} == {"the capture keeps only its beginning"}
 
 
+def test_a_cut_segment_still_tells_its_length(page: "Page", records: list[Record]) -> None:
+    octets = next(record.data for record in records if len(record.data) == 1500)
+
+    (layers,) = dissect(page, [octets[:128]], 1500)
+
+    assert layers[2]["summary"].endswith("1446 B")
+    assert not any(layer["wrong"] for layer in layers)
+
+
 def test_damaged_frames_end_in_layers_never_in_an_error(page: "Page", records: list[Record]) -> None:
     rng = random.Random(20_261_120)
     frames = [rng.randbytes(rng.randrange(120)) for _ in range(500)]

@@ -5,7 +5,7 @@ const HTTP_START = /^(GET |HEAD |POST |PUT |DELETE |OPTIONS |CONNECT |PATCH |HTT
 
 /** Every word that `classify` can give: the filter takes them as protocols, not as text. */
 export const PROTOCOLS_KNOWN = new Set([
-  "eth", "arp", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6", "dns", "dhcp", "http", "tls", "fin", "syn", "rst", "fragment",
+  "eth", "arp", "rarp", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6", "dns", "dhcp", "http", "tls", "fin", "syn", "rst", "fragment",
 ]);
 
 /** `{words, label, ports, trouble}` of a frame; `trouble` marks resets and unreachables. */
@@ -14,6 +14,7 @@ export function classify(frame) {
   if (frame.length < 14) return found;
   const type = (frame[12] << 8) | frame[13];
   if (type === 0x0806) name(found, "arp");
+  else if (type === 0x8035) name(found, "rarp");
   else if (type === 0x0800 && frame.length >= 34) classifyIpv4(frame, found);
   else if (type === 0x86dd && frame.length >= 54) {
     name(found, "ipv6");

@@ -151,7 +151,7 @@ export class PacketList {
       cell("link", h("span", { class: `arrow ${direction}`, title: { u: "up, from the guest", d: "down, to the guest" }[direction] ?? "" }, arrow), packets.links[packets.link(row)]),
       cell(`proto proto-${kind.label.toLowerCase()}`, kind.label),
       cell("length", String(packets.length(row))),
-      cell("show", h("span", {}, packets.show(row)), comment && h("em", { class: "comment" }, comment)),
+      cell("show", h("span", { title: packets.show(row) }, packets.show(row)), comment && h("em", { class: "comment" }, comment)),
     );
   }
 
@@ -164,7 +164,7 @@ export class PacketList {
       cell("number", ""),
       cell("time", clockTime(event.at)),
       cell("group", event.group),
-      cell("show", event.text),
+      h("span", { role: "gridcell", class: "show", title: event.text }, event.text),
     );
   }
 

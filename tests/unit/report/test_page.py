@@ -396,6 +396,17 @@ def test_failures_are_served_before_passes(tmp_path: Path) -> None:
     assert len(page.block("capture-1")) < len(page.block("capture-0")) / 2
 
 
+def test_a_green_run_stays_light(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    sample.upload(run / "labs/green", 600)
+    save(sample.a_run([sample.result("green", "passed", 1)]), run)
+
+    report = build(run, limits=Limits(passed=300_000))
+
+    assert report.stat().st_size < 650_000
+    assert "a run with --keep on leaves it" in Page(report).text
+
+
 def test_of_a_long_capture_both_ends_and_the_expected_packets_are_kept(tmp_path: Path) -> None:
     run = sample.large(tmp_path, 300)
     with (run / "labs/test_upload_arrives_intact/journal.jsonl").open("ab") as journal:

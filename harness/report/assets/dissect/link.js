@@ -3,8 +3,8 @@ import { field, hex16, layer, named } from "./field.js";
 import { ipv4, ipv6 } from "./ip.js";
 import { payload } from "./payload.js";
 
-const ETHERTYPES = { 0x0800: "IPv4", 0x0806: "ARP", 0x8100: "802.1Q", 0x86dd: "IPv6" };
-const ARP_OPERATIONS = { 1: "request", 2: "reply" };
+const ETHERTYPES = { 0x0800: "IPv4", 0x0806: "ARP", 0x8035: "RARP", 0x8100: "802.1Q", 0x86dd: "IPv6" };
+const ARP_OPERATIONS = { 1: "request", 2: "reply", 3: "reverse request", 4: "reverse reply" };
 
 export function ethernet(octets, start, end, layers) {
   const made = layer("Ethernet", start, start + 14);
@@ -29,26 +29,25 @@ function vlan(octets, start, end, layers) {
 }
 
 function byType(type, octets, start, end, layers) {
-  const next = { 0x0800: ipv4, 0x0806: arp, 0x8100: vlan, 0x86dd: ipv6 }[type] ?? payload;
+  const next = { 0x0800: ipv4, 0x0806: arp, 0x8035: arp, 0x8100: vlan, 0x86dd: ipv6 }[type] ?? payload;
   next(octets, start, end, layers);
 }
 
 function arp(octets, start, end, layers) {
-  const made = layer("ARP", start, start + 28);
+  const operation = octets.u16(start + 6);
+  const made = layer(operation < 3 ? "ARP" : "RARP", start, start + 28); // RFC 826, RFC 903
   layers.push(made);
   field(made, "Hardware type", named(octets.u16(start), { 1: "Ethernet" }), start, 2);
   field(made, "Protocol type", hex16(octets.u16(start + 2)), start + 2, 2);
   field(made, "Hardware size", octets.u8(start + 4), start + 4, 1);
   field(made, "Protocol size", octets.u8(start + 5), start + 5, 1);
-  const operation = octets.u16(start + 6);
   field(made, "Operation", named(operation, ARP_OPERATIONS), start + 6, 2);
   field(made, "Sender MAC", octets.mac(start + 8), start + 8, 6);
   field(made, "Sender IP", octets.ipv4(start + 14), start + 14, 4);
   field(made, "Target MAC", octets.mac(start + 18), start + 18, 6);
   field(made, "Target IP", octets.ipv4(start + 24), start + 24, 4);
-  made.summary =
-    operation === 1
-      ? `who has ${octets.ipv4(start + 24)}? tell ${octets.ipv4(start + 14)}`
-      : `${octets.ipv4(start + 14)} is at ${octets.mac(start + 8)}`;
+  if (operation === 1) made.summary = `who has ${octets.ipv4(start + 24)}? tell ${octets.ipv4(start + 14)}`;
+  else if (operation === 2) made.summary = `${octets.ipv4(start + 14)} is at ${octets.mac(start + 8)}`;
+  else made.summary = `${ARP_OPERATIONS[operation] ?? `operation ${operation}`} for ${octets.mac(start + 18)}`;
   if (start + 28 < end) payload(octets, start + 28, end, layers, "Padding");
 }

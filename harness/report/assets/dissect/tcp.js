@@ -12,7 +12,7 @@ export function tcp(octets, start, end, layers, pseudo) {
   layers.push(made);
   const source = octets.u16(start), destination = octets.u16(start + 2), flags = octets.u8(start + 13);
   const set = TCP_FLAGS.filter((_, bit) => flags & (1 << bit));
-  made.summary = `${source} → ${destination} [${set.join(", ") || "no flags"}] ${Math.max(0, end - start - headerLength)} B`;
+  made.summary = `${source} → ${destination} [${set.join(", ") || "no flags"}] ${Math.max(0, end + pseudo.cut - start - headerLength)} B`;
   field(made, "Source port", source, start, 2);
   field(made, "Destination port", destination, start + 2, 2);
   field(made, "Sequence number", octets.u32(start + 4), start + 4, 4);

@@ -1,13 +1,13 @@
 """A client of the QEMU guest agent: commands and files of a guest over virtio-serial.
 
 Source: QEMU docs/interop/qemu-ga.rst and qga/qapi-schema.json. Requests and answers are JSON, one a line. The
-agent takes one request at a time and answers in order, but a restored or reset guest, or a request that was given
-up on, leaves stray bytes and late answers in the channel. So the client is *in step* or not: whatever may have
-broken the order clears that, and the next request first sends ``guest-sync-delimited`` with a number of its own
-and skips everything until the answer with this number.
+agent takes one request at a time and answers in order, but a restored or reset guest, or a request that was
+given up on, leaves stray bytes and late answers in the channel. So the client is *in step* or not: whatever
+may have broken the order clears that, and the next request first sends ``guest-sync-delimited`` with a number
+of its own and skips everything until the answer with this number.
 
-``guest-exec`` only starts a process; its end is asked for with ``guest-exec-status`` at growing intervals. So many
-commands can run in the guest while each of them holds the channel only for short requests.
+``guest-exec`` only starts a process; its end is asked for with ``guest-exec-status`` at growing intervals. So
+many commands can run in the guest while each of them holds the channel only for short requests.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ ANSWER_WITHIN: Final = 20.0
 _DELIMITER: Final = b"\xff"
 _SYNC_AGAIN: Final = 0.25
 _FIRST_POLL: Final = 0.002
-_LAST_POLL: Final = 0.1
+_LAST_POLL: Final = 0.05
 _LINE_LIMIT: Final = 96 * 1024 * 1024
 _FILE_CHUNK: Final = 1024 * 1024
 _END: Final = "/usr/lib/guestnet/end"
@@ -49,7 +49,8 @@ class Agent:
     """The host's end of the agent's channel. open() before anything else, close() at last."""
 
     def __init__(self, channel: socket.socket, name: str) -> None:
-        """``channel`` is a connected stream socket, the agent's from now on; ``name`` is for error messages."""
+        """``channel`` is a connected stream socket, the agent's from now on; ``name`` is for error
+        messages."""
         self._channel = channel
         self._name = name
         self._turn = asyncio.Lock()
@@ -74,9 +75,11 @@ class Agent:
         """Return as soon as the agent answers. Raises GuestError after ``within`` seconds."""
         await self.request("guest-ping", within=within)
 
-    async def request(self, name: str, arguments: Mapping[str, Any] | None = None, *, within: float = ANSWER_WITHIN) -> Any:
-        """One request, its answer's ``return``. Raises AgentError for the agent's own error, GuestError when no
-        answer comes within ``within`` seconds or the channel is closed."""
+    async def request(
+        self, name: str, arguments: Mapping[str, Any] | None = None, *, within: float = ANSWER_WITHIN
+    ) -> Any:
+        """One request, its answer's ``return``. Raises AgentError for the agent's own error, GuestError when
+        no answer comes within ``within`` seconds or the channel is closed."""
         async with self._turn:
             try:
                 async with asyncio.timeout(within):
@@ -105,7 +108,8 @@ class Agent:
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
     ) -> RunResult:
-        """Run ``command`` to its end, see Guest.run. At most 16 MiB of output a stream (the agent's bound)."""
+        """Run ``command`` to its end, see Guest.run. At most 16 MiB of output a stream (the agent's
+        bound)."""
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         async with self._running:
             started = time.monotonic()
@@ -189,7 +193,7 @@ class Agent:
             if status["exited"]:
                 return status
             await asyncio.sleep(pause)
-            pause = min(pause * 1.5, _LAST_POLL)
+            pause = min(pause * 1.3, _LAST_POLL)
 
     async def _end(self, pid: int) -> None:
         """Kill a process and its descendants, and take its status so that the agent forgets it."""

@@ -1,7 +1,7 @@
 """Builds a guest image: three files (kernel, initramfs, root filesystem) from Debian packages and a recipe.
 
-The same packages and the same recipe give the same bytes on any machine and at any time: every time stamp is 0,
-every owner root, every order sorted, and modes come from rules, not from the builder's umask.
+The same packages and the same recipe give the same bytes on any machine and at any time: every time stamp is
+0, every owner root, every order sorted, and modes come from rules, not from the builder's umask.
 """
 
 import hashlib
@@ -136,12 +136,13 @@ class Build:
         _fix_modes(root)
 
     def _chosen(self) -> dict[str, Path]:
-        """Files for the root filesystem by their path: those the recipe includes and the libraries they need."""
+        """Files for the root filesystem by their path: those the recipe includes and the libraries they
+        need."""
         chosen: dict[str, Path] = {}
         pending: list[str] = []
         for pattern in self._recipe.root.include:
-            matching = [name for name in self._where if PurePosixPath(name).match(pattern) or _below(name, pattern)]
-            if not matching:
+            matching = [name for name in self._where if PurePosixPath(name).match(pattern) or _below(name,
+            pattern)] if not matching:
                 raise EnvironmentMissing(
                     f"no package has {pattern}",
                     remedy=f"correct [root] include in {self._recipe.folder}/image.toml",
@@ -153,8 +154,8 @@ class Build:
                 continue
             chosen[name] = path = self._where[name]
             if path.is_symlink():
-                target = os.path.normpath(os.path.join(os.path.dirname(name), os.readlink(path)))  # noqa: PTH118, PTH120
-                if _merged(target) in self._where:
+                target = os.path.normpath(os.path.join(os.path.dirname(name), os.readlink(path)))  # noqa:
+                PTH118, PTH120 if _merged(target) in self._where:
                     pending.append(_merged(target))
                 continue
             wanted = elf.needs(path.read_bytes())
@@ -182,7 +183,7 @@ class Build:
     def _squash(self, root: Path) -> None:
         # Not compressed: the guest reads it through a decompressor that TCG would make slow.
         command = [
-            "mksquashfs", root, self._folder / ROOT, "-all-root", "-all-time", "0", "-mkfs-time", "0",
+            "mksquashfs", str(root), str(self._folder / ROOT), "-all-root", "-all-time", "0", "-mkfs-time", "0",
             "-noI", "-noD", "-noF", "-noX", "-no-xattrs", "-no-progress", "-quiet",
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
@@ -227,7 +228,7 @@ def _below(name: str, pattern: str) -> bool:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_symlink():
-        _link(target, os.readlink(source))  # noqa: PTH115
+        _link(target, str(source.readlink()))
         return
     shutil.copyfile(source, target)
     executable = source.stat().st_mode & stat.S_IXUSR

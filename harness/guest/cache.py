@@ -1,9 +1,9 @@
 """The folder of what is dear to make: images, snapshots, the accelerator's verdict.
 
 Goal: many processes use and fill it at once, any of them may be killed at any moment, the disk may be full; a
-reader sees a whole thing or nothing. So everything is made in a folder called ``.making-…`` beside its place and
-renamed into it, under a lock that the kernel takes back when its holder dies. What a killed maker left is swept
-by the next one to hold the same lock.
+reader sees a whole thing or nothing. So everything is made in a folder called ``.making-…`` beside its place
+and renamed into it, under a lock that the kernel takes back when its holder dies. What a killed maker left is
+swept by the next one to hold the same lock.
 """
 
 import asyncio
@@ -33,7 +33,9 @@ class Cache:
     def __init__(self, folder: Path | None = None) -> None:
         """``folder`` defaults to ``$GUESTNET_CACHE``, else the user's cache folder."""
         variable = os.environ.get(CACHE_VARIABLE)
-        self.folder = folder or (Path(variable) if variable else Path(platformdirs.user_cache_dir("guestnet")))
+        self.folder = folder or (
+            Path(variable) if variable else Path(platformdirs.user_cache_dir("guestnet"))
+        )
 
     @contextlib.contextmanager
     def lock(self, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
@@ -78,8 +80,8 @@ class Cache:
     def making(self, kind: str, name: str) -> Iterator[Path]:
         """An empty folder that becomes ``kind/name`` when the block ends well and vanishes when it does not.
 
-        The caller holds a lock that covers ``name``. An older ``kind/name`` is replaced; who has its files open
-        keeps them. Raises EnvironmentMissing on a full disk, with nothing left behind.
+        The caller holds a lock that covers ``name``. An older ``kind/name`` is replaced; who has its files
+        open keeps them. Raises EnvironmentMissing on a full disk, with nothing left behind.
         """
         with self.explain(f"make {kind}/{name}"):
             parent = self.folder / kind

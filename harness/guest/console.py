@@ -20,8 +20,8 @@ class Console:
     """The host's end of the console. It always reads, because a full pipe would stop the guest."""
 
     def __init__(self, channel: socket.socket, log: Path | None, on_panic: Callable[[str], None]) -> None:
-        """``channel`` is a connected stream socket, the console's from now on. Everything is appended to the file
-        ``log``; ``on_panic`` is called once with the panic's text."""
+        """``channel`` is a connected stream socket, the console's from now on. Everything is appended to the
+        file ``log``; ``on_panic`` is called once with the panic's text."""
         channel.setblocking(False)
         self._channel = channel
         self._file = log.open("ab", buffering=0) if log is not None else None

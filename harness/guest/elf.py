@@ -29,7 +29,7 @@ def needs(data: bytes) -> Needs:
     """What a program or shared library needs to be loaded; nothing for what is not ELF."""
     if not data.startswith(_IDENT_64_LE):
         return Needs("", ())
-    offset, = struct.unpack_from("<Q", data, 0x20)
+    (offset,) = struct.unpack_from("<Q", data, 0x20)
     size, count = struct.unpack_from("<HH", data, 0x36)
     segments = [struct.unpack_from("<IIQQQQQQ", data, offset + i * size) for i in range(count)]
     interpreter = ""
@@ -45,7 +45,9 @@ def needs(data: bytes) -> Needs:
          if kind == _PT_LOAD and address <= table < address + length),
         0,
     )  # fmt: skip
-    return Needs(interpreter, tuple(_string(data, strings + value) for tag, value in dynamic if tag == _DT_NEEDED))
+    return Needs(
+        interpreter, tuple(_string(data, strings + value) for tag, value in dynamic if tag == _DT_NEEDED)
+    )
 
 
 def module_depends(data: bytes) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ def module_depends(data: bytes) -> tuple[str, ...]:
 
 
 def _section(data: bytes, name: str) -> bytes:
-    offset, = struct.unpack_from("<Q", data, 0x28)
+    (offset,) = struct.unpack_from("<Q", data, 0x28)
     size, count, names = struct.unpack_from("<HHH", data, 0x3A)
     headers = [struct.unpack_from("<IIQQQQ", data, offset + i * size) for i in range(count)]
     strings = headers[names][4]

@@ -1,8 +1,8 @@
 """Images of guests: find a built one, or build it.
 
 ``build()`` takes half a minute the first time; ``find()`` is what a lab uses and takes no time. A built image
-belongs to its recipe's digest, so that a changed recipe is built anew, and has a digest of its own content, which
-keys the snapshots made of it.
+belongs to its recipe's digest, so that a changed recipe is built anew, and has a digest of its own content,
+which keys the snapshots made of it.
 """
 
 import contextlib
@@ -55,7 +55,8 @@ class Image(msgspec.Struct, frozen=True):
 
 
 def find(name: str, cache: Cache | None = None) -> Image | None:
-    """The image built from today's recipe ``name``, or None. Raises DescriptionError for an unknown recipe."""
+    """The image built from today's recipe ``name``, or None. Raises DescriptionError for an unknown
+    recipe."""
     recipe = load(name)
     return _open(recipe, cache or Cache())
 
@@ -64,7 +65,9 @@ def require(name: str, cache: Cache | None = None) -> Image:
     """Like find; raises EnvironmentMissing with the command that builds it."""
     image = find(name, cache)
     if image is None:
-        raise EnvironmentMissing(f"the guest image {name!r} is not built", remedy=f"guestnet image build {name}")
+        raise EnvironmentMissing(
+            f"the guest image {name!r} is not built", remedy=f"guestnet image build {name}"
+        )
     return image
 
 

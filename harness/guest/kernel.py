@@ -1,8 +1,8 @@
 """A Debian kernel made ready to boot fast: the plain ELF image and the modules in load order.
 
 QEMU enters an uncompressed ELF kernel that has a PVH note directly in 32-bit protected mode, which saves the
-kernel's own decompression: about 0.2 s under TCG. Sources: Linux Documentation/arch/x86/boot.rst (payload_offset,
-payload_length), include/xen/interface/hvm/start_info.h.
+kernel's own decompression: about 0.2 s under TCG. Sources: Linux Documentation/arch/x86/boot.rst
+(payload_offset, payload_length), include/xen/interface/hvm/start_info.h.
 """
 
 import gzip
@@ -79,7 +79,8 @@ def _through(command: list[str], data: bytes) -> bytes:
         return subprocess.run(command, input=data, capture_output=True, check=True).stdout
     except FileNotFoundError:
         raise EnvironmentMissing(
-            f"{command[0]} is needed to unpack the guest's kernel", remedy=f"sudo apt-get install {command[0]}"
+            f"{command[0]} is needed to unpack the guest's kernel",
+            remedy=f"sudo apt-get install {command[0]}",
         ) from None
     except subprocess.CalledProcessError as error:
         raise EnvironmentMissing(

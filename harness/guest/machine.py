@@ -1,8 +1,8 @@
 """The virtual machine that a guest is: QEMU's command line, and what of it a snapshot depends on.
 
-The machine is a bare ``q35`` under qboot, a firmware that does little more than start the kernel. ``microvm`` boots
-0.4 s faster under TCG, but has neither HPET nor ACPI timer: on a busy host the kernel then fails to calibrate its
-clock and hangs for ever.
+The machine is a bare ``q35`` under qboot, a firmware that does little more than start the kernel. ``microvm``
+boots 0.4 s faster under TCG, but has neither HPET nor ACPI timer: on a busy host the kernel then fails to
+calibrate its clock and hangs for ever.
 """
 
 import hashlib
@@ -50,10 +50,10 @@ class Accelerator:
 class Cable:
     """What the guest's NIC is plugged into.
 
-    Either ``descriptor``, a connected stream socket on which each ethernet frame follows its length in 32 bits,
-    big-endian (QEMU's ``-netdev stream``); or ``netdev``, QEMU's own words for something else (``"user"``,
-    ``"tap,fd=7"``), with ``descriptors`` to hand over. All descriptors stay the caller's; they may be closed once
-    the guest has started.
+    Either ``descriptor``, a connected stream socket on which each ethernet frame follows its length in 32
+    bits, big-endian (QEMU's ``-netdev stream``); or ``netdev``, QEMU's own words for something else
+    (``"user"``, ``"tap,fd=7"``), with ``descriptors`` to hand over. All descriptors stay the caller's; they
+    may be closed once the guest has started.
     """
 
     descriptor: int | None = None
@@ -100,14 +100,17 @@ class Machine:
 
     def __post_init__(self) -> None:
         if not 1 <= self.index <= MAX_GUESTS:
-            raise DescriptionError(f"guest {self.index}", remedy=f"guests are numbered from 1 to {MAX_GUESTS}")
+            raise DescriptionError(
+                f"guest {self.index}", remedy=f"guests are numbered from 1 to {MAX_GUESTS}"
+            )
         if not self.mac:
             object.__setattr__(self, "mac", f"52:54:00:65:00:{self.index:02x}")
         if not self.hostname:
             object.__setattr__(self, "hostname", f"guest{self.index}")
 
     def snapshot_key(self) -> str:
-        """Hex digest of everything that a snapshot depends on: a change in any of it makes another snapshot."""
+        """Hex digest of everything that a snapshot depends on: a change in any of it makes another
+        snapshot."""
         parts = [
             _SNAPSHOT_FORMAT,
             self.image.digest,
@@ -121,17 +124,22 @@ class Machine:
         ]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
 
-    def command(self, *, named: bool, memory_file: Path | None, keep_memory: bool, channels: "Channels") -> list[str]:
+    def command(
+        self, *, named: bool, memory_file: Path | None, keep_memory: bool, channels: "Channels"
+    ) -> list[str]:
         """QEMU's whole command line.
 
         ``named``: the guest joins the network when it boots; without, it waits to be snapshotted.
-        ``memory_file`` holds the guest's memory: written to with ``keep_memory``, else read and left as it is.
+        ``memory_file`` holds the guest's memory: written to with ``keep_memory``, else read and left as it
+        is.
         """
         memory = f"id=memory,size={self.memory}M"
         if memory_file is None:
             backend = f"memory-backend-ram,{memory}"
         else:
-            backend = f"memory-backend-file,{memory},mem-path={_escaped(memory_file)},share={_on(keep_memory)}"
+            backend = (
+                f"memory-backend-file,{memory},mem-path={_escaped(memory_file)},share={_on(keep_memory)}"
+            )
         words = [
             str(self.qemu.program),
             *("-object", backend),
@@ -156,7 +164,10 @@ class Machine:
             *("-m", f"{self.memory}M", "-smp", "1"),
             *_ACCELERATION[self.accelerator.name],
             *("-device", "virtio-blk-pci,drive=root"),
-            *("-device", f"virtio-net-pci,romfile=,id=nic,netdev=cable,mac={_SNAPSHOT_MAC},rx_queue_size=1024{mtu}"),
+            *(
+                "-device",
+                f"virtio-net-pci,romfile=,id=nic,netdev=cable,mac={_SNAPSHOT_MAC},rx_queue_size=1024{mtu}",
+            ),
             *("-device", "virtio-serial-pci,max_ports=2"),
             *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
             *("-device", "virtio-rng-pci"),
@@ -168,7 +179,8 @@ class Machine:
         return ["console=ttyS0", *self.image.command_line, *own]
 
 
-# The same for all guests, as it is part of the snapshot; each gets its own from inside, before it uses the NIC.
+# The same for all guests, as it is part of the snapshot; each gets its own from inside, before it uses the
+# NIC.
 _SNAPSHOT_MAC: Final = "52:54:00:65:00:00"
 
 _ACCELERATION: Final = {

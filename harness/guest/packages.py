@@ -1,8 +1,9 @@
 """Debian packages for an image: which, fetched, checked, unpacked; as a plain user, nothing installed.
 
 apt does the two things that must not be done by hand: it works out the dependencies (against an empty package
-state, so that what this machine has installed plays no part) and it checks what it downloads against the signed
-package lists. Its state and cache are put into a folder of ours, so that no lock of the system is taken.
+state, so that what this machine has installed plays no part) and it checks what it downloads against the
+signed package lists. Its state and cache are put into a folder of ours, so that no lock of the system is
+taken.
 """
 
 import fnmatch
@@ -53,7 +54,8 @@ class Apt:
         (folder / "status").touch()
 
     def resolve(self, names: Sequence[str], leave_out: Sequence[str]) -> list[Package]:
-        """The packages ``names`` and all that they depend on, without those matching ``leave_out``, sorted."""
+        """The packages ``names`` and all that they depend on, without those matching ``leave_out``,
+        sorted."""
         output = self._apt("install", "-y", "--print-uris", "--no-install-recommends", *names)
         found = [_package(match) for match in _URI.finditer(output)]
         chosen = [p for p in found if not any(fnmatch.fnmatchcase(p.name, pattern) for pattern in leave_out)]
@@ -91,7 +93,10 @@ class Apt:
         for done, package in enumerate(packages):
             progress("unpacking packages", done, len(packages))
             result = subprocess.run(
-                ["dpkg-deb", "--extract", source / package.file, into], capture_output=True, text=True, check=False
+                ["dpkg-deb", "--extract", source / package.file, into],
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if result.returncode != 0:
                 raise self._failure(f"unpacking {package.file}", result.stderr)
@@ -129,10 +134,14 @@ class Apt:
     def _failure(self, doing: str, output: str) -> EnvironmentMissing:
         if says_disk_full(output) or "enough free space" in output:
             return self._cache.full("build an image")
-        complaints = [line for line in output.splitlines() if line.startswith(("E:", "W:", "dpkg-deb: error"))]
+        complaints = [
+            line for line in output.splitlines() if line.startswith(("E:", "W:", "dpkg-deb: error"))
+        ]
         said = "; ".join(complaints[-3:]) or output.strip()[-300:]
         if "Unable to locate package" in output or "404" in output or "no installation candidate" in output:
-            return EnvironmentMissing(f"apt's package lists are missing or old ({said})", remedy="sudo apt-get update")
+            return EnvironmentMissing(
+                f"apt's package lists are missing or old ({said})", remedy="sudo apt-get update"
+            )
         return EnvironmentMissing(
             f"apt failed at {doing} ({said})", remedy="check the network and run: sudo apt-get update"
         )

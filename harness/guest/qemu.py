@@ -1,9 +1,9 @@
 """A guest that is a QEMU virtual machine.
 
-Three socket pairs lead into QEMU, none of them in the filesystem: QMP (control), the agent's virtio port and the
-serial console. One process, and a handful of tasks that it owns: one waits for QEMU's end, one reads what it says
-on stderr. Whatever ends the guest (killed QEMU, panic, stop()) comes together in ``ended``, and every verb that is
-under way raises its reason at once.
+Three socket pairs lead into QEMU, none of them in the filesystem: QMP (control), the agent's virtio port and
+the serial console. One process, and a handful of tasks that it owns: one waits for QEMU's end, one reads what
+it says on stderr. Whatever ends the guest (killed QEMU, panic, stop()) comes together in ``ended``, and every
+verb that is under way raises its reason at once.
 
 QEMU dies with us however we die: it gets SIGKILL when the thread that started it ends (prctl(2),
 PR_SET_PDEATHSIG).
@@ -28,13 +28,15 @@ from harness.guest.base import Command, RunResult
 from harness.guest.console import Console
 from harness.guest.machine import Channels, Machine
 
-BOOT_WITHIN: Final = 60.0
-"""Seconds that a guest may take from power on until its agent answers; ample for a busy machine without KVM."""
+BOOT_WITHIN: Final = 60.0 """Seconds that a guest may take from power on until its agent answers; ample for a
+busy machine without KVM."""
 
 RESTORE_WITHIN: Final = 15.0
 """Seconds from the start of QEMU with a snapshot until the guest is itself."""
 
-_RESUME: Final = "/usr/lib/guestnet/resume"
+_ORDERS: Final = "/run/guestnet/orders"
+_ANSWER: Final = "/run/guestnet/answer"
+_ANSWER_POLL: Final = 0.002
 _SETTLE: Final = "/usr/lib/guestnet/settle"
 _SEED_BYTES: Final = 64
 _STDERR_KEPT: Final = 8 * 1024
@@ -44,7 +46,8 @@ _T = TypeVar("_T")
 
 
 class QemuGuest:
-    """See harness.guest.base.Guest for the verbs. Made once, started once by boot() or restore(), ended by stop()."""
+    """See harness.guest.base.Guest for the verbs. Made once, started once by boot() or restore(), ended by
+    stop()."""
 
     def __init__(self, machine: Machine) -> None:
         """Must be called in a running event loop. Starts nothing."""
@@ -99,16 +102,16 @@ class QemuGuest:
     ) -> None:
         """Power on; returns when the agent answers.
 
-        ``named``: it takes its MAC address and host name and asks for a lease meanwhile; without, its NIC stays
-        down, ready for a snapshot. ``memory_file`` is where its memory lives then. Raises GuestError, with the
-        console's last lines when the guest does not answer ``within`` seconds.
+        ``named``: it takes its MAC address and host name and asks for a lease meanwhile; without, its NIC
+        stays down, ready for a snapshot. ``memory_file`` is where its memory lives then. Raises GuestError,
+        with the console's last lines when the guest does not answer ``within`` seconds.
         """
         await self._launch(named=named, memory_file=memory_file, keep_memory=memory_file is not None, state=None)
         await self._answering(within)
 
     async def restore(self, memory: Path, state: Path, *, within: float = RESTORE_WITHIN) -> None:
-        """Start from a snapshot's files; returns when the guest has the time, randomness, MAC address and host
-        name of its own and its DHCP client runs. Raises GuestError when QEMU refuses the snapshot."""
+        """Start from a snapshot's files; returns when the guest has the time, randomness, MAC address and
+        host name of its own and its DHCP client runs. Raises GuestError when QEMU refuses the snapshot."""
         descriptor = os.open(state, os.O_RDONLY | os.O_CLOEXEC)
         try:
             await self._launch(named=True, memory_file=memory, keep_memory=False, state=descriptor)
@@ -117,17 +120,25 @@ class QemuGuest:
         finally:
             os.close(descriptor)
         await self._answering(within)
-        await self._resume_as(self.mac, self.hostname)
+        await self._become(self.mac, self.hostname)
 
-    async def _resume_as(self, *name: str) -> None:
-        seed = secrets.token_hex(_SEED_BYTES)
-        result = await self.run([_RESUME, seed, str(time.time_ns()), *name])
-        if result.status != 0:
-            raise GuestError(f"{self.hostname} could not be made itself after a restore: {result.stderr.decode()}")
+    async def _become(self, mac: str, hostname: str) -> None:
+        """Give a restored guest new randomness, the time and its names (images/*/usr/lib/guestnet/joiner)."""
+        order = f"{secrets.token_hex(_SEED_BYTES)} {time.time_ns()} {mac} {hostname}\n"
+        await self.write_file(_ORDERS, order.encode())
+        async with asyncio.timeout(RESTORE_WITHIN):
+            answer = ""
+            while not answer:
+                try:
+                    answer = (await self.read_file(_ANSWER)).decode().strip()
+                except AgentError:
+                    await asyncio.sleep(_ANSWER_POLL)
+        if answer != "ok":
+            raise GuestError(f"{self.hostname} could not be made itself after a restore: {answer}")
 
     async def save(self, state: Path) -> None:
-        """Stop the guest and write the state of its devices to ``state``; with the memory file that it was booted
-        on this is a snapshot. The guest is of no use afterwards. Raises GuestError."""
+        """Stop the guest and write the state of its devices to ``state``; with the memory file that it was
+        booted on this is a snapshot. The guest is of no use afterwards. Raises GuestError."""
         settled = await self.run([_SETTLE])
         if settled.status != 0:
             raise GuestError(f"{self.hostname} does not come to rest: {settled.stderr.decode()}")
@@ -165,12 +176,12 @@ class QemuGuest:
     async def write_file(self, path: str, content: bytes) -> None:
         await self._alive(self.agent.write_file(path, content))
 
-    async def control(self, name: str, **arguments: object) -> Any:
+    async def control(self, name: str, /, **arguments: object) -> Any:
         """One QMP command, its ``return``. Raises GuestError when QEMU refuses it."""
         try:
-            return await self._alive(self._control.execute(name, arguments))
+            return await self._alive(self._control.execute(command, arguments))
         except qemu.qmp.ExecuteError as error:
-            raise GuestError(f"{self.hostname}: QEMU refuses {name}: {error}") from error
+            raise GuestError(f"{self.hostname}: QEMU refuses {command}: {error}") from error
         except qemu.qmp.QMPError as error:
             raise await self._why_gone(GuestError(f"{self.hostname}: QEMU's control channel: {error}")) from error
 
@@ -225,7 +236,7 @@ class QemuGuest:
                 own, end = socket.socketpair()
                 ours.append(own)
                 ends.append(theirs.enter_context(end))
-            channels = Channels(*(end.fileno() for end in ends), state)
+            channels = Channels(ends[0].fileno(), ends[1].fileno(), ends[2].fileno(), state)
             command = self.machine.command(
                 named=named, memory_file=memory_file, keep_memory=keep_memory, channels=channels
             )
@@ -274,7 +285,8 @@ class QemuGuest:
         """Do ``work``, or raise the reason as soon as the guest ends."""
         task = asyncio.ensure_future(work)
         try:
-            await asyncio.wait({task, self.ended}, return_when=asyncio.FIRST_COMPLETED)
+            waited: set[asyncio.Future[Any]] = {task, self.ended}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not task.done():
                 task.cancel()

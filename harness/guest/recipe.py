@@ -1,8 +1,9 @@
 """What an image is made of: ``images/NAME/image.toml`` and the files beside it.
 
-A recipe is data, so that a user adds an image without touching this package. Besides ``image.toml`` a recipe's
-folder may hold ``root/`` (files of the root filesystem) and ``initramfs/`` (files of the initramfs, with at least
-``init``). A file that begins with ``#!`` is executable in the image, any other is not, whatever its mode here.
+A recipe is data, so that a user adds an image without touching this package. Besides ``image.toml`` a
+recipe's folder may hold ``root/`` (files of the root filesystem) and ``initramfs/`` (files of the initramfs,
+with at least ``init``). A file that begins with ``#!`` is executable in the image, any other is not, whatever
+its mode here.
 
 Recipes are looked for in ``GUESTNET_IMAGES`` (folders, separated by colons), then in the installed package
 (``harness/_data/images``), then in the checkout (``images/``).
@@ -99,17 +100,23 @@ def read(folder: Path) -> Recipe:
     try:
         description = msgspec.toml.decode(file.read_bytes(), type=_Description)
     except FileNotFoundError:
-        raise DescriptionError(f"{file} is missing", remedy="an image recipe is a folder with this file") from None
+        raise DescriptionError(
+            f"{file} is missing", remedy="an image recipe is a folder with this file"
+        ) from None
     except (msgspec.ValidationError, msgspec.DecodeError) as error:
         raise DescriptionError(f"{file}: {error}", remedy="harness/guest/recipe.py names the keys") from None
     if description.format != FORMAT:
-        raise DescriptionError(f"{file}: format is {description.format}", remedy=f"this Guestnet reads {FORMAT}")
+        raise DescriptionError(
+            f"{file}: format is {description.format}", remedy=f"this Guestnet reads {FORMAT}"
+        )
     if description.name != folder.name:
         raise DescriptionError(
             f"{file}: name is {description.name!r}", remedy=f"it must be that of its folder, {folder.name!r}"
         )
     if not (folder / "initramfs" / "init").is_file():
-        raise DescriptionError(f"{folder}/initramfs/init is missing", remedy="it is the guest's first process")
+        raise DescriptionError(
+            f"{folder}/initramfs/init is missing", remedy="it is the guest's first process"
+        )
     return Recipe(
         name=description.name,
         summary=description.summary,

@@ -1,17 +1,18 @@
 """Snapshots: a booted guest on disk, from which fresh guests start in a fifth of a second.
 
-What is kept. A guest is booted that has no name: agent answering, eth0 there but down, no DHCP client, not one TCP
-connection yet (the kernel draws the secret of its sequence numbers at the first). Its memory *is* a file, mapped
-shared; once it stands still, only the state of its devices is left to write, a few hundred kilobytes.
+What is kept. A guest is booted that has no name: agent answering, eth0 there but down, no DHCP client, not
+one TCP connection yet (the kernel draws the secret of its sequence numbers at the first). Its memory *is* a
+file, mapped shared; once it stands still, only the state of its devices is left to write, a few hundred
+kilobytes.
 
-How it comes back. A restored guest maps the memory file privately: nothing is read before it is needed, the pages
-are shared by all guests of the machine until written to, and the file never changes. (QEMU's migration capability
-``x-ignore-shared``; Kata Containers' VM templating does the same.)
+How it comes back. A restored guest maps the memory file privately: nothing is read before it is needed, the
+pages are shared by all guests of the machine until written to, and the file never changes. (QEMU's migration
+capability ``x-ignore-shared``; Kata Containers' VM templating does the same.)
 
-Trust. A snapshot is named by a digest of all that it depends on (Machine.snapshot_key), so a changed image, QEMU,
-or machine finds none and makes one. Its files carry digests. Those are compared when the files' inode, size or
-times differ from when they were last found good; a quarter of a gigabyte is not read at every start. What is
-damaged, or refused by QEMU, is thrown away, said, and made again.
+Trust. A snapshot is named by a digest of all that it depends on (Machine.snapshot_key), so a changed image,
+QEMU, or machine finds none and makes one. Its files carry digests. Those are compared when the files' inode,
+size or times differ from when they were last found good; a quarter of a gigabyte is not read at every start.
+What is damaged, or refused by QEMU, is thrown away, said, and made again.
 """
 
 import asyncio
@@ -74,8 +75,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 async def start(machine: Machine, cache: Cache, say: Say = lambda sentence: None) -> QemuGuest:
     """A running guest in the fastest way: from a snapshot, which is made first if there is none.
 
-    Returns when the guest is itself and asks for a lease. A damaged snapshot is said and made again; if that does
-    not help, the guest boots. Raises GuestError when that fails too.
+    Returns when the guest is itself and asks for a lease. A damaged snapshot is said and made again; if that
+    does not help, the guest boots. Raises GuestError when that fails too.
     """
     for _ in range(_ATTEMPTS):
         snapshot = await obtain(machine, cache, say)
@@ -141,7 +142,7 @@ async def _make(machine: Machine, folder: Path) -> None:
 
 
 def _like(cable: Cable, descriptor: int) -> Cable:
-    return Cable(descriptor=descriptor) if cable.descriptor is not None else cable
+    return Cable(descriptor=descriptor) if cable.kind == "stream" else cable
 
 
 def _snapshot(cache: Cache, key: str) -> Snapshot:

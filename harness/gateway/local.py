@@ -135,7 +135,7 @@ class LocalServices:
             stream = None
         if stream is not None:
             stream.connection.on_segment(segment, now)
-        elif segment.flags & _SYN_ACK_RST == 0x02 and len(self._streams) < _STREAMS:
+        elif int(segment.flags) & _SYN_ACK_RST == 0x02 and len(self._streams) < _STREAMS:
             connection = Connection.from_syn(
                 segment, now, self._tcp, source=packet.source, destination=packet.destination,
                 iss=self._draws.getrandbits(32), timestamp_offset=self._draws.getrandbits(32),

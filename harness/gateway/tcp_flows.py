@@ -125,7 +125,8 @@ class TcpFlows:
         """A TCP packet to be forwarded. Raises WireError when it is malformed."""
         segment = tcp.parse(packet.payload, packet.source, packet.destination)
         key = (packet.source, packet.destination, bytes(packet.payload[:4]))
-        if segment.flags & _SYN:
+        flags = int(segment.flags)
+        if flags & _SYN:
             # Kept for as long as the flow lives: a view would keep alive all that was read with it.
             packet = replace(packet, payload=bytes(packet.payload))
             segment = replace(segment, payload=bytes(segment.payload))
@@ -134,11 +135,11 @@ class TcpFlows:
             self._detach(flow)
             flow = None
         if flow is not None:
-            if flow.syn is not None and segment.flags & _SYN:
+            if flow.syn is not None and flags & _SYN:
                 flow.syn = packet
             flow.connection.on_segment(segment, now)
             self._touched[flow.number] = flow
-        elif segment.flags & _SYN_ACK_RST == _SYN:
+        elif flags & _SYN_ACK_RST == _SYN:
             self._open(key, packet, segment, now)
         else:
             self.refuse(packet, segment)

@@ -53,7 +53,7 @@ class Guest(Machine):
         def run(command: str) -> RunResult:
             return self._observer.call(Run(guest=self.name, command=command))
 
-        return host_for(run)
+        return host_for(run, self.name)
 
     def read_file(self, path: str) -> bytes:
         """A file's octets. Raises GuestError when it can't be read."""

@@ -82,8 +82,9 @@ def test_a_guest_is_stopped_unplugged_and_reset(lab: Lab) -> None:
         assert guest.run("true").ok
     with lab.step("a second guest"):
         second = lab.add_guest()
+        theirs = second.lease()
         assert second.ping(lease.address).received == 3
-        lab.cables["guest1"].expect(arp.request(lease.address, sender=second.lease().address))
+        lab.cables["guest1"].expect(arp.request(lease.address, sender=theirs.address))
     with lab.step("reset") as step:
         guest.write_file("/tmp/file", b"gone after the reset")
         guest.reset()

@@ -62,13 +62,15 @@ class View(ABC, Generic[Item]):
     ) -> tuple[int, Item] | None:
         """The first item that fits, as soon as it is there, with the index after it."""
         for _ in self._observer.growth(within):
+            end = len(self._all())
             for index, item in self._items(since, first):
                 if wanted.matches(item):
                     return index, item
-                first = index
+            first = end
         return None
 
     def _expect(self, wanted: Matcher[Item], within: Duration, since: Since) -> Item:
+        __tracebackhide__ = True
         what = f"{wanted.describe()} on {self.name}"
         found = self._first(wanted, within, since)
         if found is None:
@@ -77,6 +79,7 @@ class View(ABC, Generic[Item]):
         return found[1]
 
     def _expect_none(self, unwanted: Matcher[Item], for_: Duration, since: Since) -> None:
+        __tracebackhide__ = True
         what = f"no {_without_article(unwanted.describe())} on {self.name}"
         found = self._first(unwanted, for_, since)
         if found is None:
@@ -87,6 +90,7 @@ class View(ABC, Generic[Item]):
         raise ExpectationFailed(f"expected for {_show_duration(for_)}: {what}; but there was\n    {line}")
 
     def _expect_sequence(self, wanted: Sequence[Matcher[Item]], within: Duration, since: Since) -> list[Item]:
+        __tracebackhide__ = True
         found: list[Item] = []
         deadline = self._observer.deadline(within)
         index = 0
@@ -146,16 +150,19 @@ class LinkView(View[Packet]):
 
     def expect(self, wanted: Matchable[Packet], *, within: Duration = 1.0, since: Since = None) -> Packet:
         """The first packet that fits, waiting ``within`` for it. Raises ExpectationFailed."""
+        __tracebackhide__ = True
         return self._expect(matcher(wanted), within, since)
 
     def expect_none(self, unwanted: Matchable[Packet], *, for_: Duration = 0.5, since: Since = None) -> None:
         """Wait ``for_``; raises ExpectationFailed as soon as a packet fits."""
+        __tracebackhide__ = True
         self._expect_none(matcher(unwanted), for_, since)
 
     def expect_sequence(
         self, wanted: Sequence[Matchable[Packet]], *, within: Duration = 1.0, since: Since = None
     ) -> list[Packet]:
         """Packets that fit one after the other, others may lie between. Raises ExpectationFailed."""
+        __tracebackhide__ = True
         return self._expect_sequence([matcher(one) for one in wanted], within, since)
 
     def saw(self, wanted: Matchable[Packet], *, since: Since = None) -> bool:
@@ -202,6 +209,7 @@ class JournalView(View[Event]):
         within: Duration = 1.0, since: Since = None, **fields: object,
     ) -> E:  # fmt: skip
         """The first event that fits, waiting ``within`` for it. Raises ExpectationFailed."""
+        __tracebackhide__ = True
         found = self._expect(event_matchers.event(event_type, where, **fields), within, since)
         return cast(E, found)
 
@@ -210,12 +218,14 @@ class JournalView(View[Event]):
         for_: Duration = 0.5, since: Since = None, **fields: object,
     ) -> None:  # fmt: skip
         """Wait ``for_``; raises ExpectationFailed as soon as an event fits."""
+        __tracebackhide__ = True
         self._expect_none(event_matchers.event(event_type, where, **fields), for_, since)
 
     def expect_sequence(
         self, wanted: Sequence[Matcher[Event]], *, within: Duration = 1.0, since: Since = None
     ) -> list[Event]:
         """Events that fit one after the other, others may lie between; matchers are made by `event`."""
+        __tracebackhide__ = True
         return self._expect_sequence(wanted, within, since)
 
     def saw(

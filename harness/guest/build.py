@@ -32,7 +32,8 @@ def check_tools() -> None:
     """Raises EnvironmentMissing when this machine can't build images."""
     if platform.machine() != "x86_64":
         raise EnvironmentMissing(
-            f"images are built on x86_64, not on {platform.machine()}", remedy="build it there and copy the cache"
+            f"images are built on x86_64, not on {platform.machine()}",
+            remedy="build it there and copy the cache",
         )
     for tool, package in (("mksquashfs", "squashfs-tools"), ("lz4", "lz4")):
         if shutil.which(tool) is None:
@@ -94,7 +95,8 @@ class Build:
         images = [path for name, path in self._where.items() if name.startswith("/boot/vmlinuz-")]
         if len(images) != 1:
             raise EnvironmentMissing(
-                f"the packages hold {len(images)} kernels", remedy="name one in [packages] kernel of the recipe"
+                f"the packages hold {len(images)} kernels",
+                remedy="name one in [packages] kernel of the recipe",
             )
         (self._folder / KERNEL).write_bytes(kernel.uncompressed(images[0].read_bytes()))
 
@@ -104,7 +106,9 @@ class Build:
         entries = [cpio.Entry(folder, cpio.DIRECTORY) for folder in folders]
         # The kernel opens it as the first process's output before anything is mounted.
         entries.append(cpio.Entry("dev/console", cpio.CHARACTER_DEVICE, device=(5, 1)))
-        entries.append(cpio.Entry("bin/busybox", cpio.EXECUTABLE, self._file("/usr/bin/busybox").read_bytes()))
+        entries.append(
+            cpio.Entry("bin/busybox", cpio.EXECUTABLE, self._file("/usr/bin/busybox").read_bytes())
+        )
         order = "".join(f"{path.stem}\n" for path in early)
         entries.append(cpio.Entry("modules/order", cpio.FILE, order.encode()))
         entries += [cpio.Entry(f"modules/{path.name}", cpio.FILE, path.read_bytes()) for path in early]
@@ -136,13 +140,12 @@ class Build:
         _fix_modes(root)
 
     def _chosen(self) -> dict[str, Path]:
-        """Files for the root filesystem by their path: those the recipe includes and the libraries they
-        need."""
+        """Files for the root filesystem by path: those that the recipe includes and the libraries they need."""
         chosen: dict[str, Path] = {}
         pending: list[str] = []
         for pattern in self._recipe.root.include:
-            matching = [name for name in self._where if PurePosixPath(name).match(pattern) or _below(name,
-            pattern)] if not matching:
+            matching = [name for name in self._where if _matches(name, pattern)]
+            if not matching:
                 raise EnvironmentMissing(
                     f"no package has {pattern}",
                     remedy=f"correct [root] include in {self._recipe.folder}/image.toml",
@@ -154,9 +157,9 @@ class Build:
                 continue
             chosen[name] = path = self._where[name]
             if path.is_symlink():
-                target = os.path.normpath(os.path.join(os.path.dirname(name), os.readlink(path)))  # noqa:
-                PTH118, PTH120 if _merged(target) in self._where:
-                    pending.append(_merged(target))
+                target = _merged(os.path.normpath(str(PurePosixPath(name).parent / path.readlink())))
+                if target in self._where:
+                    pending.append(target)
                 continue
             wanted = elf.needs(path.read_bytes())
             pending += [self._library(soname, name) for soname in wanted.libraries]
@@ -183,7 +186,8 @@ class Build:
     def _squash(self, root: Path) -> None:
         # Not compressed: the guest reads it through a decompressor that TCG would make slow.
         command = [
-            "mksquashfs", str(root), str(self._folder / ROOT), "-all-root", "-all-time", "0", "-mkfs-time", "0",
+            "mksquashfs", str(root), str(self._folder / ROOT),
+            "-all-root", "-all-time", "0", "-mkfs-time", "0",
             "-noI", "-noD", "-noF", "-noX", "-no-xattrs", "-no-progress", "-quiet",
         ]  # fmt: skip
         environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
@@ -221,8 +225,10 @@ def _merged(path: str) -> str:
     return f"/usr{path}" if first in _MERGED else path
 
 
-def _below(name: str, pattern: str) -> bool:
-    return pattern.endswith("/**") and name.startswith(pattern.removesuffix("**"))
+def _matches(name: str, pattern: str) -> bool:
+    if pattern.endswith("/**"):
+        return name.startswith(pattern.removesuffix("**"))
+    return PurePosixPath(name).match(pattern)
 
 
 def _copy(source: Path, target: Path) -> None:

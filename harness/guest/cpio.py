@@ -1,7 +1,7 @@
 """A cpio archive in the form the kernel unpacks as an initramfs, the same bytes for the same entries.
 
-Source: Linux Documentation/driver-api/early-userspace/buffer-format.rst ("newc", magic 070701). All inodes are
-numbered in order, owned by root, with time 0, so that nothing of the building machine gets in.
+Source: Linux Documentation/driver-api/early-userspace/buffer-format.rst ("newc", magic 070701). All inodes
+are numbered in order, owned by root, with time 0, so that nothing of the building machine gets in.
 """
 
 from collections.abc import Iterable

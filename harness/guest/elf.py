@@ -19,7 +19,7 @@ _DT_STRTAB: Final = 5
 
 @dataclass(frozen=True)
 class Needs:
-    """``interpreter`` is the path of the dynamic loader ("" for a static program), ``libraries`` are sonames."""
+    """``interpreter`` is the dynamic loader's path ("" for a static program), ``libraries`` are sonames."""
 
     interpreter: str
     libraries: tuple[str, ...]

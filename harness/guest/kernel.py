@@ -84,6 +84,6 @@ def _through(command: list[str], data: bytes) -> bytes:
         ) from None
     except subprocess.CalledProcessError as error:
         raise EnvironmentMissing(
-            f"{command[0]} can't unpack the guest's kernel: {error.stderr.decode(errors='replace').strip()}",
-            remedy="build the image again; if it fails again, report it with the version of the kernel package",
+            f"{command[0]} can't unpack the kernel: {error.stderr.decode(errors='replace').strip()}",
+            remedy="build the image again; if it fails again, report it with the kernel's version",
         ) from error

@@ -28,8 +28,8 @@ from harness.guest.base import Command, RunResult
 from harness.guest.console import Console
 from harness.guest.machine import Channels, Machine
 
-BOOT_WITHIN: Final = 60.0 """Seconds that a guest may take from power on until its agent answers; ample for a
-busy machine without KVM."""
+BOOT_WITHIN: Final = 60.0
+"""Seconds that a guest may take from power on until its agent answers; ample for a busy machine."""
 
 RESTORE_WITHIN: Final = 15.0
 """Seconds from the start of QEMU with a snapshot until the guest is itself."""
@@ -106,7 +106,9 @@ class QemuGuest:
         stays down, ready for a snapshot. ``memory_file`` is where its memory lives then. Raises GuestError,
         with the console's last lines when the guest does not answer ``within`` seconds.
         """
-        await self._launch(named=named, memory_file=memory_file, keep_memory=memory_file is not None, state=None)
+        await self._launch(
+            named=named, memory_file=memory_file, keep_memory=memory_file is not None, state=None
+        )
         await self._answering(within)
 
     async def restore(self, memory: Path, state: Path, *, within: float = RESTORE_WITHIN) -> None:
@@ -126,15 +128,17 @@ class QemuGuest:
         """Give a restored guest new randomness, the time and its names (images/*/usr/lib/guestnet/joiner)."""
         order = f"{secrets.token_hex(_SEED_BYTES)} {time.time_ns()} {mac} {hostname}\n"
         await self.write_file(_ORDERS, order.encode())
-        async with asyncio.timeout(RESTORE_WITHIN):
-            answer = ""
-            while not answer:
-                try:
-                    answer = (await self.read_file(_ANSWER)).decode().strip()
-                except AgentError:
-                    await asyncio.sleep(_ANSWER_POLL)
+        answer = ""
+        deadline = time.monotonic() + RESTORE_WITHIN
+        while not answer and time.monotonic() < deadline:
+            try:
+                answer = (await self.read_file(_ANSWER)).decode().strip()
+            except AgentError:
+                await asyncio.sleep(_ANSWER_POLL)
         if answer != "ok":
-            raise GuestError(f"{self.hostname} could not be made itself after a restore: {answer}")
+            raise GuestError(
+                f"{self.hostname} could not be made itself after a restore: {answer or 'no answer'}"
+            )
 
     async def save(self, state: Path) -> None:
         """Stop the guest and write the state of its devices to ``state``; with the memory file that it was
@@ -151,7 +155,9 @@ class QemuGuest:
             await self.control("migrate", uri="fd:state")
             while (status := (await self.control("query-migrate"))["status"]) != "completed":
                 if status in ("failed", "cancelled"):
-                    raise GuestError(f"{self.hostname}: QEMU could not save its state", remedy="see its disk space")
+                    raise GuestError(
+                        f"{self.hostname}: QEMU could not save its state", remedy="see its disk space"
+                    )
                 await asyncio.sleep(0.01)
         finally:
             os.close(descriptor)
@@ -168,7 +174,9 @@ class QemuGuest:
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
     ) -> RunResult:
-        return await self._alive(self.agent.run(command, timeout=timeout, stdin=stdin, environment=environment))
+        return await self._alive(
+            self.agent.run(command, timeout=timeout, stdin=stdin, environment=environment)
+        )
 
     async def read_file(self, path: str) -> bytes:
         return await self._alive(self.agent.read_file(path))
@@ -176,14 +184,16 @@ class QemuGuest:
     async def write_file(self, path: str, content: bytes) -> None:
         await self._alive(self.agent.write_file(path, content))
 
-    async def control(self, name: str, /, **arguments: object) -> Any:
+    async def control(self, command: str, /, **arguments: object) -> Any:
         """One QMP command, its ``return``. Raises GuestError when QEMU refuses it."""
         try:
             return await self._alive(self._control.execute(command, arguments))
         except qemu.qmp.ExecuteError as error:
             raise GuestError(f"{self.hostname}: QEMU refuses {command}: {error}") from error
         except qemu.qmp.QMPError as error:
-            raise await self._why_gone(GuestError(f"{self.hostname}: QEMU's control channel: {error}")) from error
+            raise await self._why_gone(
+                GuestError(f"{self.hostname}: QEMU's control channel: {error}")
+            ) from error
 
     async def reset(self, *, within: float = BOOT_WITHIN) -> None:
         with self._control.listener("RESET") as events:
@@ -226,7 +236,9 @@ class QemuGuest:
             raise self._reason() or GuestError(f"{self.hostname} is not running")
         return self._qmp
 
-    async def _launch(self, *, named: bool, memory_file: Path | None, keep_memory: bool, state: int | None) -> None:
+    async def _launch(
+        self, *, named: bool, memory_file: Path | None, keep_memory: bool, state: int | None
+    ) -> None:
         if self._process is not None:
             raise GuestError(f"{self.hostname} was started before", remedy="make a new guest")
         with contextlib.ExitStack() as theirs:
@@ -254,11 +266,15 @@ class QemuGuest:
             except OSError as error:
                 for own in ours:
                     own.close()
-                raise EnvironmentMissing(f"{command[0]} does not start: {error}", remedy="install QEMU again") from error
+                raise EnvironmentMissing(
+                    f"{command[0]} does not start: {error}", remedy="install QEMU again"
+                ) from error
         console, agent, control = ours
         self._console = Console(console, self.machine.console_log, self._panicked)
         self._agent = Agent(agent, self.hostname)
-        self._tasks.append(asyncio.create_task(self._watch(self._process), name=f"{self.hostname}: QEMU's end"))
+        self._tasks.append(
+            asyncio.create_task(self._watch(self._process), name=f"{self.hostname}: QEMU's end")
+        )
         await self._agent.open()
         self._qmp = qemu.qmp.QMPClient(self.hostname)
         # It logs every broken connection as an error; ours break when QEMU ends, which we report ourselves.
@@ -266,7 +282,9 @@ class QemuGuest:
         try:
             await self._qmp.connect(control)
         except qemu.qmp.QMPError as error:
-            raise await self._why_gone(GuestError(f"{self.hostname}: QEMU does not talk to us: {error}")) from error
+            raise await self._why_gone(
+                GuestError(f"{self.hostname}: QEMU does not talk to us: {error}")
+            ) from error
 
     async def _answering(self, within: float) -> None:
         try:
@@ -277,7 +295,8 @@ class QemuGuest:
             if self._failure is not None or self.ended.done():
                 raise
             raise GuestError(
-                f"{self.hostname} did not answer within {within:g} s; its console ends with:\n{self.console.recent()}",
+                f"{self.hostname} did not answer within {within:g} s; its console ends with:\n"
+                f"{self.console.recent()}",
                 remedy="look at the whole console log" if self.machine.console_log else "",
             ) from error
 
@@ -316,7 +335,9 @@ class QemuGuest:
         if self._console is not None:
             self._console.close()
         if not self.ended.done():
-            self.ended.set_result(None if self._stopping and not self._failure else self._failure or self._died(status))
+            self.ended.set_result(
+                None if self._stopping and not self._failure else self._failure or self._died(status)
+            )
 
     def _died(self, status: int) -> GuestError:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
@@ -328,7 +349,9 @@ class QemuGuest:
 
     def _panicked(self, text: str) -> None:
         lines = "\n".join(text.splitlines()[:20])
-        self._failure = GuestError(f"{self.hostname}: its kernel panicked:\n{lines}", remedy="see its console log")
+        self._failure = GuestError(
+            f"{self.hostname}: its kernel panicked:\n{lines}", remedy="see its console log"
+        )
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
 

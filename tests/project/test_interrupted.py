@@ -17,7 +17,7 @@ pytestmark = pytest.mark.guest
 
 
 def survivors(mark: str) -> list[str]:
-    """Command lines of the processes with ``mark`` in their environment, in any namespace, that do not end."""
+    """Command lines of the processes with ``mark`` in their environment, in any namespace, that stay."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and entry.name != str(os.getpid()):
@@ -28,7 +28,7 @@ def survivors(mark: str) -> list[str]:
             try:
                 if mark.encode() not in (entry / "environ").read_bytes():
                     continue
-                # A lab whose client was ended in the middle of starting it sees that by itself, a moment later.
+                # A lab whose client was ended while it started sees that by itself, a moment later.
                 if not select.select([handle], [], [], GRACE)[0]:
                     found.append((entry / "cmdline").read_text().replace("\0", " "))
             except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -201,7 +201,8 @@ class LabProcess:
                     del descriptors[: len(mine)]
                     self._deliver(reply, mine)
         except (OSError, GuestnetError) as error:
-            detail = str(error)
+            # A reset is the lab's end too: it left a request unread.
+            detail = "" if isinstance(error, ConnectionResetError) else str(error)
         for descriptor in descriptors:
             os.close(descriptor)
         self._finish(detail)

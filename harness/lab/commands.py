@@ -44,12 +44,14 @@ async def run_on(
         raise LabError(
             f"{arguments[0]}: {error.strerror}", remedy=f"install it on this machine, {host} runs on it"
         ) from error
+    well = False
     try:
         stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
         stdin.write(sent)
         stdin.close()
         async with asyncio.timeout(limit):
             await running.over
+        well = True
     except TimeoutError as error:
         raise LabError(
             f"on {host}, {shlex.join(arguments)!r} did not end within {limit:g} s",
@@ -57,7 +59,7 @@ async def run_on(
         ) from error
     finally:
         # What a command that ended well has left in the background may stay.
-        if not running.over.done() or running.over.exception() is not None:
+        if not well:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(transport.get_pid(), signal.SIGKILL)
         transport.close()

@@ -33,7 +33,7 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Of the cable, in bytes."""
     boot: Literal["restore", "cold"] = "restore"
     """Whether a guest comes from a memory snapshot (made first when there is none) or is booted."""
-    accelerator: str = "auto"
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     """QEMU's: "auto" takes the best that has been proved to work."""
     options: dict[str, str] = {}
     """Of the stack, each with a meaning of the stack's own."""

@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple, Protocol
 from harness.core.address import Mac
 from harness.core.errors import EnvironmentMissing
 from harness.guest import snapshot
+from harness.guest.accelerator import choose
 from harness.guest.base import Guest
 from harness.guest.cache import Cache
-from harness.guest.image import require
-from harness.guest.machine import Accelerator, Cable, Machine, find_qemu
+from harness.guest.image import Image, require
+from harness.guest.machine import Accelerator, Cable, Machine, Qemu, find_qemu
 from harness.guest.qemu import QemuGuest
 from harness.lab.description import LabDescription
 from harness.stacks.base import Plug, Stack
@@ -59,7 +60,7 @@ class QemuMaker:
         description = self._description
         image = require(description.image, self._cache)
         qemu = find_qemu(self._cache)
-        accelerator = await self._accelerator()
+        accelerator = await self._accelerator(qemu, image)
         plug = self._stack.plug(name, mac, link)
         try:
             machine = Machine(
@@ -80,8 +81,11 @@ class QemuMaker:
         finally:
             plug.close()
 
-    async def _accelerator(self) -> Accelerator:
-        return Accelerator("tcg", "x")
+    async def _accelerator(self, qemu: Qemu, image: Image) -> Accelerator:
+        asked = self._description.accelerator
+        if asked != "auto":
+            return Accelerator(asked, "the scenario asks for it")
+        return await choose(self._cache, qemu, image)
 
 
 async def _boot(machine: Machine) -> QemuGuest:

@@ -335,5 +335,6 @@ def _versions(description: LabDescription) -> dict[str, str]:
         guestnet = version("guestnet")
     except PackageNotFoundError:
         guestnet = "not installed"
+    needs_qemu = description.guest == "qemu" and description.guests > 0
     versions = {"guestnet": guestnet, "python": platform.python_version(), "kernel": platform.release()}
-    return versions | ({"qemu": find_qemu(Cache()).version} if description.guest == "qemu" else {})
+    return versions | ({"qemu": find_qemu(Cache()).version} if needs_qemu else {})

@@ -245,6 +245,8 @@ class TcpFlows:
         flow = self._by_number.get(event.flow)
         if flow is None:
             return
+        # What came before the reset goes before the reset, as far as the guest's window lets it.
+        self._transmit(flow, now)
         flow.connection.abort()
         self._transmit(flow, now)
         why = "reset by the host" if event.errno == errno.ECONNRESET else f"host: {_errno_name(event.errno)}"

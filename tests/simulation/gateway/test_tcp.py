@@ -278,6 +278,14 @@ def test_a_reset_of_the_host_is_a_reset_for_the_guest() -> None:
     assert closed.reason == "reset by the host"
 
 
+def test_what_the_host_sent_before_its_reset_arrives_before_the_reset() -> None:
+    bench = Bench()
+    stream, flow = open_flow(bench)
+    bench.tell(events.DataReceived(flow, b"last words"), events.ConnectionLost(flow, errno.ECONNRESET))
+    assert bytes(stream.received) == b"last words"
+    assert stream.is_refused
+
+
 def test_a_reset_of_the_guest_is_a_reset_for_the_host() -> None:
     bench = Bench()
     stream, flow = open_flow(bench)

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from harness.core.errors import GuestnetError, LabError
+from harness.core.errors import EnvironmentMissing, GuestnetError, LabError
 from harness.core.events import LabStarted, LabStopped, Noted, Served
 from harness.edge.clock import LabClock
 from harness.guest.cache import Cache
@@ -163,7 +163,13 @@ class Lab:
         description = self._description
         cover(self._artifacts)
         resolv_conf = write_etc(self._world)
-        self._recorder = FileRecorder(self._artifacts, names=_names(self._world))
+        try:
+            self._recorder = FileRecorder(self._artifacts, names=_names(self._world))
+        except OSError as error:
+            raise EnvironmentMissing(
+                f"{self._artifacts} can't be written to ({error.strerror})",
+                remedy="make room there, remove what another user left, or choose another folder",
+            ) from error
         self._recorder.on_activity = self._activity.set
         self._recorder.event(
             LabStarted(

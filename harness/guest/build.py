@@ -140,7 +140,7 @@ class Build:
         _fix_modes(root)
 
     def _chosen(self) -> dict[str, Path]:
-        """Files for the root filesystem by path: those that the recipe includes and the libraries they need."""
+        """Files for the root filesystem by path: those the recipe includes and the libraries they need."""
         chosen: dict[str, Path] = {}
         pending: list[str] = []
         for pattern in self._recipe.root.include:

@@ -149,6 +149,7 @@ class Machine:
             *("-netdev", f"{self.cable.words},id=cable"),
             *("-chardev", f"socket,id=console,fd={channels.console}", "-serial", "chardev:console"),
             *("-chardev", f"socket,id=agent,fd={channels.agent}"),
+            *("-chardev", f"socket,id=joiner,fd={channels.joiner}"),
             *("-chardev", f"socket,id=qmp,fd={channels.qmp}", "-mon", "chardev=qmp,mode=control"),
             *self._boards(),
         ]
@@ -168,8 +169,9 @@ class Machine:
                 "-device",
                 f"virtio-net-pci,romfile=,id=nic,netdev=cable,mac={_SNAPSHOT_MAC},rx_queue_size=1024{mtu}",
             ),
-            *("-device", "virtio-serial-pci,max_ports=2"),
+            *("-device", "virtio-serial-pci,max_ports=3"),
             *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"),
+            *("-device", "virtserialport,chardev=joiner,name=guestnet.joiner"),
             *("-device", "virtio-rng-pci"),
             *self.extra,
         ]
@@ -195,13 +197,14 @@ class Channels:
 
     console: int
     agent: int
+    joiner: int
     qmp: int
     state: int | None = None
 
     @property
     def all(self) -> tuple[int, ...]:
         state = () if self.state is None else (self.state,)
-        return (self.console, self.agent, self.qmp, *state)
+        return (self.console, self.agent, self.joiner, self.qmp, *state)
 
 
 def find_qemu(cache: Cache | None = None) -> Qemu:

@@ -1,9 +1,9 @@
 """A guest that is a QEMU virtual machine.
 
-Three socket pairs lead into QEMU, none of them in the filesystem: QMP (control), the agent's virtio port and
-the serial console. One process, and a handful of tasks that it owns: one waits for QEMU's end, one reads what
-it says on stderr. Whatever ends the guest (killed QEMU, panic, stop()) comes together in ``ended``, and every
-verb that is under way raises its reason at once.
+Socket pairs lead into QEMU, none of them in the filesystem: QMP (control), the serial console, and a virtio
+port each for the agent and for the joiner (who makes a restored guest itself). One process, and one task that
+waits for its end and reads what it says on stderr. Whatever ends the guest (killed QEMU, panic, stop()) comes
+together in ``ended``, and every verb that is under way raises its reason at once.
 
 QEMU dies with us however we die: it gets SIGKILL when the thread that started it ends (prctl(2),
 PR_SET_PDEATHSIG).
@@ -34,9 +34,7 @@ BOOT_WITHIN: Final = 60.0
 RESTORE_WITHIN: Final = 15.0
 """Seconds from the start of QEMU with a snapshot until the guest is itself."""
 
-_ORDERS: Final = "/run/guestnet/orders"
-_ANSWER: Final = "/run/guestnet/answer"
-_ANSWER_POLL: Final = 0.002
+_ANSWER_LIMIT: Final = 1024
 _SETTLE: Final = "/usr/lib/guestnet/settle"
 _SEED_BYTES: Final = 64
 _STDERR_KEPT: Final = 8 * 1024
@@ -56,6 +54,7 @@ class QemuGuest:
         self._process: asyncio.subprocess.Process | None = None
         self._console: Console | None = None
         self._agent: Agent | None = None
+        self._joiner: socket.socket | None = None
         self._qmp: qemu.qmp.QMPClient | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._stderr = bytearray()
@@ -121,24 +120,25 @@ class QemuGuest:
             await self.control("migrate-incoming", uri=f"fd:{descriptor}")
         finally:
             os.close(descriptor)
+        await self._answering(within, self._become())
         await self._answering(within)
-        await self._become(self.mac, self.hostname)
 
-    async def _become(self, mac: str, hostname: str) -> None:
-        """Give a restored guest new randomness, the time and its names (images/*/usr/lib/guestnet/joiner)."""
-        order = f"{secrets.token_hex(_SEED_BYTES)} {time.time_ns()} {mac} {hostname}\n"
-        await self.write_file(_ORDERS, order.encode())
-        answer = ""
-        deadline = time.monotonic() + RESTORE_WITHIN
-        while not answer and time.monotonic() < deadline:
-            try:
-                answer = (await self.read_file(_ANSWER)).decode().strip()
-            except AgentError:
-                await asyncio.sleep(_ANSWER_POLL)
-        if answer != "ok":
-            raise GuestError(
-                f"{self.hostname} could not be made itself after a restore: {answer or 'no answer'}"
-            )
+    async def _become(self) -> None:
+        """Give a restored guest new randomness, the time and its names; see images/tiny/…/joiner."""
+        order = f"{secrets.token_hex(_SEED_BYTES)} {time.time_ns()} {self.mac} {self.hostname}\n"
+        loop = asyncio.get_running_loop()
+        if self._joiner is None:
+            raise GuestError(f"{self.hostname} was not started")
+        await loop.sock_sendall(self._joiner, order.encode())
+        answer = b""
+        while not answer.endswith(b"\n"):
+            part = await loop.sock_recv(self._joiner, _ANSWER_LIMIT)
+            if not part:
+                raise ChannelClosed(f"{self.hostname}: the joiner's channel is closed")
+            answer += part
+        if answer != b"ok\n":
+            said = answer.decode(errors="replace").strip()
+            raise GuestError(f"{self.hostname} could not be made itself after a restore: {said}")
 
     async def save(self, state: Path) -> None:
         """Stop the guest and write the state of its devices to ``state``; with the memory file that it was
@@ -225,6 +225,8 @@ class QemuGuest:
         await asyncio.gather(*self._tasks)
         if self._agent is not None:
             await self._agent.close()
+        if self._joiner is not None:
+            self._joiner.close()
         if self._console is not None:
             self._console.close()
         if not self.ended.done():
@@ -244,11 +246,11 @@ class QemuGuest:
         with contextlib.ExitStack() as theirs:
             ours: list[socket.socket] = []
             ends: list[socket.socket] = []
-            for _ in range(3):
+            for _ in range(4):
                 own, end = socket.socketpair()
                 ours.append(own)
                 ends.append(theirs.enter_context(end))
-            channels = Channels(ends[0].fileno(), ends[1].fileno(), ends[2].fileno(), state)
+            channels = Channels(ends[0].fileno(), ends[1].fileno(), ends[2].fileno(), ends[3].fileno(), state)
             command = self.machine.command(
                 named=named, memory_file=memory_file, keep_memory=keep_memory, channels=channels
             )
@@ -269,7 +271,8 @@ class QemuGuest:
                 raise EnvironmentMissing(
                     f"{command[0]} does not start: {error}", remedy="install QEMU again"
                 ) from error
-        console, agent, control = ours
+        console, agent, self._joiner, control = ours
+        self._joiner.setblocking(False)
         self._console = Console(console, self.machine.console_log, self._panicked)
         self._agent = Agent(agent, self.hostname)
         self._tasks.append(
@@ -286,19 +289,17 @@ class QemuGuest:
                 GuestError(f"{self.hostname}: QEMU does not talk to us: {error}")
             ) from error
 
-    async def _answering(self, within: float) -> None:
+    async def _answering(self, within: float, work: Coroutine[Any, Any, None] | None = None) -> None:
+        """Do ``work``, or wait for the agent, but not longer than ``within`` seconds."""
         try:
-            await self._alive(self.agent.ping(within))
-        except (AgentError, ChannelClosed):
-            raise
-        except GuestError as error:
-            if self._failure is not None or self.ended.done():
-                raise
+            async with asyncio.timeout(within):
+                await self._alive(work or self.agent.ping(within + _DEATH_NOTICED_WITHIN))
+        except TimeoutError:
             raise GuestError(
                 f"{self.hostname} did not answer within {within:g} s; its console ends with:\n"
                 f"{self.console.recent()}",
                 remedy="look at the whole console log" if self.machine.console_log else "",
-            ) from error
+            ) from None
 
     async def _alive(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do ``work``, or raise the reason as soon as the guest ends."""

@@ -15,15 +15,15 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
-from typing import Any, Final, Self
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from harness.core.errors import DescriptionError, EnvironmentMissing
 from harness.world.description import LAPTOP, Host, Link, Route, World
 from harness.world.kernel import CLONE_NEWNET, bind, setns, unshare
 from harness.world.mounts import NETNS
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
 
 _OWN: Final = "/proc/thread-self/ns/net"
 _LOOPBACK: Final = 1
@@ -104,6 +104,9 @@ class Namespaces:
 def build(world: World) -> Namespaces:
     """Make ``world`` in the kernel, in the calling thread. Raises EnvironmentMissing, or DescriptionError
     when the kernel refuses something that the description's own rules let through."""
+    # Here, in the thread: a fifth of a lab's start goes into this import, and a guest can restore meanwhile.
+    from pyroute2 import IPRoute
+
     try:
         namespaces = Namespaces.make(world)
     except OSError as error:
@@ -125,7 +128,7 @@ def build(world: World) -> Namespaces:
     return namespaces
 
 
-def _build(world: World, namespaces: Namespaces, sockets: dict[str, IPRoute]) -> None:
+def _build(world: World, namespaces: Namespaces, sockets: dict[str, "IPRoute"]) -> None:
     for number, (name, link) in enumerate(world.links.items()):
         _add_link(number, name, link, namespaces, sockets[LAPTOP])
     for host, description in world.hosts.items():
@@ -145,7 +148,7 @@ def _build(world: World, namespaces: Namespaces, sockets: dict[str, IPRoute]) ->
             _add_route(sockets[host], host, route)
 
 
-def _add_link(number: int, name: str, link: Link, namespaces: Namespaces, socket: IPRoute) -> None:
+def _add_link(number: int, name: str, link: Link, namespaces: Namespaces, socket: "IPRoute") -> None:
     near, far = (
         {
             "ifname": name,
@@ -158,7 +161,7 @@ def _add_link(number: int, name: str, link: Link, namespaces: Namespaces, socket
     _refusable(f"link {name}", lambda: socket.link("add", kind="veth", peer=far, **near))
 
 
-def _add_address(socket: IPRoute, host: str, index: int, text: str) -> None:
+def _add_address(socket: "IPRoute", host: str, index: int, text: str) -> None:
     address = ip_interface(text)
     _refusable(
         f"{host}: address {text}",
@@ -166,7 +169,7 @@ def _add_address(socket: IPRoute, host: str, index: int, text: str) -> None:
     )
 
 
-def _add_route(socket: IPRoute, host: str, route: Route) -> None:
+def _add_route(socket: "IPRoute", host: str, route: Route) -> None:
     arguments: dict[str, Any] = {"dst": route.to, "type": route.kind}
     if route.via:
         arguments["gateway"] = route.via
@@ -176,6 +179,8 @@ def _add_route(socket: IPRoute, host: str, route: Route) -> None:
 
 
 def _refusable(what: str, act: Callable[[], object]) -> None:
+    from pyroute2.netlink.exceptions import NetlinkError
+
     try:
         act()
     except NetlinkError as error:

@@ -10,11 +10,11 @@ from typing import Final
 from harness.core.events import FlowClosed, FlowOpened, FlowRefused
 from harness.gateway import commands, events
 from harness.gateway.addressing import Reach
+from harness.gateway.answers import answer_error, show_errno
 from harness.gateway.config import GatewayConfig
 from harness.gateway.interface import Interface
 from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
-from harness.gateway.udp_flows import answer_error
 from harness.tcpip import icmp as icmp_answers
 from harness.wire import icmp
 from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
@@ -107,14 +107,14 @@ class IcmpFlows:
         message = icmp.emit(icmp.echo_request(flow.identifier, event.sequence, event.payload))
         about = Ipv4(flow.guest, event.address, Protocol.ICMP, message)
         answer = answer_error(self._interface, about, event.errno, event.cause)
-        self._refused(flow, event.address, errno.errorcode.get(event.errno, str(event.errno)), answer, now)
+        self._refused(flow, event.address, show_errno(event.errno), answer, now)
 
     def lost(self, event: events.EchoLost, now: int) -> None:
         """There is no ping socket."""
         flow = self._by_number.get(event.flow)
         if flow is None:
             return
-        error = errno.errorcode.get(event.errno, str(event.errno))
+        error = show_errno(event.errno)
         if event.errno in _NO_PERMISSION:
             error += ": the laptop's net.ipv4.ping_group_range does not allow ping sockets"
         self._refused(flow, flow.remote, error, "none", now)

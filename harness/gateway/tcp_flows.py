@@ -8,7 +8,7 @@ Theory of operation
 
 *Opening.* A guest's SYN makes a flow and a ``Connect``; the connection stays silent. ``Connected`` accepts
 it: only then the guest gets its SYN-ACK. ``ConnectFailed`` gives the guest what makes its own connect()
-fail with the errno that the host saw (``_ANSWERS``), however late it comes: the flow is forgotten, so that a
+fail with the errno that the host saw (``answers``), however late it comes: the flow is forgotten, so that a
 SYN which comes again asks the host again.
 
 *Up.* What the connection has in order is read and goes out as ``Send``; the window that the guest sees opens
@@ -37,6 +37,7 @@ from harness.core.events import FlowClosed, FlowOpened, FlowRefused
 from harness.core.rng import Stream
 from harness.core.time import SECOND
 from harness.gateway import commands, events
+from harness.gateway.answers import answer_error, show_errno
 from harness.gateway.config import GatewayConfig
 from harness.gateway.interface import Interface
 from harness.gateway.outbox import Outbox
@@ -46,22 +47,12 @@ from harness.tcpip.tcp.config import Config
 from harness.tcpip.tcp.connection import Connection
 from harness.tcpip.tcp.output import reset_for
 from harness.tcpip.tcp.state import State
-from harness.wire import icmp, tcp
+from harness.wire import tcp
 from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
 
-_ANSWERS: Final = {
-    errno.ECONNREFUSED: "rst",
-    errno.ECONNRESET: "rst",
-    errno.EHOSTUNREACH: icmp.Unreachable.HOST,
-    errno.EHOSTDOWN: icmp.Unreachable.HOST,
-    errno.ENETUNREACH: icmp.Unreachable.NET,
-    errno.ENETDOWN: icmp.Unreachable.NET,
-    errno.EACCES: icmp.Unreachable.COMMUNICATION_PROHIBITED,
-    errno.EPERM: icmp.Unreachable.COMMUNICATION_PROHIBITED,
-}
-"""By the host's errno. ETIMEDOUT is not among them: no ICMP message makes a connect() fail with it, but the
-guest's own patience does, which silence lets run out."""
-
+_RESET: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
+"""What a RST tells. Else ``UNREACHABLE`` says how. ETIMEDOUT is in neither: no ICMP message makes a connect()
+fail with it, but the guest's own patience does, which silence lets run out."""
 _TIME_WAIT: Final = 10 * SECOND
 """Twice the maximum segment lifetime of a cable of ours, generously."""
 _SYN: Final = 0x02
@@ -197,16 +188,14 @@ class TcpFlows:
         flow = self._by_number.get(event.flow)
         if flow is None or flow.is_connected:
             return
-        answer = _ANSWERS.get(event.errno)
         shown = "none"
-        if answer == "rst":
+        if event.errno in _RESET:
             shown = "rst"
             flow.connection.refuse(now)
             self._transmit(flow, now)
-        elif isinstance(answer, icmp.Unreachable) and flow.syn is not None:
-            shown = answer.name.lower().replace("_", "-") + "-unreachable"
-            self._interface.send_error(icmp.Type.DESTINATION_UNREACHABLE, answer, flow.syn)
-        self._outbox.record(_refused(flow.number, flow.key, _errno_name(event.errno), shown, now))
+        elif flow.syn is not None:
+            shown = answer_error(self._interface, flow.syn, event.errno, None)
+        self._outbox.record(_refused(flow.number, flow.key, show_errno(event.errno), shown, now))
         self._forget(flow)
 
     def received(self, event: events.DataReceived, now: int) -> None:
@@ -249,7 +238,7 @@ class TcpFlows:
         self._transmit(flow, now)
         flow.connection.abort()
         self._transmit(flow, now)
-        why = "reset by the host" if event.errno == errno.ECONNRESET else f"host: {_errno_name(event.errno)}"
+        why = "reset by the host" if event.errno == errno.ECONNRESET else f"host: {show_errno(event.errno)}"
         self._close_record(flow, why, now)
         self._forget(flow)
 
@@ -388,7 +377,3 @@ def _refused(number: int, key: Key, error: str, answer: str, now: int) -> FlowRe
     return FlowRefused(
         at=now, flow=number, transport="tcp", guest=guest, remote=remote, error=error, answer=answer
     )
-
-
-def _errno_name(number: int) -> str:
-    return errno.errorcode.get(number, str(number))

@@ -7,30 +7,20 @@ when the table is full, one that was idle for a while makes room, else the datag
 had.
 """
 
-import errno
 from typing import Final
 
 from harness.core.events import FlowClosed, FlowOpened, FlowRefused
 from harness.core.time import SECOND
 from harness.gateway import commands, events
+from harness.gateway.answers import answer_error, show_errno
 from harness.gateway.config import GatewayConfig
 from harness.gateway.interface import Interface
 from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
-from harness.wire import icmp, udp
+from harness.wire import udp
 from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
 
 _EVICTABLE: Final = 20 * SECOND
-UNREACHABLE: Final = {
-    errno.ECONNREFUSED: icmp.Unreachable.PORT,
-    errno.EHOSTUNREACH: icmp.Unreachable.HOST,
-    errno.EHOSTDOWN: icmp.Unreachable.HOST,
-    errno.ENETUNREACH: icmp.Unreachable.NET,
-    errno.ENETDOWN: icmp.Unreachable.NET,
-    errno.EACCES: icmp.Unreachable.COMMUNICATION_PROHIBITED,
-    errno.EPERM: icmp.Unreachable.COMMUNICATION_PROHIBITED,
-}
-"""What a guest is told when the host's own kernel refused to send."""
 
 
 class _Flow:
@@ -125,7 +115,7 @@ class UdpFlows:
         """There is no host socket: the flow is over, the datagram lost."""
         flow = self._by_number.get(event.flow)
         if flow is not None:
-            self._refused(flow, errno.errorcode.get(event.errno, str(event.errno)), now)
+            self._refused(flow, show_errno(event.errno), now)
             self._forget(flow)
 
     def received(self, event: events.DatagramReceived, now: int) -> None:
@@ -153,7 +143,7 @@ class UdpFlows:
             FlowRefused(
                 at=now, flow=flow.number, transport="udp", guest=_guest(flow),
                 remote=f"{show_ip4(remote)}:{event.port}",
-                error=errno.errorcode.get(event.errno, str(event.errno)), answer=answer,
+                error=show_errno(event.errno), answer=answer,
             )
         )  # fmt: skip
 
@@ -192,30 +182,6 @@ class UdpFlows:
                 answer="none",
             )
         )  # fmt: skip
-
-
-def answer_error(interface: Interface, about: Ipv4, number: int, cause: events.IcmpCause | None) -> str:
-    """Tell the sender of ``about`` what went wrong with it; the answer's name, or "none".
-
-    From whom the network heard it, so that traceroute shows the way; else from the gateway, and for what
-    the host address refused, from that.
-    """
-    if cause is not None and cause.type in icmp.ERRORS:
-        source = interface.addressing.to_guest(cause.offender)
-        mtu = cause.mtu if cause.code == icmp.Unreachable.FRAGMENTATION_NEEDED else 0
-        interface.send_error(cause.type, cause.code, about, source=source, mtu=mtu)
-        return _name(cause.type, cause.code)
-    code = UNREACHABLE.get(number)
-    if code is None:
-        return "none"
-    interface.send_error(icmp.Type.DESTINATION_UNREACHABLE, code, about)
-    return _name(icmp.Type.DESTINATION_UNREACHABLE, code)
-
-
-def _name(kind: int, code: int) -> str:
-    if kind == icmp.Type.DESTINATION_UNREACHABLE and code in set(icmp.Unreachable):
-        return icmp.Unreachable(code).name.lower().replace("_", "-") + "-unreachable"
-    return icmp.Type(kind).name.lower().replace("_", "-") if kind in set(icmp.Type) else f"icmp {kind}/{code}"
 
 
 def _guest(flow: _Flow) -> str:

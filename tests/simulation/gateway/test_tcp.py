@@ -74,14 +74,16 @@ def test_a_refused_connect_is_a_reset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"),
+    ("number", "code", "answer"),
     [
-        (errno.EHOSTUNREACH, icmp.Unreachable.HOST),
-        (errno.ENETUNREACH, icmp.Unreachable.NET),
-        (errno.EACCES, icmp.Unreachable.COMMUNICATION_PROHIBITED),
+        (errno.EHOSTUNREACH, icmp.Unreachable.HOST, "host-unreachable"),
+        (errno.ENETUNREACH, icmp.Unreachable.NET, "net-unreachable"),
+        (errno.EACCES, icmp.Unreachable.COMMUNICATION_PROHIBITED, "communication-prohibited"),
     ],
 )
-def test_an_unreachable_destination_is_told_by_icmp_that_quotes_the_syn(number: int, code: int) -> None:
+def test_an_unreachable_destination_is_told_by_icmp_that_quotes_the_syn(
+    number: int, code: int, answer: str
+) -> None:
     bench = Bench()
     stream = bench.guest.connect(SERVER, 80)
     bench.settle()
@@ -93,6 +95,7 @@ def test_an_unreachable_destination_is_told_by_icmp_that_quotes_the_syn(number: 
     assert (quoted.destination_port, quoted.seq, quoted.flags) == (80, 12345, Flags.SYN)
     assert bytes(message.payload[16:20]) == SERVER
     assert not stream.is_refused
+    assert bench.noted(FlowRefused)[0].answer == answer
 
 
 def test_a_late_error_is_told_too_and_again_for_a_syn_that_comes_again() -> None:

@@ -23,7 +23,7 @@ from typing import Any, Final, Self, TypeVar
 import qemu.qmp
 
 from harness.core.errors import EnvironmentMissing, GuestError
-from harness.guest.agent import Agent, AgentError, ChannelClosed
+from harness.guest.agent import Agent, ChannelClosed
 from harness.guest.base import Command, RunResult
 from harness.guest.console import Console
 from harness.guest.machine import Channels, Machine

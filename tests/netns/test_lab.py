@@ -225,6 +225,43 @@ def test_without_namespaces_the_error_has_the_remedy(tmp_path: Path) -> None:
     assert "sysctl -w user.max_user_namespaces=" in done.stderr
 
 
+def test_it_does_with_a_resolver_file_and_artifacts_that_are_in_run(tmp_path: Path) -> None:
+    """As systemd-resolved has the one, and a user's runtime folder the other; a lab covers /run."""
+    client = CLIENT.replace("id -u", "cat /etc/resolv.conf")
+    (tmp_path / "client.py").write_text(client)
+    program = f"""
+        set -e
+        mount -t tmpfs none /run
+        cp -r /etc {tmp_path}/etc 2> /dev/null || true
+        rm -f {tmp_path}/etc/resolv.conf {tmp_path}/etc/nsswitch.conf
+        ln -s ../run/systemd/resolve/stub-resolv.conf {tmp_path}/etc/resolv.conf
+        mount --bind {tmp_path}/etc /etc
+        {sys.executable} {tmp_path}/client.py /run/user/artifacts
+        grep -c LabStopped /run/user/artifacts/journal.jsonl
+    """
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program],
+        check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("started nameserver 203.0.113.53\n1\n", "")
+
+
+def test_it_does_where_no_fresh_proc_is_allowed(tmp_path: Path) -> None:
+    """As in a container that hides parts of /proc."""
+    (tmp_path / "client.py").write_text(CLIENT)
+    program = f"mount -t tmpfs none /proc/tty && exec {sys.executable} {tmp_path}/client.py {tmp_path}/lab"
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program],
+        check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("started 0\n", "")
+    assert "/proc stays this machine's own" in (tmp_path / "lab" / "lab.log").read_text()
+
+
 def test_a_server_that_dies_ends_the_lab_with_the_reason(start_lab: StartLab, marked: Marked) -> None:
     lab = start_lab()
     pid = lab.started.pids["servers"]

@@ -201,7 +201,11 @@ class Connection(Opening):
         if self.state is State.TIME_WAIT and flags & FIN:
             self.time_wait_at = now + self._config.time_wait
         if length:
-            self.receiver.ack_due = True
+            self.receiver.note_duplicate(seq, seq + len(segment.payload))
+            if self.receiver.duplicate is not None:
+                self._send_ack(now)
+            else:
+                self.receiver.ack_due = True
         else:
             # Keepalives and window probes of one octet less; limited, or two of us would go on for ever.
             self._challenge(now)
@@ -267,7 +271,10 @@ class Connection(Opening):
         if self._outbox or self._syn_due or self._more_due or self.receiver.ack_due:
             return self._now
         sender = self.sender
-        times = (sender.rto_at, sender.persist_at, self.receiver.delayed_ack_at, self.time_wait_at)
+        times = (
+            sender.rto_at, sender.probe_at, sender.reorder_at, sender.persist_at,
+            self.receiver.delayed_ack_at, self.time_wait_at,
+        )  # fmt: skip
         return min((time for time in times if time is not None), default=None)
 
     def on_timer(self, now: int) -> None:
@@ -278,6 +285,11 @@ class Connection(Opening):
             receiver.ack_due = True
         if self.time_wait_at is not None and now >= self.time_wait_at:
             self._close()
+        if sender.reorder_at is not None and now >= sender.reorder_at:
+            sender.on_reorder_timer(now)
+        if sender.probe_at is not None and now >= sender.probe_at:
+            # Before the RTO, which it puts off (RFC 8985 7.3).
+            self._outbox += self._emit_run(sender.on_probe(now), self._template(now))
         if sender.rto_at is not None and now >= sender.rto_at:
             self._on_rto(now)
         if sender.persist_at is not None and now >= sender.persist_at:
@@ -332,8 +344,7 @@ class Connection(Opening):
         return segment_run_in_bulk(template, seq & MASK, data, self.sender.mss, flags)
 
     def _ack(self, now: int) -> bytes:
-        blocks = self.receiver.buffer.blocks if self.sender.sack else []
-        return self._emitter.ack(self.sender.snd_nxt, self._template(now), blocks)
+        return self._emitter.ack(self.sender.snd_nxt, self._template(now), self.receiver.take_blocks())
 
     def _challenge(self, now: int) -> None:
         if self._challenges.permits(now):

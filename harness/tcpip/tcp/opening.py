@@ -126,10 +126,9 @@ class Opening:
         sender.snd_wl1, sender.snd_wl2 = segment.seq, sender.snd_una
         # An MSS too small to hold data would make us send headers only; Linux too does not go below 48.
         mss = max(min(segment.mss if segment.mss is not None else 536, config.mss), 48)
-        sender.synchronize(
-            mss - (_OPTIONS_WITH_TIMESTAMPS if receiver.timestamps else 0),
-            sack=config.sack and segment.sack_permitted,
-        )
+        receiver.sack = config.sack and segment.sack_permitted
+        options = _OPTIONS_WITH_TIMESTAMPS if receiver.timestamps else 0
+        sender.synchronize(mss - options, sack=receiver.sack)
 
     def _before_accept(self, segment: Segment, now: int) -> None:
         """The host socket is still connecting; nothing was sent, so the guest may begin anew or give up."""
@@ -197,7 +196,7 @@ class Opening:
         self.state = State.CLOSED
         self.time_wait_at = None
         self._syn_due = self._more_due = False
-        self.sender.rto_at = self.sender.persist_at = None
+        self.sender.stop()
         self.receiver.delayed_ack_at = None
         self.receiver.ack_due = False
         self._events.append(last)

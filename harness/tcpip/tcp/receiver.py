@@ -5,6 +5,9 @@ Theory of operation. The window that we advertise ends at ``rcv_adv`` and never 
 ``consumed``: what lies between (``held``) fills the receive buffer, so a host socket that stalls closes
 the guest's window. Octets that came too early fill room that is advertised already.
 
+What comes twice is reported by a DSACK in the first SACK block of the next ACK (RFC 2883): it tells the peer
+that it was too quick to send again.
+
 An ACK is due at once (``ack_due``) for the first segments of all, after every second full-sized one, after
 anything out of order, and when the window opens wide; else with the next data, or when the delayed-ACK
 timer runs out (RFC 9293 3.8.6.3, RFC 5681 4.2). A batch is answered once: ``ack_due`` is one flag.
@@ -25,8 +28,8 @@ class Receiver:
 
     __slots__ = (
         "_capacity", "_config", "_mss", "_peer_segment", "_quick_acks", "_stamp_at", "_unacknowledged",
-        "ack_due", "buffer", "delayed_ack_at", "fin_received", "fin_seq", "held", "irs", "last_ack_sent",
-        "rcv_adv", "rcv_nxt", "scale", "timestamps", "ts_recent",
+        "ack_due", "buffer", "delayed_ack_at", "duplicate", "fin_received", "fin_seq", "held", "irs",
+        "last_ack_sent", "rcv_adv", "rcv_nxt", "sack", "scale", "timestamps", "ts_recent",
     )  # fmt: skip
 
     def __init__(self, config: Config, irs: int) -> None:
@@ -37,9 +40,11 @@ class Receiver:
         self.rcv_nxt = irs + 1
         self.rcv_adv = self.rcv_nxt + min(self._capacity, 0xFFFF)
         self.last_ack_sent = self.rcv_nxt
+        self.sack = False
         self.scale = 0
         self.held = 0
         self.buffer = ReceiveBuffer(config.max_out_of_order)
+        self.duplicate: tuple[int, int] | None = None
         self.fin_seq: int | None = None
         self.fin_received = False
         self.timestamps = False
@@ -87,7 +92,8 @@ class Receiver:
     def receive(self, seq: int, segment: Segment, now: int) -> bool:
         """The data and FIN of an acceptable segment; what lies outside of the window is cut off.
 
-        True when nothing came forward: the segment has to be answered by an ACK of its own (RFC 5681 4.2).
+        True when nothing came forward, or came twice: the segment has to be answered by an ACK of its own
+        (RFC 5681 4.2, RFC 2883 4).
         """
         data = view(segment.payload)
         end = seq + len(data)
@@ -102,17 +108,21 @@ class Receiver:
         if data:
             if len(data) > self._peer_segment:
                 self._peer_segment = min(len(data), self._mss)
+            self.note_duplicate(seq, end)
             self.rcv_nxt = self.buffer.insert(seq, data, before)
         advanced = self.rcv_nxt - before
         self.held += advanced
         if self.rcv_nxt == self.fin_seq:
             self.rcv_nxt += 1
             self.fin_received = self.ack_due = True
-            return False
+            return self.duplicate is not None
         if advanced == 0 or had_gap:
             # Out of order, or (a part of) a hole filled: the peer must know at once (RFC 5681 4.2).
             self.ack_due = True
-            return advanced == 0
+            return advanced == 0 or self.duplicate is not None
+        if self.duplicate is not None:
+            self.ack_due = True
+            return True
         self._unacknowledged += advanced
         if self._unacknowledged >= 2 * self._peer_segment or self._quick_acks > 0:
             self._quick_acks -= 1
@@ -152,6 +162,24 @@ class Receiver:
         self._unacknowledged = 0
         return field
 
-    def blocks(self) -> list[tuple[int, int]]:
-        """What SACK has to report, the latest first."""
-        return self.buffer.blocks
+    def note_duplicate(self, seq: int, end: int) -> None:
+        """Octets [seq, end) came: remember which of them were here before, for the next ACK."""
+        if not self.sack or seq >= end:
+            return
+        if seq < self.rcv_nxt:
+            self.duplicate = seq, min(end, self.rcv_nxt)
+            return
+        for left, right in self.buffer.blocks:
+            if left < end and seq < right:
+                self.duplicate = max(left, seq), min(right, end)
+                return
+
+    def take_blocks(self) -> list[tuple[int, int]]:
+        """What SACK has to report: what came twice, once; then what came early, the latest first."""
+        if not self.sack:
+            return []
+        if self.duplicate is None:
+            return self.buffer.blocks
+        blocks = [self.duplicate, *self.buffer.blocks]
+        self.duplicate = None
+        return blocks

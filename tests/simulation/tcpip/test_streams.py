@@ -123,6 +123,7 @@ class Transfer:
 
     def __init__(self, config: Config, dropped: set[int], size: int = 400_000) -> None:
         self.again = 0
+        self.again_at: int | None = None
         self.longest_silence = 0
         self._count = 0
         self._dropped = dropped
@@ -138,7 +139,9 @@ class Transfer:
         if side == 1 or not segment.payload:
             return True
         self._count += 1
-        self.again += segment.seq in self._seen
+        if segment.seq in self._seen:
+            self.again += 1
+            self.again_at = self._count
         self._seen.add(segment.seq)
         self.longest_silence = max(self.longest_silence, self._pipe.now - self._last)
         self._last = self._pipe.now
@@ -170,3 +173,40 @@ def test_without_sack_each_loss_of_a_window_costs_a_round_trip() -> None:
 
 def test_losing_most_of_a_window_is_survived_by_timeouts() -> None:
     assert Transfer(CONFIGS["default"], set(range(60, 120))).duration < 3 * SECOND
+
+
+@pytest.mark.parametrize("lost", [{276, 277}, {270, 275, 277}, set(range(268, 278))])
+def test_a_lost_tail_costs_a_probe_and_no_timeout(lost: set[int]) -> None:
+    transfer = Transfer(CONFIGS["default"], lost)
+    assert transfer.again <= len(lost) + 1
+    # A round trip, the delayed acknowledgment of the one before, and two round trips until the probe.
+    assert transfer.longest_silence <= 3 * ROUND_TRIP + 50 * MILLISECOND
+
+
+def test_without_sack_a_lost_tail_costs_a_timeout() -> None:
+    assert Transfer(CONFIGS["no-sack"], {277}).longest_silence >= 200 * MILLISECOND
+
+
+def test_a_retransmission_lost_again_costs_no_timeout() -> None:
+    one = Transfer(CONFIGS["default"], {100})
+    assert one.again_at is not None
+    twice = Transfer(CONFIGS["default"], {100, one.again_at})
+    assert twice.again == 2
+    assert twice.longest_silence <= 2 * ROUND_TRIP
+
+
+def test_reordering_within_a_quarter_of_a_round_trip_sends_nothing_twice() -> None:
+    seen: set[int] = set()
+    pipe = Pipe(Weather(delay=ROUND_TRIP // 2, jitter=ROUND_TRIP // 8), 4)
+    again = 0
+
+    def tap(side: int, segment: Segment) -> bool:
+        nonlocal again
+        if segment.payload:
+            again += segment.seq in seen
+            seen.add(segment.seq)
+        return True
+
+    pipe.tap = tap
+    exchange(pipe, Config(), Config(), up=1_000_000, down=0)
+    assert again <= 5  # before the first reordering is seen

@@ -50,11 +50,12 @@ class Drill:
         self.connection = Connection.connect(self.now, self.config, local=SERVER, remote=GUEST, iss=ISS)
         return self
 
-    def established(self, **syn: Any) -> "Drill":
+    def established(self, *, round_trip: int = 0, **syn: Any) -> "Drill":
         """Passively opened; the handshake is done and its segments and events are gone."""
         self.listen(**syn)
         self.connection.accept(self.now)
         self.out()
+        self.now += round_trip
         self.inject(".", 1, 1)
         self.expect()
         self.connection.events()
@@ -110,6 +111,10 @@ class Drill:
         for left, right in segment.sack:
             text += f" sack {(left - PEER_ISS) & 0xFFFFFFFF}:{(right - PEER_ISS) & 0xFFFFFFFF}"
         return text
+
+    def octets_sent(self) -> int:
+        """How many octets of data the connection sends now."""
+        return sum(len(segment.payload) for segment in self.out())
 
     def wait(self, duration: int) -> None:
         """Time passes; fails when a timer would have been due before its end."""

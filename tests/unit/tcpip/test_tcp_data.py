@@ -331,20 +331,6 @@ def test_a_window_update_is_no_duplicate() -> None:
     drill.expect()
 
 
-def test_sack_sends_just_the_holes() -> None:
-    drill = flight(SACK)
-    drill.inject(".", 1, 1, sack=((1001, 2001),))
-    drill.inject(".", 1, 1, sack=((3001, 4001), (1001, 2001)))
-    drill.expect()
-    drill.inject(".", 1, 1, sack=((5001, 6001), (3001, 4001), (1001, 2001)))
-    drill.expect(". 1:1001 ack 1")
-    drill.inject(".", 1, 1, sack=((5001, 8001), (3001, 4001), (1001, 2001)))
-    drill.expect(". 2001:3001 ack 1", ". 4001:5001 ack 1")
-    drill.inject(".", 1, 8001)
-    drill.expect()
-    assert drill.connection.poll_at() is None
-
-
 def test_sack_of_what_is_not_in_flight_is_ignored() -> None:
     drill = flight(SACK)
     for _ in range(5):

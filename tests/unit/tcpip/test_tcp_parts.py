@@ -19,7 +19,6 @@ from harness.tcpip.tcp.config import Config, Endpoint
 from harness.tcpip.tcp.congestion import NewReno
 from harness.tcpip.tcp.output import ACK, FIN, PSH, Emitter, segment_run
 from harness.tcpip.tcp.rtt import RttEstimator
-from harness.tcpip.tcp.scoreboard import Scoreboard
 from harness.tcpip.tcp.sequence import MASK, is_before, unwrap
 from harness.wire import ipv4, tcp
 from harness.wire.ipv4 import Ipv4, ip4
@@ -104,41 +103,6 @@ def test_a_small_segment_does_not_keep_a_large_read_alive() -> None:
     buffer.insert(20, memoryview(whole)[20:30], 10)
     whole.clear()  # raises BufferError while a view is kept
     assert buffer.read(10) == [bytes(10)]
-
-
-blocks = st.lists(st.tuples(st.integers(0, 99), st.integers(1, 20)), max_size=12)
-
-
-@given(blocks, st.integers(1, 12), st.integers(0, 120), st.integers(0, 120))
-def test_a_scoreboard_is_what_rfc_6675_says_octet_by_octet(
-    sacked: list[tuple[int, int]], mss: int, left: int, right: int
-) -> None:
-    board, octets = Scoreboard(), set[int]()
-    for start, length in sacked:
-        new = not octets >= set(range(start, start + length))
-        assert board.add(start, start + length) is new
-        octets |= set(range(start, start + length))
-    assert {at for start, end in board.ranges for at in range(start, end)} == octets
-    assert board.ranges == sorted(board.ranges)
-    edge = board.lost_below(mss)
-    for at in range(121):
-        if at not in octets:
-            above = [block for block in board.ranges if block[0] > at]
-            lost = len(above) >= 3 or sum(end - start for start, end in above) > 2 * mss
-            assert (at < edge) is lost
-    assert board.unsacked(left, right) == len(set(range(left, right)) - octets)
-    hole = board.hole(left, right)
-    free = sorted(set(range(left, right)) - octets)
-    if hole is None:
-        assert not free
-    else:
-        assert hole[0] == free[0]
-        assert set(range(*hole)) <= set(free)
-        assert hole[1] == right or hole[1] in octets
-    board.advance(left)
-    assert {at for start, end in board.ranges for at in range(start, end)} == {
-        at for at in octets if at >= left
-    }
 
 
 def test_the_timeout_follows_rfc_6298() -> None:

@@ -1,5 +1,6 @@
 """What this machine must have, and how to get what it lacks: the checks of ``guestnet doctor``."""
 
+import asyncio
 import os
 import platform
 import shutil
@@ -163,3 +164,18 @@ def check(name: str, purpose: str, attempt: Callable[[], str]) -> Finding:
     except GuestnetError as error:
         found, remedy = error.message, error.remedy
         return Finding(name=name, verdict="missing", found=found, purpose=purpose, remedy=remedy)
+
+
+def accelerator() -> str:
+    """What guests run on, and why. Boots a guest once on a machine that seems to have KVM.
+
+    Raises EnvironmentMissing when there is no QEMU or no image to prove it with.
+    """
+    from harness.guest.accelerator import choose
+    from harness.guest.cache import Cache
+    from harness.guest.image import require
+    from harness.guest.machine import find_qemu
+
+    cache = Cache()
+    chosen = asyncio.run(choose(cache, find_qemu(cache), require("tiny", cache)))
+    return f"{chosen.name}: {chosen.reason}"

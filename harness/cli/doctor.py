@@ -42,6 +42,7 @@ def examine(quick: bool) -> list[Finding]:
         checks.check_program("zstd", "building images"),
         checks.check_space(Cache().folder),
         checks.check("image tiny", "guests", lambda: require("tiny").digest[:12]),
+        *([] if quick else [checks.check("accelerator", "speed of guests", checks.accelerator)]),
         checks.check_program("ip", "looking around in a lab", optional=True),
         checks.check_program("tshark", "tests of captures", optional=True),
         checks.check_program("chromium", "tests of reports", optional=True),

@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,9 @@ ESCAPE: Final = b"\x1d"
 """Ctrl-], as telnet(1) has it."""
 
 CHUNK: Final = 65536
+
+PAUSE: Final = 0.3
+"""Seconds that an event may wait until whoever follows the journal sees it."""
 
 
 @click.command()
@@ -52,6 +56,7 @@ def shell(
     """Boot a guest and connect this terminal to its console. Ctrl-] ends it."""
     from harness.lab.client import LabProcess
     from harness.lab.description import LabDescription
+    from harness.lab.protocol import Activity
 
     if not sys.stdin.isatty():
         raise GuestnetError(
@@ -68,7 +73,12 @@ def shell(
     with _folder(artifacts) as folder, LabProcess.start(description, folder) as lab:
         _say_hello(lab, folder, beside)
         with lab.console("guest1") as console, _raw(sys.stdin.fileno()):
-            reason = connect(console, sys.stdin.fileno(), sys.stdout.fileno())
+            reason = connect(
+                console,
+                sys.stdin.fileno(),
+                sys.stdout.fileno(),
+                refresh=lambda: lab.call(Activity(journal=0, capture=0)),
+            )
         click.echo(f"\n{reason}; the lab ends", err=True)
 
 
@@ -107,13 +117,20 @@ def _raw(terminal: int) -> Iterator[None]:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
-def connect(console: socket.socket, keyboard: int, screen: int) -> str:
-    """Pass bytes both ways until the escape key, or until one side ends; says which."""
+def connect(console: socket.socket, keyboard: int, screen: int, refresh: Callable[[], object]) -> str:
+    """Pass bytes both ways until the escape key, or until one side ends; says which.
+
+    ``refresh`` is called every now and then, to have the lab write down what it holds back of its journal.
+    """
     rows, columns = _size(keyboard)
     # A fresh shell, because the waiting one began before the guest had its name and this terminal its size.
     console.sendall(f"\rstty rows {rows} cols {columns}; exec sh -l\r".encode())
+    refreshed = time.monotonic()
     while True:
-        ready, _, _ = select.select([console.fileno(), keyboard], [], [])
+        ready, _, _ = select.select([console.fileno(), keyboard], [], [], PAUSE)
+        if time.monotonic() - refreshed > PAUSE:
+            refresh()
+            refreshed = time.monotonic()
         if console.fileno() in ready:
             shown = console.recv(CHUNK)
             if not shown:

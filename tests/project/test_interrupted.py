@@ -1,10 +1,12 @@
 """A command that is interrupted in the middle of its work leaves nothing behind."""
 
+import contextlib
 import os
 import select
 import signal
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 
 DEADLINE = 30.0
 GRACE = 3.0
+PAUSE = 0.1
 
 pytestmark = pytest.mark.guest
 
@@ -38,24 +41,27 @@ def survivors(mark: str) -> list[str]:
     return found
 
 
-def interrupt(command: list[str], sign: str, number: int, mark: str, temporary: Path) -> tuple[int, str]:
-    """Start ``command``, wait until it has said ``sign``, signal its group as terminals do: status, words."""
-    environment = {**os.environ, "GUESTNET_MARK": mark, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
+def interrupt(command: list[str], journal: str, number: int, mark: str, folder: Path) -> tuple[int, str]:
+    """Start ``command``, signal its group as terminals do once a lab of its has a guest: status, words.
+
+    ``journal`` is where in ``folder`` the lab's journal will be, a glob.
+    """
+    environment = {**os.environ, "GUESTNET_MARK": mark, "TMPDIR": str(folder)}
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     )
-    with process:
-        assert process.stdout is not None
-        said = b""
-        while sign.encode() not in said:
-            ready, _, _ = select.select([process.stdout], [], [], DEADLINE)
-            assert ready, f"it did not say {sign!r} but {said!r}"
-            more = os.read(process.stdout.fileno(), 4096)
-            assert more, said.decode()
-            said += more
+    try:
+        deadline = time.monotonic() + DEADLINE
+        while not any(b"GuestStarted" in path.read_bytes() for path in folder.glob(journal)):
+            assert time.monotonic() < deadline
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                pytest.fail(f"it ended with {process.wait(PAUSE)}")
         os.killpg(process.pid, number)
-        rest, _ = process.communicate(timeout=DEADLINE)
-    return process.returncode, (said + rest).decode()
+        said, _ = process.communicate(timeout=DEADLINE)
+    finally:
+        process.kill()
+        process.communicate()
+    return process.returncode, said.decode()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -63,7 +69,7 @@ def test_a_benchmark_of_labs(tmp_path: Path, number: int, status: int) -> None:
     mark = uuid.uuid4().hex
     command = [sys.executable, "-m", "harness.cli", "bench", "boot", "--runs", "50"]
 
-    code, said = interrupt(command, "guests (cold)", number, mark, tmp_path)
+    code, said = interrupt(command, "*/journal.jsonl", number, mark, tmp_path)
 
     assert code == status, said
     assert "Traceback" not in said
@@ -72,31 +78,28 @@ def test_a_benchmark_of_labs(tmp_path: Path, number: int, status: int) -> None:
 
 
 SCENARIO = """
-def test_long(lab, request):
-    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-        print("the lab is up", flush=True)
-    lab.guest.run("sleep 600", timeout=600)
+from harness.core.events import GuestEnded
+
+def test_long(lab): lab.journal.expect(GuestEnded, within=600)
 """
 
 
 def test_a_run_of_scenarios(tmp_path: Path) -> None:
-    mark, temporary = uuid.uuid4().hex, tmp_path / "tmp"
-    temporary.mkdir()
-    (tmp_path / "test_long.py").write_text(SCENARIO)
+    mark, test, report = uuid.uuid4().hex, tmp_path / "test_long.py", tmp_path / "report"
+    test.write_text(SCENARIO)
     command = [
         sys.executable,
         "-m",
         "harness.cli",
         "run",
+        "--report",
+        str(report),
         "--rootdir",
         str(tmp_path),
-        str(tmp_path / "test_long.py"),
     ]
 
-    code, said = interrupt(
-        [*command, "--report", str(tmp_path / "report")], "the lab is up", signal.SIGINT, mark, temporary
-    )
+    code, said = interrupt([*command, str(test)], "report/*/*/journal.jsonl", signal.SIGINT, mark, tmp_path)
 
     assert code == pytest.ExitCode.INTERRUPTED, said
     assert survivors(mark) == []
-    assert (tmp_path / "report" / "report.html").is_file()
+    assert (report / "report.html").is_file()

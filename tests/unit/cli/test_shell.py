@@ -19,10 +19,11 @@ class Terminal:
         self.person, self.terminal = os.openpty()
         self.guest, self._console = socket.socketpair()
         self.reason = ""
+        self.refreshed = threading.Event()
         self._thread = threading.Thread(target=self._connect)
 
     def _connect(self) -> None:
-        self.reason = connect(self._console, self.terminal, self.terminal)
+        self.reason = connect(self._console, self.terminal, self.terminal, self.refreshed.set)
 
     def __enter__(self) -> Self:
         self._raw = _raw(self.terminal)
@@ -60,6 +61,10 @@ def test_the_escape_key_leaves_and_what_was_typed_before_it_still_arrives() -> N
         terminal._thread.join(10)
         assert terminal.guest.recv(100) == b"halt\r"
         assert terminal.reason == "left the console"
+
+
+def test_the_journal_is_kept_fresh_for_a_second_terminal_also_when_nobody_types(terminal: Terminal) -> None:
+    assert terminal.refreshed.wait(10)
 
 
 def test_a_console_that_closes_is_told() -> None:

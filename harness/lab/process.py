@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 import msgspec
 
@@ -44,14 +44,17 @@ _STOP_TIMEOUT: Final = 2.0
 _log = logging.getLogger(__name__)
 
 
-def run_lab(control: socket.socket) -> None:
+def run_lab(control: socket.socket) -> NoReturn:
     """The lab, from its first request to its last; called in new namespaces."""
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
         format="%(relativeCreated)8.0f ms %(levelname)s %(name)s: %(message)s",
     )
-    sys.exit(asyncio.run(_serve(control)))
+    status = asyncio.run(_serve(control))
+    # Everything is closed, and the kernel is quicker at the rest than the interpreter.
+    logging.shutdown()
+    os._exit(status)
 
 
 async def _serve(control: socket.socket) -> int:
@@ -162,6 +165,7 @@ class Lab:
     async def _start(self) -> LabStatus:
         description = self._description
         cover(self._artifacts)
+        await self._servers.prepare()
         resolv_conf = write_etc(self._world)
         try:
             self._recorder = FileRecorder(self._artifacts, names=_names(self._world))
@@ -207,7 +211,6 @@ class Lab:
             await guests.add()
 
     async def _build_world(self) -> None:
-        await self._servers.prepare()
         self._namespaces = await asyncio.to_thread(build, self._world)
         await self._servers.start(self._namespaces)
 

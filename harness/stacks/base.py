@@ -107,7 +107,13 @@ def _slirp(options: StackOptions) -> Stack:
     return SlirpStack(options)
 
 
-_STACKS: Final[dict[str, Factory]] = {"builtin": _builtin, "slirp": _slirp}
+def _passt(options: StackOptions) -> Stack:
+    from harness.stacks.passt import PasstStack
+
+    return PasstStack(options)
+
+
+_STACKS: Final[dict[str, Factory]] = {"builtin": _builtin, "slirp": _slirp, "passt": _passt}
 
 
 def stack_names() -> list[str]:

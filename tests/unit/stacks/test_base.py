@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.address import Mac
-from harness.core.errors import DescriptionError, LabError
+from harness.core.errors import DescriptionError, EnvironmentMissing, LabError
 from harness.edge.clock import LabClock
 from harness.stacks import base
 from harness.stacks.base import StackOptions, open_stack, stack_names
@@ -23,13 +23,13 @@ def options(mtu: int = 1500) -> StackOptions:
 
 
 def test_every_stack_knows_its_name() -> None:
-    assert {"builtin", "slirp"} <= set(stack_names())
-    for name in ("builtin", "slirp"):
+    assert {"builtin", "passt", "slirp"} <= set(stack_names())
+    for name in ("builtin", "passt", "slirp"):
         assert open_stack(name, options()).name == name
 
 
 def test_an_unknown_stack_is_told_with_those_that_exist() -> None:
-    with pytest.raises(DescriptionError, match=r"no stack called 'vpnkit'.*builtin, slirp"):
+    with pytest.raises(DescriptionError, match=r"no stack called 'vpnkit'.*builtin, passt, slirp"):
         open_stack("vpnkit", options())
 
 
@@ -40,7 +40,7 @@ def test_other_distributions_may_bring_stacks(monkeypatch: pytest.MonkeyPatch) -
         return EntryPoints([mine]).select(group=group, name=name)
 
     monkeypatch.setattr(base, "entry_points", found)
-    assert stack_names() == ["builtin", "mine", "slirp"]
+    assert stack_names() == ["builtin", "mine", "passt", "slirp"]
     assert open_stack("mine", options()).name == "slirp"
 
 
@@ -60,6 +60,21 @@ def test_slirp_says_what_it_cannot_do() -> None:
     assert not stack.capabilities & {"tap", "host-name", "mtu", "capture", "flow-events", "guest-to-guest"}
     with pytest.raises(DescriptionError, match="netns"):
         stack.plug_tap("guest1", MAC, "cable", -1)
+
+
+def test_passt_says_what_it_cannot_do() -> None:
+    stack = open_stack("passt", options())
+    assert not stack.capabilities & {"tap", "host-name", "capture", "flow-events", "guest-to-guest"}
+    with pytest.raises(DescriptionError, match="netns"):
+        stack.plug_tap("guest1", MAC, "cable", -1)
+    with pytest.raises(DescriptionError, match="576 to 65520"):
+        open_stack("passt", options(mtu=100))
+
+
+def test_a_missing_passt_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EnvironmentMissing, match="passt is not installed"):
+        asyncio.run(open_stack("passt", options()).start())
 
 
 def test_a_stack_that_is_not_started_says_so() -> None:

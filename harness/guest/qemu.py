@@ -108,7 +108,7 @@ class QemuGuest:
         await self._launch(
             named=named, memory_file=memory_file, keep_memory=memory_file is not None, state=None
         )
-        await self._answering(within)
+        await self._answering(within, self._joined())
 
     async def restore(self, memory: Path, state: Path, *, within: float = RESTORE_WITHIN) -> None:
         """Start from a snapshot's files; returns when the guest has the time, randomness, MAC address and
@@ -121,24 +121,27 @@ class QemuGuest:
         finally:
             os.close(descriptor)
         await self._answering(within, self._become())
-        await self._answering(within)
 
     async def _become(self) -> None:
         """Give a restored guest new randomness, the time and its names; see images/tiny/…/joiner."""
         order = f"{secrets.token_hex(_SEED_BYTES)} {time.time_ns()} {self.mac} {self.hostname}\n"
-        loop = asyncio.get_running_loop()
-        if self._joiner is None:
-            raise GuestError(f"{self.hostname} was not started")
-        await loop.sock_sendall(self._joiner, order.encode())
+        await asyncio.get_running_loop().sock_sendall(self._port, order.encode())
+        await self._joined()
+
+    async def _joined(self) -> None:
+        """The joiner's word that the guest is itself, and the agent's first answer."""
         answer = b""
         while not answer.endswith(b"\n"):
-            part = await loop.sock_recv(self._joiner, _ANSWER_LIMIT)
+            part = await asyncio.get_running_loop().sock_recv(self._port, _ANSWER_LIMIT)
             if not part:
                 raise ChannelClosed(f"{self.hostname}: the joiner's channel is closed")
             answer += part
-        if answer != b"ok\n":
-            said = answer.decode(errors="replace").strip()
-            raise GuestError(f"{self.hostname} could not be made itself after a restore: {said}")
+        said = answer.decode(errors="replace").splitlines()[-1]
+        if said != "ok":
+            raise GuestError(
+                f"{self.hostname} could not be made itself: {said}", remedy="build its image again"
+            )
+        await self.agent.ping(BOOT_WITHIN)
 
     async def save(self, state: Path) -> None:
         """Stop the guest and write the state of its devices to ``state``; with the memory file that it was
@@ -201,7 +204,9 @@ class QemuGuest:
             async with asyncio.timeout(within):
                 await self._alive(events.get())
         self.agent.out_of_step()
-        await self._answering(within)
+        with contextlib.suppress(BlockingIOError):  # what the joiner said before
+            self._port.recv(_ANSWER_LIMIT)
+        await self._answering(within, self._joined())
 
     async def pause(self) -> None:
         await self.control("stop")
@@ -231,6 +236,12 @@ class QemuGuest:
             self._console.close()
         if not self.ended.done():
             self.ended.set_result(None)
+
+    @property
+    def _port(self) -> socket.socket:
+        if self._joiner is None:
+            raise GuestError(f"{self.hostname} was not started")
+        return self._joiner
 
     @property
     def _control(self) -> qemu.qmp.QMPClient:
@@ -289,11 +300,11 @@ class QemuGuest:
                 GuestError(f"{self.hostname}: QEMU does not talk to us: {error}")
             ) from error
 
-    async def _answering(self, within: float, work: Coroutine[Any, Any, None] | None = None) -> None:
-        """Do ``work``, or wait for the agent, but not longer than ``within`` seconds."""
+    async def _answering(self, within: float, work: Coroutine[Any, Any, None]) -> None:
+        """Do ``work``, which waits for the guest, but not longer than ``within`` seconds."""
         try:
             async with asyncio.timeout(within):
-                await self._alive(work or self.agent.ping(within + _DEATH_NOTICED_WITHIN))
+                await self._alive(work)
         except TimeoutError:
             raise GuestError(
                 f"{self.hostname} did not answer within {within:g} s; its console ends with:\n"

@@ -34,7 +34,7 @@ class Sample(NamedTuple):
 
 def sample(boot: Boot, stack: str) -> Sample:
     """Start a lab with one guest, and end it. Raises ExpectationFailed when a cold guest gets no lease."""
-    description = LabDescription(scenario=f"bench boot {boot}", seed=1, stack=stack, boot=boot)
+    description = LabDescription(scenario=f"bench boot {boot}", seed=1, stack=stack, boot=boot, lease=False)
     lease = 0.0
     with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:
         began = time.monotonic()

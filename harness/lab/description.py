@@ -33,6 +33,8 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Of the cable, in bytes."""
     boot: Literal["restore", "cold"] = "restore"
     """Whether a guest comes from a memory snapshot (made first when there is none) or is booted."""
+    lease: bool = True
+    """Whether a scenario begins only once its guests have their DHCP leases."""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     """QEMU's: "auto" takes the best that has been proved to work."""
     options: dict[str, str] = {}

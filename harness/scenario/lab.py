@@ -62,8 +62,18 @@ class Lab:
 
     @classmethod
     def start(cls, description: LabDescription, artifacts: Path, *, deadline: float = 60.0) -> Self:
-        """Start a lab that writes into the folder ``artifacts``. Raises as `LabProcess.start` does."""
-        return cls(LabProcess.start(description, artifacts, deadline=deadline))
+        """Start a lab that writes into the folder ``artifacts``, and wait for its guests' leases if so described.
+
+        Raises as `LabProcess.start` and `Guest.lease` do.
+        """
+        lab = cls(LabProcess.start(description, artifacts, deadline=deadline))
+        try:
+            for guest in lab.guests:
+                lab._settle(guest)
+        except BaseException:
+            lab.close()
+            raise
+        return lab
 
     def __enter__(self) -> Self:
         return self
@@ -93,7 +103,12 @@ class Lab:
         """One more guest on the same network."""
         guest = Guest(self._observer.call(AddGuest(), timeout=120.0), self._observer)
         self._guests.append(guest)
+        self._settle(guest)
         return guest
+
+    def _settle(self, guest: Guest) -> None:
+        if self.description.lease:
+            guest.lease()
 
     @property
     def hosts(self) -> dict[str, Host]:

@@ -21,7 +21,9 @@ class Mac(bytes):
         try:
             return cls(bytes.fromhex(text.replace(":", "").replace("-", "")))
         except ValueError as error:
-            raise DescriptionError(f"{text!r} is no MAC address", remedy="write six hex octets, as 52:54:00:12:34:56") from error
+            raise DescriptionError(
+                f"{text!r} is no MAC address", remedy="write six hex octets, as 52:54:00:12:34:56"
+            ) from error
 
     @property
     def is_group(self) -> bool:

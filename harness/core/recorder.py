@@ -16,5 +16,7 @@ class Recorder(Protocol):
     def event(self, event: Event) -> None:
         """Append ``event`` to the journal."""
 
-    def frames(self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = "") -> None:
-        """Append ``frames``, seen on ``link`` at ``now``, to the capture; ``comment`` says which verdict marks them."""
+    def frames(
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
+    ) -> None:
+        """Append ``frames``, seen on ``link`` at ``now``, to the capture; ``comment`` names their verdict."""

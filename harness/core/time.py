@@ -16,7 +16,14 @@ SECOND: Final = 1_000_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 
-_UNITS: Final = {"ns": NANOSECOND, "us": MICROSECOND, "ms": MILLISECOND, "s": SECOND, "min": MINUTE, "h": HOUR}
+_UNITS: Final = {
+    "ns": NANOSECOND,
+    "us": MICROSECOND,
+    "ms": MILLISECOND,
+    "s": SECOND,
+    "min": MINUTE,
+    "h": HOUR,
+}
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|min|h)")
 
 
@@ -28,7 +35,9 @@ def duration(value: str | float) -> int:
     if isinstance(value, str):
         match = _DURATION.fullmatch(value.strip())
         if match is None:
-            raise DescriptionError(f"{value!r} is no duration", remedy="write a number and one of " + ", ".join(_UNITS))
+            raise DescriptionError(
+                f"{value!r} is no duration", remedy="write a number and one of " + ", ".join(_UNITS)
+            )
         return round(float(match[1]) * _UNITS[match[2]])
     if not value >= 0:
         raise DescriptionError(f"a duration of {value!r} s is negative", remedy="give seconds from 0 up")

@@ -10,7 +10,14 @@ from harness.core.time import HOUR, MILLISECOND, SECOND, duration, to_seconds
 
 @pytest.mark.parametrize(
     ("value", "nanoseconds"),
-    [("40ms", 40 * MILLISECOND), ("1.5 s", 1_500 * MILLISECOND), ("8h", 8 * HOUR), (0, 0), (2, 2 * SECOND), (0.25, SECOND // 4)],
+    [
+        ("40ms", 40 * MILLISECOND),
+        ("1.5 s", 1_500 * MILLISECOND),
+        ("8h", 8 * HOUR),
+        (0, 0),
+        (2, 2 * SECOND),
+        (0.25, SECOND // 4),
+    ],
 )
 def test_a_duration_is_text_or_seconds(value: str | float, nanoseconds: int) -> None:
     assert duration(value) == nanoseconds

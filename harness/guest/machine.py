@@ -1,8 +1,8 @@
 """The virtual machine that a guest is: QEMU's command line, and what of it a snapshot depends on.
 
-The machine is a bare ``q35``. ``microvm`` boots 0.4 s faster under TCG, but has neither HPET nor ACPI timer: on
-a busy host the kernel then fails to calibrate its clock and hangs for ever. qboot is no faster than SeaBIOS, and
-QEMU 7.2's overwrites the kernel with zeros when a guest is reset whose cable was pulled out before.
+The machine is a bare ``q35``. ``microvm`` boots 0.4 s faster under TCG, but has neither HPET nor ACPI timer:
+on a busy host the kernel then fails to calibrate its clock and hangs for ever. qboot is no faster than
+SeaBIOS, and at the reset of a guest whose cable was pulled out before, it overwrites the kernel with zeros.
 """
 
 import hashlib

@@ -51,7 +51,7 @@ class StepEnded(Event, frozen=True):
 
 
 class Expected(Event, frozen=True):
-    """An expectation was met or not; ``frame`` is the capture's number of the match or of the nearest miss."""
+    """An expectation was met or not; ``frame`` is the capture's number of the match or the nearest miss."""
 
     what: str
     met: bool
@@ -115,7 +115,7 @@ class FrameDropped(Event, frozen=True):
 
 
 class DhcpServed(Event, frozen=True):
-    """``kind`` is the message type (RFC 2132 section 9.6) as sent: OFFER, ACK, NAK, or the request ignored."""
+    """``kind`` is the message type (RFC 2132 section 9.6) sent: OFFER, ACK, NAK, or the request ignored."""
 
     kind: str
     mac: str

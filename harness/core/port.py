@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 Frame = bytes | bytearray | memoryview
-"""An ethernet frame without its frame check sequence. Whoever gets one may keep it: nobody changes it any more."""
+"""An ethernet frame without its frame check sequence. Whoever gets one may keep it: nobody changes it."""
 
 
 class Port(Protocol):
-    """Takes frames towards a guest. Those from it arrive at the receiver that its maker was given, in batches."""
+    """Takes frames towards a guest. Those from it reach the receiver that its maker was given, in batches."""
 
     name: str
 
     def send(self, frames: Sequence[Frame]) -> None:
-        """Queue ``frames`` in order; never blocks. What the bounded queue can't hold is dropped and journaled."""
+        """Queue ``frames`` in order; never blocks. What its queue can't hold is dropped and journaled."""
 
     def close(self) -> None:
         """Let go of the cable. Sending afterwards is an error of the caller."""

@@ -14,6 +14,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -52,6 +53,7 @@ class QemuGuest:
         self.machine = machine
         self.ended: asyncio.Future[GuestError | None] = asyncio.get_running_loop().create_future()
         self._process: asyncio.subprocess.Process | None = None
+        self._handle: int | None = None
         self._console: Console | None = None
         self._agent: Agent | None = None
         self._joiner: socket.socket | None = None
@@ -201,8 +203,7 @@ class QemuGuest:
     async def reset(self, *, within: float = BOOT_WITHIN) -> None:
         with self._control.listener("RESET") as events:
             await self.control("system_reset")
-            async with asyncio.timeout(within):
-                await self._alive(events.get())
+            await self._answering(within, events.get())
         self.agent.out_of_step()
         with contextlib.suppress(BlockingIOError):  # what the joiner said before
             self._port.recv(_ANSWER_LIMIT)
@@ -219,9 +220,7 @@ class QemuGuest:
 
     async def stop(self) -> None:
         self._stopping = True
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
+        self._kill()
         if self._qmp is not None:
             # It complains of the connection that just broke, which is what was asked for.
             with contextlib.suppress(qemu.qmp.QMPError, OSError, EOFError, asyncio.IncompleteReadError):
@@ -282,6 +281,7 @@ class QemuGuest:
                 raise EnvironmentMissing(
                     f"{command[0]} does not start: {error}", remedy="install QEMU again"
                 ) from error
+        self._handle = os.pidfd_open(self._process.pid)
         console, agent, self._joiner, control = ours
         self._joiner.setblocking(False)
         self._console = Console(console, self.machine.console_log, self._panicked)
@@ -300,7 +300,7 @@ class QemuGuest:
                 GuestError(f"{self.hostname}: QEMU does not talk to us: {error}")
             ) from error
 
-    async def _answering(self, within: float, work: Coroutine[Any, Any, None]) -> None:
+    async def _answering(self, within: float, work: Coroutine[Any, Any, object]) -> None:
         """Do ``work``, which waits for the guest, but not longer than ``within`` seconds."""
         try:
             async with asyncio.timeout(within):
@@ -322,12 +322,13 @@ class QemuGuest:
             if not task.done():
                 task.cancel()
                 await asyncio.wait({task})
-        if task.cancelled():
-            raise self._reason() or GuestError(f"{self.hostname} was stopped")
+        if task.cancelled() and (reason := self._reason()) is not None:
+            raise reason
         try:
             return task.result()
-        except ChannelClosed as error:
-            raise await self._why_gone(error) from error
+        except (ChannelClosed, ConnectionError) as error:
+            broken = GuestError(f"{self.hostname}: a channel into QEMU broke: {error}")
+            raise await self._why_gone(broken) from error
 
     async def _why_gone(self, fallback: GuestError) -> GuestError:
         """A channel broke: the end of the process is noticed in a moment and tells more."""
@@ -335,7 +336,9 @@ class QemuGuest:
         return self._reason() or fallback
 
     def _reason(self) -> GuestError | None:
-        return self.ended.result() if self.ended.done() else None
+        if not self.ended.done():
+            return None
+        return self.ended.result() or GuestError(f"{self.hostname} was stopped", remedy="start another guest")
 
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         if process.stderr is None:
@@ -344,12 +347,21 @@ class QemuGuest:
             self._stderr += data
             del self._stderr[:-_STDERR_KEPT]
         status = await process.wait()
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
         if self._console is not None:
             self._console.close()
         if not self.ended.done():
             self.ended.set_result(
                 None if self._stopping and not self._failure else self._failure or self._died(status)
             )
+
+    def _kill(self) -> None:
+        # Not Process.kill(): that may reap the process itself, and asyncio then does not learn how it ended.
+        if self._handle is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def _died(self, status: int) -> GuestError:
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
@@ -364,8 +376,7 @@ class QemuGuest:
         self._failure = GuestError(
             f"{self.hostname}: its kernel panicked:\n{lines}", remedy="see its console log"
         )
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        self._kill()
 
 
 def _dying_with_us() -> list[str]:

@@ -1,6 +1,6 @@
 """What may be chosen about a connection."""
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -27,6 +27,7 @@ class Config(Struct, frozen=True):
     """
 
     mtu: int = 1500
+    congestion: Literal["cubic", "newreno"] = "cubic"
     receive_buffer: int = 256 * 1024
     send_buffer: int = 256 * 1024
     timestamps: bool = True

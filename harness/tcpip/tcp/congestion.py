@@ -1,7 +1,7 @@
 """Congestion control (RFC 5681, RFC 6928 for the initial window).
 
-``CongestionControl`` is what the sender calls; NewReno is the first that answers, CUBIC may be the next.
-Loss detection and the pace of a recovery (RFC 6675, RFC 6582) are the sender's: here is only how much.
+``CongestionControl`` is what the sender calls; NewReno answers here, CUBIC in ``cubic``.
+Loss detection and the pace of a recovery (RFC 8985, RFC 6582) are the sender's: here is only how much.
 """
 
 from typing import Protocol
@@ -16,8 +16,14 @@ class CongestionControl(Protocol):
     def on_ack(self, acked: int, now: int, srtt: int | None) -> None:
         """``acked`` new octets, outside of a fast recovery, while ``cwnd`` was what limited us."""
 
+    def on_round_trip(self, rtt: int, una: int, nxt: int) -> None:
+        """A measured round trip, and what is in flight since: [una, nxt)."""
+
     def on_loss(self, in_flight: int, now: int) -> None:
         """A fast recovery begins."""
+
+    def on_spurious_loss(self) -> None:
+        """There was no loss when the last fast recovery began (RFC 3708): nothing need be reduced."""
 
     def on_timeout(self, in_flight: int, now: int) -> None:
         """The retransmission timer ran out for the first time for these octets."""
@@ -32,7 +38,7 @@ class CongestionControl(Protocol):
 class NewReno:
     """Slow start and additive increase (RFC 5681 3.1), counting octets (RFC 3465 without its limit L)."""
 
-    __slots__ = ("_acked", "_initial", "_mss", "cwnd", "ssthresh")
+    __slots__ = ("_acked", "_initial", "_mss", "_saved", "cwnd", "ssthresh")
 
     def __init__(self, mss: int) -> None:
         self._mss = mss
@@ -40,6 +46,10 @@ class NewReno:
         self._acked = 0
         self.cwnd = self._initial
         self.ssthresh = 1 << 30
+        self._saved: tuple[int, int] | None = None
+
+    def on_round_trip(self, rtt: int, una: int, nxt: int) -> None:
+        pass
 
     def on_ack(self, acked: int, now: int, srtt: int | None) -> None:
         if self.cwnd < self.ssthresh:
@@ -52,11 +62,19 @@ class NewReno:
             self.cwnd += self._mss
 
     def on_loss(self, in_flight: int, now: int) -> None:
+        self._saved = self.cwnd, self.ssthresh
         self.ssthresh = max(in_flight // 2, 2 * self._mss)
         self.cwnd = self.ssthresh
         self._acked = 0
 
+    def on_spurious_loss(self) -> None:
+        if self._saved is not None:
+            cwnd, self.ssthresh = self._saved
+            self.cwnd = max(self.cwnd, cwnd)
+            self._saved = None
+
     def on_timeout(self, in_flight: int, now: int) -> None:
+        self._saved = None
         self.ssthresh = max(in_flight // 2, 2 * self._mss)
         self.cwnd = self._mss
         self._acked = 0

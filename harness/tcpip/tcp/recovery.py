@@ -23,10 +23,10 @@ class Recovery:
 
     __slots__ = (
         "_config", "_duplicate_octets", "_duplicates", "_fast", "_force", "_last_sent", "_persist_backoff",
-        "_probe_allowed", "_probe_end", "_probe_is_again", "_syn_sent_at", "buffer", "congestion",
-        "fin_queued", "flight", "max_window", "mss", "persist_at", "probe_at", "probing", "rack",
-        "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una", "snd_wl1",
-        "snd_wl2", "snd_wnd",
+        "_probe_allowed", "_probe_end", "_probe_is_again", "_syn_sent_at", "_undo_left", "buffer",
+        "congestion", "fin_queued", "flight", "max_window", "mss", "persist_at", "probe_at", "probing",
+        "rack", "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una",
+        "snd_wl1", "snd_wl2", "snd_wnd",
     )  # fmt: skip
 
     def __init__(self, config: Config, iss: int) -> None:
@@ -60,6 +60,7 @@ class Recovery:
         self._force = False
         self._duplicates = 0
         self._duplicate_octets = 0
+        self._undo_left: int | None = None
         self._syn_sent_at: int | None = None
         self._last_sent = 0
 
@@ -109,6 +110,7 @@ class Recovery:
             self.rack.on_delivered(delivered, now, stamp_rtt if acked > 0 else None)
             if dsack:
                 self.rack.on_dsack(ack, self.snd_nxt)
+                self._on_duplicate(blocks[0])
             self._detect_by_rack(now)
         else:
             self._detect_by_duplicates(ack, acked, now)
@@ -137,6 +139,7 @@ class Recovery:
             rtt = now - delivered[0].sent_at
         if rtt is not None:
             self.rtt.sample(rtt)
+            self.congestion.on_round_trip(rtt, ack, self.snd_nxt)
             self._probe_allowed = True
         self._persist_backoff = 0
         self.rto_at = now + self.rtt.rto if ack < self.snd_nxt and not self.probing else None
@@ -170,9 +173,19 @@ class Recovery:
             self.flight.lose_before(min(ack + self.mss, self.snd_nxt))
             self._force = True
 
+    def _on_duplicate(self, block: tuple[int, int]) -> None:
+        """When all that was sent again arrives twice there was no loss at all (RFC 3708, RFC 9438 4.9)."""
+        if not self._undo_left:
+            return
+        self._undo_left -= block[1] - block[0]
+        if self._undo_left <= 0:
+            self._undo_left = None
+            self.congestion.on_spurious_loss()
+
     def _enter_recovery(self, now: int) -> None:
         self.congestion.on_loss(self.snd_nxt - self.snd_una, now)
         self.recovery_point = self.snd_nxt
+        self._undo_left = 0
         self._fast = True
         self._force = True  # the first segment goes whatever the pipe (RFC 6675 5 step 4.3)
         self._probe_end = self.probe_at = None
@@ -257,6 +270,7 @@ class Recovery:
         self._duplicates = 0
         self._duplicate_octets = 0
         self.recovery_point = self.snd_nxt
+        self._undo_left = None
         self._fast = False
         self._force = True
         self._probe_end = self.probe_at = self.reorder_at = None

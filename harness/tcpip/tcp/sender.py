@@ -19,8 +19,14 @@ A closed window is probed by the persist timer with one octet (RFC 9293 3.8.6.1)
 as any other but not guarded by the retransmission timer.
 """
 
-from harness.tcpip.tcp.congestion import NewReno
+from collections.abc import Callable
+from typing import Final
+
+from harness.tcpip.tcp.congestion import CongestionControl, NewReno
+from harness.tcpip.tcp.cubic import Cubic
 from harness.tcpip.tcp.recovery import Recovery
+
+_CONTROLS: Final[dict[str, Callable[[int], CongestionControl]]] = {"cubic": Cubic, "newreno": NewReno}
 
 
 class Sender(Recovery):
@@ -32,7 +38,7 @@ class Sender(Recovery):
         """The handshake has told the segment size (without options) and whether SACK may be used."""
         self.mss = mss
         self.sack = sack
-        self.congestion = NewReno(mss)
+        self.congestion = _CONTROLS[self._config.congestion](mss)
 
     def sent_syn(self, now: int) -> None:
         """The SYN or SYN-ACK goes out: the first one is timed, and no other is (Karn)."""
@@ -93,6 +99,8 @@ class Sender(Recovery):
             return None
         self._force = False
         self.flight.resend(run, length, now, self.mss)
+        if self._undo_left is not None:
+            self._undo_left += length
         self._sent(now)
         return seq, length
 

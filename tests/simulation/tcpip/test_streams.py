@@ -21,6 +21,7 @@ WEATHERS = {
 CONFIGS = {
     "default": Config(),
     "bare": Config(timestamps=False, sack=False, window_scaling=False),
+    "newreno": Config(congestion="newreno"),
     "no-sack": Config(sack=False),
     "no-timestamps": Config(timestamps=False),
     "tiny-window": Config(receive_buffer=3000, send_buffer=5000),

@@ -1,7 +1,9 @@
 """Data, acknowledgments, windows and losses, as a scripted peer sees it."""
 
 import itertools
+from typing import Literal
 
+import msgspec
 import pytest
 
 from harness.core.time import MILLISECOND, SECOND
@@ -350,14 +352,17 @@ def test_after_a_timeout_everything_is_sent_again_slowly() -> None:
     assert drill.connection.poll_at() is None
 
 
-def test_the_congestion_window_is_halved_by_a_loss_and_one_after_a_timeout() -> None:
-    drill = flight(segments=10)
+@pytest.mark.parametrize(("control", "after_loss"), [("newreno", 5), ("cubic", 7)])
+def test_the_congestion_window_is_reduced_by_a_loss_and_one_after_a_timeout(
+    control: Literal["cubic", "newreno"], after_loss: int
+) -> None:
+    drill = flight(msgspec.structs.replace(PLAIN, congestion=control), segments=10)
     for _ in range(3):
         drill.inject(".", 1, 1)
     drill.out()
     drill.inject(".", 1, 10001)
     drill.connection.write(bytes(20000))
-    assert len(drill.out()) == 5
+    assert len(drill.out()) == after_loss
     drill.until_timer()
     assert len(drill.out()) == 1
 

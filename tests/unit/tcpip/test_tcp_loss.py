@@ -6,7 +6,7 @@ from harness.core.time import MILLISECOND, SECOND
 from harness.tcpip.tcp import Config
 from tests.unit.tcpip.drill import Drill
 
-SACK = Config(timestamps=False, window_scaling=False)
+SACK = Config(timestamps=False, window_scaling=False, congestion="newreno")
 ROUND_TRIP = 20 * MILLISECOND
 
 
@@ -139,6 +139,20 @@ def test_after_a_timeout_what_was_sacked_is_not_sent_again() -> None:
     drill.inject(".", 1, 3001, sack=((4001, 5001),))
     assert [segment.seq for segment in drill.out()]
     assert all(drill.line(segment)[2:11] != "4001:5001" for segment in drill.sent)
+
+
+def test_a_recovery_that_was_for_nothing_is_taken_back() -> None:
+    drill = flight(10)
+    cwnd = drill.connection.sender.congestion.cwnd
+    drill.inject(".", 1, 1, sack=((2001, 10001),))
+    drill.expect(". 1:1001 ack 1", ". 1001:2001 ack 1")
+    assert drill.connection.sender.congestion.cwnd == cwnd // 2
+    drill.inject(".", 1, 10001)
+    drill.wait(ROUND_TRIP)
+    drill.inject(".", 1, 10001, sack=((1, 1001),))
+    assert drill.connection.sender.congestion.cwnd == cwnd // 2
+    drill.inject(".", 1, 10001, sack=((1001, 2001),))
+    assert drill.connection.sender.congestion.cwnd == cwnd
 
 
 # --- the tail loss probe ---

@@ -16,7 +16,6 @@ from harness.tcpip.tcp.buffer import ReceiveBuffer, SendBuffer
 from harness.tcpip.tcp.bulk import segment_run_in_bulk
 from harness.tcpip.tcp.challenge import ChallengeLimit
 from harness.tcpip.tcp.config import Config, Endpoint
-from harness.tcpip.tcp.congestion import NewReno
 from harness.tcpip.tcp.output import ACK, FIN, PSH, Emitter, segment_run
 from harness.tcpip.tcp.rtt import RttEstimator
 from harness.tcpip.tcp.sequence import MASK, is_before, unwrap
@@ -127,20 +126,6 @@ def test_the_timeout_is_bounded() -> None:
     for _ in range(100):
         rtt.back_off()
     assert rtt.rto == 60 * SECOND
-
-
-def test_new_reno_starts_slowly_and_then_adds_a_segment_a_round() -> None:
-    control = NewReno(1000)
-    assert control.cwnd == 10_000
-    control.on_ack(10_000, 0, None)
-    assert control.cwnd == 20_000
-    control.on_loss(20_000, 0)
-    assert control.cwnd == control.ssthresh == 10_000
-    for _ in range(10):
-        control.on_ack(1000, 0, None)
-    assert control.cwnd == 11_000
-    control.on_timeout(11_000, 0)
-    assert (control.cwnd, control.ssthresh) == (1000, 5500)
 
 
 @pytest.mark.parametrize(

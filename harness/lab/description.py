@@ -37,8 +37,6 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Whether a scenario begins only once its guests have their DHCP leases."""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     """QEMU's: "auto" takes the best that has been proved to work."""
-    options: dict[str, str] = {}
-    """Of the stack, each with a meaning of the stack's own."""
 
     def __post_init__(self) -> None:
         for field, value, low, high, unit in (

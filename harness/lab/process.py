@@ -167,15 +167,38 @@ class Lab:
         cover(self._artifacts)
         await self._servers.prepare()
         resolv_conf = write_etc(self._world)
+        recorder = self._open_recorder()
+        self._stack = open_stack(
+            description.stack,
+            StackOptions(
+                recorder=recorder,
+                clock=self._clock,
+                seed=description.seed,
+                mtu=description.mtu,
+                resolv_conf=resolv_conf,
+                artifacts=self._artifacts,
+            ),
+        )
+        await self._stack.start()
+        maker = maker_for(description, self._stack, self._artifacts, self._say)
+        self._guests = Guests(description.guest, maker, self._stack, recorder, self._clock)
+        # Guests restore while the world is built: nobody drives them before both are done.
+        await _together(self._build_world(), self._add_guests(self._guests))
+        _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
+        return await self._status()
+
+    def _open_recorder(self) -> FileRecorder:
+        description = self._description
         try:
-            self._recorder = FileRecorder(self._artifacts, names=_names(self._world))
+            recorder = FileRecorder(self._artifacts, names=_names(self._world))
         except OSError as error:
             raise EnvironmentMissing(
                 f"{self._artifacts} can't be written to ({error.strerror})",
                 remedy="make room there, remove what another user left, or choose another folder",
             ) from error
-        self._recorder.on_activity = self._activity.set
-        self._recorder.event(
+        self._recorder = recorder
+        recorder.on_activity = self._activity.set
+        recorder.event(
             LabStarted(
                 at=self._clock.now(),
                 scenario=description.scenario,
@@ -186,24 +209,7 @@ class Lab:
                 versions=_versions(description),
             )
         )
-        self._stack = open_stack(
-            description.stack,
-            StackOptions(
-                recorder=self._recorder,
-                clock=self._clock,
-                seed=description.seed,
-                mtu=description.mtu,
-                resolv_conf=resolv_conf,
-                artifacts=self._artifacts,
-            ),
-        )
-        await self._stack.start()
-        maker = maker_for(description, self._stack, self._artifacts, self._say)
-        self._guests = Guests(description.guest, maker, self._stack, self._recorder, self._clock)
-        # Guests restore while the world is built: nobody drives them before both are done.
-        await _together(self._build_world(), self._add_guests(self._guests))
-        _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
-        return await self._status()
+        return recorder
 
     async def _add_guests(self, guests: Guests) -> None:
         """One after the other, so that they get their leases in order."""

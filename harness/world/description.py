@@ -264,7 +264,10 @@ def _record_problems(path: Place, record: Record) -> Iterator[Problem]:
         "A": (_is_address(record.value, version=4), "give an IPv4 address"),
         "AAAA": (_is_address(record.value, version=6), "give an IPv6 address"),
         "CNAME": (_DOMAIN.fullmatch(record.value) is not None, "give a domain name"),
-        "TXT": (len(record.value) <= 255, "give at most 255 characters"),
+        "TXT": (
+            len(record.value.encode()) <= 255 and record.value.isprintable(),
+            "give printable text of at most 255 octets",
+        ),
     }[record.type]
     if not right:
         yield Problem((*path, "value"), f"{record.value!r} is no value of a {record.type} record", allowed)

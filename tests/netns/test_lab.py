@@ -20,6 +20,8 @@ from harness.core.events import Noted
 from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
 from harness.lab.protocol import Activity, Now, Record, Run, RunOn, Status
+from harness.world import description as world
+from harness.world.profiles import load_profile
 from tests.netns.conftest import Marked, StartLab
 
 pytestmark = pytest.mark.netns
@@ -260,6 +262,30 @@ def test_it_does_where_no_fresh_proc_is_allowed(tmp_path: Path) -> None:
 
     assert (done.stdout, done.stderr) == ("started 0\n", "")
     assert "/proc stays this machine's own" in (tmp_path / "lab" / "lab.log").read_text()
+
+
+def test_a_world_of_ones_own_has_the_records_as_they_were_written(start_lab: StartLab) -> None:
+    text = 'v=spf1, "quoted" \\\\ # -all'
+    plain = load_profile("plain")
+    records = (
+        world.Record(name="many.example", type="A", value="203.0.113.10"),
+        world.Record(name="many.example", type="A", value="203.0.113.20"),
+        world.Record(name="many.example", type="AAAA", value="2001:db8::1"),
+        world.Record(name="text.example", type="TXT", value=text),
+    )
+    servers = {**plain.servers, "dns": msgspec.structs.replace(plain.servers["dns"], records=records)}
+    lab = start_lab(profile=msgspec.structs.replace(plain, name="mine", servers=servers))
+    program = """
+import dns.message, dns.query, sys
+for name, rdtype in ("many.example", "A"), ("many.example", "AAAA"), ("text.example", "TXT"):
+    reply = dns.query.udp(dns.message.make_query(name, rdtype), "203.0.113.53", timeout=5)
+    for rdata in sorted(reply.answer[0]):
+        print(rdata.strings[0].decode() if rdtype == "TXT" else rdata)
+"""
+    answer = lab.call(RunOn(host="laptop", command=[sys.executable, "-c", program]))
+
+    assert answer.stdout.decode().splitlines() == ["203.0.113.10", "203.0.113.20", "2001:db8::1", text]
+    assert lab.call(Status()).world == "mine"
 
 
 def test_a_server_that_dies_ends_the_lab_with_the_reason(start_lab: StartLab, marked: Marked) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.core.errors import EnvironmentMissing
-from harness.world.description import Server
+from harness.world.description import Record, Server
 
 STARTED: Final = re.compile(r"dnsmasq\[\d+\]: started, ")
 _QUERY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) (\S+)/(\d+) query\[(\w+)\] (\S+) from ")
@@ -28,13 +28,17 @@ def find_dnsmasq() -> str:
     return found
 
 
-def command(server: Server, hosts: Path) -> list[str]:
-    """Serve the records of ``server``; nothing else exists. Addresses go into the file ``hosts``."""
-    lines = [f"{record.value} {record.name}\n" for record in server.records if record.type in ("A", "AAAA")]
-    hosts.write_text("".join(lines))
+def command(server: Server, folder: Path) -> list[str]:
+    """Serve the records of ``server``; nothing else exists. They go into files in ``folder``."""
+    hosts, records = folder / "hosts", folder / "records.conf"
+    addresses = [f"{each.value} {each.name}\n" for each in server.records if each.type in ("A", "AAAA")]
+    hosts.write_text("".join(addresses))
+    # In a file, because on the command line a comma can't be part of a text.
+    others = [f"{_option(each)}\n" for each in server.records if each.type in ("CNAME", "TXT")]
+    records.write_text("".join(others))
     return [
         find_dnsmasq(),
-        "--conf-file=/dev/null",
+        f"--conf-file={records}",
         # --keep-in-foreground would drop privileges, and a lab's user namespace has no other groups.
         "--no-daemon",
         "--pid-file=",
@@ -48,9 +52,14 @@ def command(server: Server, hosts: Path) -> list[str]:
         "--address=/#/",
         f"--local-ttl={_TTL}",
         f"--addn-hosts={hosts}",
-        *(f"--cname={each.name},{each.value},{_TTL}" for each in server.records if each.type == "CNAME"),
-        *(f"--txt-record={each.name},{_quoted(each.value)}" for each in server.records if each.type == "TXT"),
     ]
+
+
+def _option(record: Record) -> str:
+    if record.type == "CNAME":
+        return f"cname={record.name},{record.value},{_TTL}"
+    text = record.value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'txt-record={record.name},"{text}"'
 
 
 class QueryLog:
@@ -83,7 +92,3 @@ def _status(value: str) -> str:
     if value == "NXDOMAIN":
         return "NXDOMAIN"
     return "NODATA" if value.startswith("NODATA") else "NOERROR"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

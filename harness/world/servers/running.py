@@ -129,9 +129,11 @@ class Servers:
                 self._on_answer(Answered(report.server, report.client, report.request, report.status))
 
     async def _start_dns(self, name: str, server: Server, namespaces: Namespaces) -> None:
+        folder = RUN / name
+        folder.mkdir()
         process = await asyncio.create_subprocess_exec(
             "nsenter", f"--net={namespaces.path(server.host)}", "--",
-            *command(server, RUN / f"{name}.hosts"),
+            *command(server, folder),
             stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE,
         )  # fmt: skip
         self._processes[name] = process

@@ -1,9 +1,13 @@
 import hashlib
+import shutil
+from pathlib import Path
 
 import pytest
 
+from harness.core.errors import EnvironmentMissing
+from harness.world.description import Record, Server
 from harness.world.servers.content import BLOCK, blocks, content, digest
-from harness.world.servers.dnsmasq import QueryLog
+from harness.world.servers.dnsmasq import QueryLog, command, find_dnsmasq
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 17])
@@ -21,6 +25,30 @@ def test_content_is_a_prefix_of_longer_content_and_does_not_repeat() -> None:
 
 def test_content_is_the_same_for_ever() -> None:
     assert digest(1_000_000) == "83d0d9175fb452a0cf6ca35bdf361d063076f9bf936e85a14bd9d2c79f1f1d19"
+
+
+def test_a_missing_dnsmasq_is_said_with_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+
+    with pytest.raises(EnvironmentMissing, match=r"dnsmasq is not installed: .*apt install dnsmasq-base"):
+        find_dnsmasq()
+
+
+def test_records_become_dnsmasqs_words(tmp_path: Path) -> None:
+    records = (
+        Record(name="a.example", type="A", value="10.0.0.1"),
+        Record(name="b.example", type="CNAME", value="a.example"),
+        Record(name="c.example", type="TXT", value='say "hi"'),
+    )
+    server = Server(kind="dns", host="far", address="10.0.0.53", port=53, records=records)
+    words = command(server, tmp_path)
+
+    assert (tmp_path / "hosts").read_text() == "10.0.0.1 a.example\n"
+    assert {"--listen-address=10.0.0.53", "--port=53", "--no-resolv", "--address=/#/"} <= set(words)
+    assert (tmp_path / "records.conf").read_text().splitlines() == [
+        "cname=b.example,a.example,60",
+        r'txt-record=c.example,"say \"hi\""',
+    ]
 
 
 def test_a_query_is_answered_once_with_its_status() -> None:

@@ -62,7 +62,7 @@ class Lab:
 
     @classmethod
     def start(cls, description: LabDescription, artifacts: Path, *, deadline: float = 60.0) -> Self:
-        """Start a lab that writes into the folder ``artifacts``, and wait for its guests' leases if so described.
+        """Start a lab that writes into the folder ``artifacts``; its guests have leases, if so described.
 
         Raises as `LabProcess.start` and `Guest.lease` do.
         """

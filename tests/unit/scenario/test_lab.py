@@ -64,7 +64,8 @@ def test_a_step_knows_when_it_began(lab: Lab, fake: FakeLab) -> None:
     assert step.at == fake.now == lab.now()
 
 
-def test_guests_and_their_cables(lab: Lab) -> None:
+def test_guests_and_their_cables(lab: Lab, fake: FakeLab) -> None:
+    fake.answer("ip='192.168.65.4'\n")
     second = lab.add_guest()
 
     assert [guest.name for guest in lab.guests] == ["guest1", "guest2"]

@@ -27,7 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
+# Not of the session: while Playwright's loop runs, other tests can't run one of theirs.
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     sync_api = pytest.importorskip("playwright.sync_api", reason=NO_PLAYWRIGHT)
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -24,6 +24,10 @@ class Config(Struct, frozen=True):
     rather than the second of RFC 6298 2.4: the peer is a guest on the same machine. ``delayed_ack`` is
     Linux's shortest (RFC 9293 3.8.6.3 asks for less than 500 ms); the first ``quick_acks`` segments are not
     delayed at all, so that a request in two small writes does not wait for it (Nagle), again as in Linux.
+
+    ``keepalive`` is how long a peer may be silent before it is asked whether it is there, 0: for ever (RFC
+    9293 3.8.4 wants that default); ``keepalive_probes`` without an answer, each ``keepalive_interval`` after
+    the other, end the connection.
     """
 
     mtu: int = 1500
@@ -42,6 +46,9 @@ class Config(Struct, frozen=True):
     syn_retries: int = 6
     time_wait: int = 60 * SECOND
     max_out_of_order: int = 1024
+    keepalive: int = 0
+    keepalive_interval: int = 75 * SECOND
+    keepalive_probes: int = 9
 
     @property
     def mss(self) -> int:

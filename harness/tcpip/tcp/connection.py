@@ -12,49 +12,36 @@ Theory of operation. The owner (the gateway) sits between a guest and a host soc
   nothing, and drains ``events``.
 - Backpressure: the window opens only by ``consumed``, and nobody writes more than ``send_room``.
 
-Here are the states (``state``), the checks of an incoming segment in the order of RFC 9293 3.10.7, and the
-timers; ``sender`` and ``receiver`` are the two halves; ``output`` writes the octets. Numbers of the wire
-are put near a known one on entry (``sequence``).
+Here are the states (``state``) and the checks of an incoming segment in the order of RFC 9293 3.10.7;
+``opening`` has the way to ESTABLISHED, ``outgoing`` the timers and what is sent; ``sender`` and ``receiver``
+are the two halves; ``output`` writes the octets. Numbers of the wire are put near a known one on entry
+(``sequence``).
 
 Hardening by RFC 5961: a RST counts only at exactly RCV.NXT, a SYN never; anything else that may be forged
 gets a challenge ACK, a few a second.
 
-Times: retransmission and persist by RTO; delayed ACK; TIME-WAIT. There is no other: an idle or half-closed
-connection lives for ever.
+Times: retransmission and persist by RTO; tail loss probe and reordering by the round trip; delayed ACK;
+TIME-WAIT. An idle or half-closed connection lives for ever, unless ``Config.keepalive`` is told.
 """
 
-from typing import Final
-
 from harness.core.time import MILLISECOND
-from harness.tcpip.tcp.bulk import segment_run_in_bulk
-from harness.tcpip.tcp.events import (
-    Aborted,
-    DataReadable,
-    Event,
-    PeerClosed,
-    Reset,
-    SendRoom,
-)
-from harness.tcpip.tcp.opening import Opening
-from harness.tcpip.tcp.output import ACK, FIN, PSH, RST, SYN, Template, reset_for
+from harness.tcpip.tcp.events import DataReadable, Event, PeerClosed, Reset, SendRoom
+from harness.tcpip.tcp.outgoing import Outgoing
+from harness.tcpip.tcp.output import ACK, FIN, RST, SYN, reset_for
 from harness.tcpip.tcp.sequence import MASK, is_before, unwrap
 from harness.tcpip.tcp.state import (
     ON_FIN_ACKNOWLEDGED,
     ON_FIN_RECEIVED,
     ON_SHUTDOWN,
     RECEIVING,
-    SENDING,
     WRITABLE,
     State,
 )
 from harness.wire.octets import Octets
 from harness.wire.tcp import Segment
 
-BATCH: Final = 64 * 1024
-"""Octets of payload that one ``transmit`` returns at most, so that one flow does not hold up the others."""
 
-
-class Connection(Opening):
+class Connection(Outgoing):
     """See the module. ``local`` is our side, ``remote`` the guest's. Times in nanoseconds."""
 
     __slots__ = ()
@@ -147,6 +134,8 @@ class Connection(Opening):
     def _in_synchronized(self, segment: Segment, now: int) -> None:
         """RFC 9293 3.10.7.4: the checks in their order."""
         receiver, sender = self.receiver, self.sender
+        if self.keepalive_at is not None:
+            self._keep(now)
         flags = int(segment.flags)
         stamps = segment.timestamps
         seq = unwrap(segment.seq, receiver.rcv_nxt)
@@ -221,7 +210,7 @@ class Connection(Opening):
 
     def _on_ack(self, segment: Segment, seq: int, ack: int, length: int, now: int) -> None:
         sender = self.sender
-        window_changed = sender.update_window(seq, ack, segment.window << self._peer_scale)
+        window_changed = sender.update_window(seq, ack, segment.window << self._peer_scale, now)
         stamp_rtt = None
         if segment.timestamps is not None and segment.timestamps[1] and ack > sender.snd_una:
             stamp_rtt = ((self._emitter.clock(now) - segment.timestamps[1]) & MASK) * MILLISECOND
@@ -257,98 +246,10 @@ class Connection(Opening):
         self.state = state
         if state is State.TIME_WAIT:
             self.time_wait_at = now + self._config.time_wait
+            self.keepalive_at = None
         elif state is State.CLOSED:
             self._close()
 
     def _tell(self, event: Event) -> None:
         if event not in self._events:
             self._events.append(event)
-
-    # --- time and segments out ---
-
-    def poll_at(self) -> int | None:
-        """When ``on_timer`` and ``transmit`` are due; None: not before something else happens."""
-        if self._outbox or self._syn_due or self._more_due or self.receiver.ack_due:
-            return self._now
-        sender = self.sender
-        times = (
-            sender.rto_at, sender.probe_at, sender.reorder_at, sender.persist_at,
-            self.receiver.delayed_ack_at, self.time_wait_at,
-        )  # fmt: skip
-        return min((time for time in times if time is not None), default=None)
-
-    def on_timer(self, now: int) -> None:
-        """Do what is due; harmless when nothing is. ``transmit`` comes after it."""
-        self._now = now
-        sender, receiver = self.sender, self.receiver
-        if receiver.delayed_ack_at is not None and now >= receiver.delayed_ack_at:
-            receiver.ack_due = True
-        if self.time_wait_at is not None and now >= self.time_wait_at:
-            self._close()
-        if sender.reorder_at is not None and now >= sender.reorder_at:
-            sender.on_reorder_timer(now)
-        if sender.probe_at is not None and now >= sender.probe_at:
-            # Before the RTO, which it puts off (RFC 8985 7.3).
-            self._outbox += self._emit_run(sender.on_probe(now), self._template(now))
-        if sender.rto_at is not None and now >= sender.rto_at:
-            self._on_rto(now)
-        if sender.persist_at is not None and now >= sender.persist_at:
-            if sender.retries >= self._config.retries:
-                self._die(Aborted(f"the closed window was probed {sender.retries} times without an answer"))
-            else:
-                self._outbox += self._emit_run(sender.on_persist(now), self._template(now))
-
-    def _on_rto(self, now: int) -> None:
-        sender = self.sender
-        opening = self.state in (State.SYN_SENT, State.SYN_RECEIVED)
-        if sender.retries >= (self._config.syn_retries if opening else self._config.retries):
-            what = "SYN" if opening else "data"
-            self._die(Aborted(f"{what} was sent {sender.retries + 1} times without an acknowledgment"))
-            return
-        sender.on_rto(now)
-        self._syn_due = opening
-
-    def transmit(self, now: int) -> list[Octets]:
-        """The segments due now: at most ``BATCH`` octets of data, so call it until nothing comes."""
-        self._now = now
-        out, self._outbox = self._outbox, []
-        if self._syn_due:
-            out.append(self._syn(now))
-        sender = self.sender
-        if self.state in SENDING:
-            budget = BATCH
-            template = None
-            while budget >= sender.mss and (run := sender.next_run(now, budget)) is not None:
-                if template is None:
-                    template = self._template(now)
-                out += self._emit_run(run, template)
-                budget -= run[1]
-            self._more_due = budget < sender.mss
-            if not self._more_due:
-                sender.settle(now)
-        if self.receiver.ack_due:
-            out.append(self._ack(now))
-        return out
-
-    def _template(self, now: int) -> Template:
-        receiver = self.receiver
-        return self._emitter.template(receiver.rcv_nxt, receiver.advertise(), now, receiver.ts_recent)
-
-    def _emit_run(self, run: tuple[int, int], template: Template) -> list[Octets]:
-        seq, length = run
-        buffer = self.sender.buffer
-        end = seq + length
-        fin = end > buffer.end
-        data = buffer.peek(seq, length - fin)
-        flags = (FIN if fin else 0) | (PSH if data and end >= buffer.end else 0)
-        return segment_run_in_bulk(template, seq & MASK, data, self.sender.mss, flags)
-
-    def _ack(self, now: int) -> bytes:
-        return self._emitter.ack(self.sender.snd_nxt, self._template(now), self.receiver.take_blocks())
-
-    def _challenge(self, now: int) -> None:
-        if self._challenges.permits(now):
-            self._send_ack(now)
-
-    def _send_ack(self, now: int) -> None:
-        self._send_now(self._ack(now))

@@ -29,9 +29,9 @@ class Opening:
     """What a connection is made of, and its way to ESTABLISHED; ``Connection`` goes on from here."""
 
     __slots__ = (
-        "_accepted", "_challenges", "_config", "_emitter", "_events", "_more_due", "_now", "_outbox",
-        "_peer", "_peer_scale", "_room_was_low", "_syn_due", "local", "receiver", "remote", "sender",
-        "state", "time_wait_at",
+        "_accepted", "_challenges", "_config", "_emitter", "_events", "_keepalives", "_more_due", "_now",
+        "_outbox", "_peer", "_peer_scale", "_room_was_low", "_syn_due", "keepalive_at", "local", "receiver",
+        "remote", "sender", "state", "time_wait_at",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +42,8 @@ class Opening:
         self.remote = remote
         self.state = State.CLOSED
         self.time_wait_at: int | None = None
+        self.keepalive_at: int | None = None
+        self._keepalives = 0
         self.sender = Sender(config, iss)
         self.receiver = Receiver(config, 0)
         self._config = config
@@ -169,6 +171,8 @@ class Opening:
         if self.sender.retries:
             self.sender.congestion.on_syn_lost()
         self._events.append(Established())
+        if self._config.keepalive:
+            self.keepalive_at = self._now + self._config.keepalive
         if self.sender.fin_queued:
             self.state = ON_SHUTDOWN[self.state]
 
@@ -194,7 +198,7 @@ class Opening:
     def _die(self, last: Event) -> None:
         """CLOSED: no timer is left, nothing more is sent but what is in the outbox."""
         self.state = State.CLOSED
-        self.time_wait_at = None
+        self.time_wait_at = self.keepalive_at = None
         self._syn_due = self._more_due = False
         self.sender.stop()
         self.receiver.delayed_ack_at = None

@@ -44,3 +44,7 @@ class RttEstimator:
         """The timer ran out: twice the wait (RFC 6298 5.5)."""
         if self._rto << self._backoff < self._max:
             self._backoff += 1
+
+    def calm(self) -> None:
+        """The peer has shown that it did not answer for another reason than the path: no backoff."""
+        self._backoff = 0

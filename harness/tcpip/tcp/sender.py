@@ -50,11 +50,15 @@ class Sender(Recovery):
         else:
             self._syn_sent_at = None
 
-    def update_window(self, seq: int, ack: int, window: int) -> bool:
+    def update_window(self, seq: int, ack: int, window: int, now: int) -> bool:
         """SND.WND from a segment that is not older than the last one used; True when it changed."""
         if seq < self.snd_wl1 or (seq == self.snd_wl1 and ack < self.snd_wl2):
             return False
         changed = window != self.snd_wnd
+        if self.snd_wnd == 0 < window and self.rto_at is not None:
+            # The window was closed over what is in flight, and opens: the wait for that begins anew.
+            self.rtt.calm()
+            self.rto_at = min(self.rto_at, now + self.rtt.rto)
         self.snd_wl1, self.snd_wl2, self.snd_wnd = seq, ack, window
         if window > self.max_window:
             self.max_window = window

@@ -1,0 +1,134 @@
+"""What a connection sends, and when: its timers, and runs of data made into segments.
+
+A keepalive (RFC 9293 3.8.4), off unless ``Config.keepalive`` is told, asks a peer that was silent for so long
+whether it is still there: a segment of one sequence number too early, which has to be answered. While
+something is in flight, or the window is closed, the other timers are the judges.
+"""
+
+from typing import Final
+
+from harness.core.time import SECOND
+from harness.tcpip.tcp.bulk import segment_run_in_bulk
+from harness.tcpip.tcp.events import Aborted
+from harness.tcpip.tcp.opening import Opening
+from harness.tcpip.tcp.output import ACK, FIN, PSH, Template
+from harness.tcpip.tcp.sequence import MASK
+from harness.tcpip.tcp.state import SENDING, State
+from harness.wire.octets import Octets
+
+BATCH: Final = 64 * 1024
+"""Octets of payload that one ``transmit`` returns at most, so that one flow does not hold up the others."""
+
+
+class Outgoing(Opening):
+    """Between ``Opening`` and ``Connection``."""
+
+    __slots__ = ()
+
+    def poll_at(self) -> int | None:
+        """When ``on_timer`` and ``transmit`` are due; None: not before something else happens."""
+        if self._outbox or self._syn_due or self._more_due or self.receiver.ack_due:
+            return self._now
+        sender = self.sender
+        times = (
+            sender.rto_at, sender.probe_at, sender.reorder_at, sender.persist_at,
+            self.receiver.delayed_ack_at, self.keepalive_at, self.time_wait_at,
+        )  # fmt: skip
+        return min((time for time in times if time is not None), default=None)
+
+    def on_timer(self, now: int) -> None:
+        """Do what is due; harmless when nothing is. ``transmit`` comes after it."""
+        self._now = now
+        sender, receiver = self.sender, self.receiver
+        if receiver.delayed_ack_at is not None and now >= receiver.delayed_ack_at:
+            receiver.ack_due = True
+        if self.time_wait_at is not None and now >= self.time_wait_at:
+            self._close()
+        if sender.reorder_at is not None and now >= sender.reorder_at:
+            sender.on_reorder_timer(now)
+        if sender.probe_at is not None and now >= sender.probe_at:
+            # Before the RTO, which it puts off (RFC 8985 7.3).
+            self._outbox += self._emit_run(sender.on_probe(now), self._template(now))
+        if sender.rto_at is not None and now >= sender.rto_at:
+            self._on_rto(now)
+        if sender.persist_at is not None and now >= sender.persist_at:
+            if sender.retries >= self._config.retries:
+                self._die(Aborted(f"the closed window was probed {sender.retries} times without an answer"))
+            else:
+                self._outbox += self._emit_run(sender.on_persist(now), self._template(now))
+
+        if self.keepalive_at is not None and now >= self.keepalive_at:
+            self._on_keepalive(now)
+
+    def _keep(self, now: int) -> None:
+        """The peer was heard of."""
+        self.keepalive_at = now + self._config.keepalive
+        self._keepalives = 0
+
+    def _on_keepalive(self, now: int) -> None:
+        sender, config = self.sender, self._config
+        if sender.snd_una < sender.end:
+            self._keep(now)
+        elif self._keepalives >= config.keepalive_probes:
+            silent = (config.keepalive + config.keepalive_probes * config.keepalive_interval) // SECOND
+            self._send_now(self._emitter.rst(sender.snd_nxt, self.receiver.rcv_nxt))
+            self._die(Aborted(f"the peer was silent for {silent} s and {self._keepalives} keepalives"))
+        else:
+            self._keepalives += 1
+            self.keepalive_at = now + config.keepalive_interval
+            self._send_now(self._template(now).segment((sender.snd_nxt - 1) & MASK, ACK))
+
+    def _on_rto(self, now: int) -> None:
+        sender = self.sender
+        opening = self.state in (State.SYN_SENT, State.SYN_RECEIVED)
+        if sender.retries >= (self._config.syn_retries if opening else self._config.retries):
+            what = "SYN" if opening else "data"
+            self._die(Aborted(f"{what} was sent {sender.retries + 1} times without an acknowledgment"))
+            return
+        sender.on_rto(now)
+        self._syn_due = opening
+
+    def transmit(self, now: int) -> list[Octets]:
+        """The segments due now: at most ``BATCH`` octets of data, so call it until nothing comes."""
+        self._now = now
+        out, self._outbox = self._outbox, []
+        if self._syn_due:
+            out.append(self._syn(now))
+        sender = self.sender
+        if self.state in SENDING:
+            budget = BATCH
+            template = None
+            while budget >= sender.mss and (run := sender.next_run(now, budget)) is not None:
+                if template is None:
+                    template = self._template(now)
+                out += self._emit_run(run, template)
+                budget -= run[1]
+            self._more_due = budget < sender.mss
+            if not self._more_due:
+                sender.settle(now)
+        if self.receiver.ack_due:
+            out.append(self._ack(now))
+        return out
+
+    def _template(self, now: int) -> Template:
+        receiver = self.receiver
+        return self._emitter.template(receiver.rcv_nxt, receiver.advertise(), now, receiver.ts_recent)
+
+    def _emit_run(self, run: tuple[int, int], template: Template) -> list[Octets]:
+        seq, length = run
+        buffer = self.sender.buffer
+        end = seq + length
+        fin = end > buffer.end
+        data = buffer.peek(seq, length - fin)
+        flags = (FIN if fin else 0) | (PSH if data and end >= buffer.end else 0)
+        return segment_run_in_bulk(template, seq & MASK, data, self.sender.mss, flags)
+
+    def _ack(self, now: int) -> bytes:
+        return self._emitter.ack(self.sender.snd_nxt, self._template(now), self.receiver.take_blocks())
+
+    def _challenge(self, now: int) -> None:
+        if self._challenges.permits(now):
+            self._send_ack(now)
+
+    def _send_ack(self, now: int) -> None:
+        self._send_now(self._ack(now))

@@ -1,7 +1,9 @@
 """Real guests in a real lab: what the client sees of their life."""
 
 import json
+import os
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,19 +26,27 @@ from harness.lab.protocol import (
     StopGuest,
     WriteFile,
 )
+from tests.netns.conftest import MARK, Marked
 
 pytestmark = pytest.mark.guest
 
 LEASED = "until grep -s '^ip=' /run/lease.env; do sleep 0.05; done"
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[LabProcess]:
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skip, with the reason, where no guest can be."""
     try:
-        lab = LabProcess.start(LabDescription(scenario="guests", seed=1), tmp_path / "lab", deadline=120)
+        folder = tmp_path_factory.mktemp("probe")
+        LabProcess.start(LabDescription(scenario="probe", seed=1), folder, deadline=120).close()
     except EnvironmentMissing as error:
         pytest.skip(str(error))
-    with lab:
+
+
+@pytest.fixture
+def lab(tmp_path: Path, image: None) -> Iterator[LabProcess]:
+    description = LabDescription(scenario="guests", seed=1)
+    with LabProcess.start(description, tmp_path / "lab", deadline=120) as lab:
         yield lab
 
 
@@ -126,3 +136,19 @@ def test_the_console_takes_keys_and_closes_with_the_guest(lab: LabProcess) -> No
 
     with pytest.raises(GuestError, match="guest1 is no more: stopped"):
         lab.console("guest1")
+
+
+@pytest.mark.parametrize("closing", [True, False], ids=["closed", "killed"])
+def test_no_qemu_outlives_its_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closing: bool, image: None
+) -> None:
+    mark = uuid.uuid4().hex
+    monkeypatch.setenv(MARK, mark)
+    lab = LabProcess.start(LabDescription(scenario="guests", seed=1), tmp_path / "lab", deadline=120)
+    running = Marked(mark).pids()
+    if not closing:
+        os.kill(lab.pid, signal.SIGKILL)
+    lab.close()
+
+    assert len(running) > 5
+    assert Marked(mark).survivors() == []

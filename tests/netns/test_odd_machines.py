@@ -1,0 +1,100 @@
+"""Labs where something about the machine is not as usual, and for whoever is not root."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.netns.conftest import CLIENT, ROOT, Marked, start_client
+
+pytestmark = pytest.mark.netns
+
+
+def test_without_namespaces_the_error_has_the_remedy(tmp_path: Path) -> None:
+    """A user namespace that allows no further one inside."""
+    program = f"echo 0 > /proc/sys/user/max_user_namespaces && exec {sys.executable} -c '{CLIENT}' {tmp_path}"
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "sh", "-c", program],
+        check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert "EnvironmentMissing: this user can't make namespaces" in done.stderr
+    assert "sysctl -w user.max_user_namespaces=" in done.stderr
+
+
+def test_it_does_with_a_resolver_file_and_artifacts_that_are_in_run(tmp_path: Path) -> None:
+    """As systemd-resolved has the one, and a user's runtime folder the other; a lab covers /run."""
+    client = CLIENT.replace("id -u", "cat /etc/resolv.conf")
+    (tmp_path / "client.py").write_text(client)
+    program = f"""
+        set -e
+        mount -t tmpfs none /run
+        cp -r /etc {tmp_path}/etc 2> /dev/null || true
+        rm -f {tmp_path}/etc/resolv.conf {tmp_path}/etc/nsswitch.conf
+        ln -s ../run/systemd/resolve/stub-resolv.conf {tmp_path}/etc/resolv.conf
+        mount --bind {tmp_path}/etc /etc
+        {sys.executable} {tmp_path}/client.py /run/user/artifacts
+        grep -c LabStopped /run/user/artifacts/journal.jsonl
+    """
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program],
+        check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("started nameserver 203.0.113.53\n1\n", "")
+
+
+def test_it_does_where_no_fresh_proc_is_allowed(tmp_path: Path) -> None:
+    """As in a container that hides parts of /proc."""
+    (tmp_path / "client.py").write_text(CLIENT)
+    program = f"mount -t tmpfs none /proc/tty && exec {sys.executable} {tmp_path}/client.py {tmp_path}/lab"
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program],
+        check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert (done.stdout, done.stderr) == ("started 0\n", "")
+    assert "/proc stays this machine's own" in (tmp_path / "lab" / "lab.log").read_text()
+
+
+def test_a_plain_user_has_labs_too(tmp_path: Path, marked: Marked) -> None:
+    """Not only root: what the other tests run as."""
+    if os.geteuid() != 0:
+        pytest.skip("the tests run as a plain user already")
+    options: dict[str, object] = {"user": 65534, "group": 65534, "extra_groups": [], "cwd": "/"}
+    packages = f"{ROOT}:{Path(msgspec.__file__).parents[1]}"
+    environment = {**os.environ, "PYTHONPATH": packages}
+    python = next(
+        (each for each in (sys.executable, "/usr/bin/python3") if runs(each, environment, options)), None
+    )
+    if python is None:
+        pytest.skip("a plain user can't read this Python or this checkout")
+    with tempfile.TemporaryDirectory() as folder:
+        artifacts = Path(folder, "lab")
+        artifacts.mkdir()
+        os.chown(artifacts, 65534, 65534)
+        Path(folder).chmod(0o755)
+        with start_client(artifacts, python=python, env=environment, **options) as client:
+            output, errors = client.communicate("", timeout=30)
+
+        assert (output, errors) == ("started 0\n", "")
+        assert '"LabStopped"' in (artifacts / "journal.jsonl").read_text()
+    assert marked.survivors() == []
+
+
+def runs(python: str, environment: dict[str, str], options: dict[str, Any]) -> bool:
+    """Whether a plain user can start a lab with this interpreter."""
+    try:
+        command = [python, "-c", "import harness.lab.client, harness.stacks.builtin, pyroute2, tornado"]
+        probe = subprocess.run(command, check=False, capture_output=True, env=environment, **options)
+    except PermissionError:
+        return False
+    return probe.returncode == 0

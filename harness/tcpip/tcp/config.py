@@ -25,6 +25,8 @@ class Config(Struct, frozen=True):
     Linux's shortest (RFC 9293 3.8.6.3 asks for less than 500 ms); the first ``quick_acks`` segments are not
     delayed at all, so that a request in two small writes does not wait for it (Nagle), again as in Linux.
 
+    ``black_hole_timeouts`` in a row for a large segment make segments small (``path``), 0 never does.
+
     ``keepalive`` is how long a peer may be silent before it is asked whether it is there, 0: for ever (RFC
     9293 3.8.4 wants that default); ``keepalive_probes`` without an answer, each ``keepalive_interval`` after
     the other, end the connection.
@@ -45,6 +47,7 @@ class Config(Struct, frozen=True):
     retries: int = 15
     syn_retries: int = 6
     time_wait: int = 60 * SECOND
+    black_hole_timeouts: int = 3
     max_out_of_order: int = 1024
     keepalive: int = 0
     keepalive_interval: int = 75 * SECOND

@@ -34,6 +34,9 @@ class CongestionControl(Protocol):
     def on_syn_lost(self) -> None:
         """The SYN had to be sent again (RFC 5681 3.1)."""
 
+    def on_mss(self, mss: int) -> None:
+        """The segment size has changed."""
+
 
 class NewReno:
     """Slow start and additive increase (RFC 5681 3.1), counting octets (RFC 3465 without its limit L)."""
@@ -84,3 +87,6 @@ class NewReno:
 
     def on_syn_lost(self) -> None:
         self.cwnd = self._mss
+
+    def on_mss(self, mss: int) -> None:
+        self._mss = mss

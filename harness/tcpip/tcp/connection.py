@@ -118,6 +118,19 @@ class Connection(Outgoing):
 
     # --- segments in ---
 
+    def on_packet_too_big(self, mtu: int, seq: int, now: int) -> bool:
+        """ICMP: fragmentation needed and DF set (RFC 1191), about a segment of ours that began at ``seq``.
+
+        ``mtu`` is that of the next hop, 0 from a router that does not tell. False, and nothing is done, when
+        ``seq`` is not in flight: anybody could have sent that (RFC 5927 4.1).
+        """
+        self._now = now
+        sender = self.sender
+        if not sender.snd_una <= unwrap(seq, sender.snd_una) < sender.snd_nxt or not sender.flight.runs:
+            return False
+        sender.on_packet_too_big(mtu, now)
+        return True
+
     def on_segment(self, segment: Segment, now: int) -> None:
         """A segment from the network, its checksum good."""
         self._now = now

@@ -124,6 +124,9 @@ class Cubic:
     def on_syn_lost(self) -> None:
         self.cwnd = self._mss
 
+    def on_mss(self, mss: int) -> None:
+        self._mss = mss
+
 
 def _cube_root(number: int) -> int:
     """The largest integer whose cube is not more than ``number``."""

@@ -130,7 +130,7 @@ class Opening:
         mss = max(min(segment.mss if segment.mss is not None else 536, config.mss), 48)
         receiver.sack = config.sack and segment.sack_permitted
         options = _OPTIONS_WITH_TIMESTAMPS if receiver.timestamps else 0
-        sender.synchronize(mss - options, sack=receiver.sack)
+        sender.synchronize(mss, options, sack=receiver.sack)
 
     def _before_accept(self, segment: Segment, now: int) -> None:
         """The host socket is still connecting; nothing was sent, so the guest may begin anew or give up."""

@@ -12,6 +12,7 @@ from harness.tcpip.tcp.bulk import segment_run_in_bulk
 from harness.tcpip.tcp.events import Aborted
 from harness.tcpip.tcp.opening import Opening
 from harness.tcpip.tcp.output import ACK, FIN, PSH, Template
+from harness.tcpip.tcp.recovery import Cut
 from harness.tcpip.tcp.sequence import MASK
 from harness.tcpip.tcp.state import SENDING, State
 from harness.wire.octets import Octets
@@ -102,7 +103,7 @@ class Outgoing(Opening):
                 if template is None:
                     template = self._template(now)
                 out += self._emit_run(run, template)
-                budget -= run[1]
+                budget -= run.length
             self._more_due = budget < sender.mss
             if not self._more_due:
                 sender.settle(now)
@@ -114,14 +115,14 @@ class Outgoing(Opening):
         receiver = self.receiver
         return self._emitter.template(receiver.rcv_nxt, receiver.advertise(), now, receiver.ts_recent)
 
-    def _emit_run(self, run: tuple[int, int], template: Template) -> list[Octets]:
-        seq, length = run
+    def _emit_run(self, run: Cut, template: Template) -> list[Octets]:
+        seq, length, size, _ = run
         buffer = self.sender.buffer
         end = seq + length
         fin = end > buffer.end
         data = buffer.peek(seq, length - fin)
         flags = (FIN if fin else 0) | (PSH if data and end >= buffer.end else 0)
-        return segment_run_in_bulk(template, seq & MASK, data, self.sender.mss, flags)
+        return segment_run_in_bulk(template, seq & MASK, data, size, flags)
 
     def _ack(self, now: int) -> bytes:
         return self._emitter.ack(self.sender.snd_nxt, self._template(now), self.receiver.take_blocks())

@@ -2,13 +2,14 @@
 tells of it. The theory is in ``sender``, which goes on from here.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from harness.core.time import MILLISECOND, SECOND
 from harness.tcpip.tcp.buffer import SendBuffer
 from harness.tcpip.tcp.config import Config
 from harness.tcpip.tcp.congestion import CongestionControl, NewReno
-from harness.tcpip.tcp.flight import SACKED, Delivered, Flight
+from harness.tcpip.tcp.flight import SACKED, SENT, Delivered, Flight
+from harness.tcpip.tcp.path import PathMtu
 from harness.tcpip.tcp.rack import Rack
 from harness.tcpip.tcp.rtt import RttEstimator
 
@@ -18,15 +19,24 @@ _MAX_ACK_DELAY: Final = 200 * MILLISECOND
 """How long a peer may sit on the ACK of a single segment: the default of RFC 8985 7.2."""
 
 
+class Cut(NamedTuple):
+    """Octets to be sent now, as segments of at most ``size``. ``is_new``: for the first time."""
+
+    seq: int
+    length: int
+    size: int
+    is_new: bool
+
+
 class Recovery:
     """Sequence numbers as ``sequence`` counts them; times in nanoseconds."""
 
     __slots__ = (
         "_config", "_duplicate_octets", "_duplicates", "_fast", "_force", "_last_sent", "_persist_backoff",
         "_probe_allowed", "_probe_end", "_probe_is_again", "_syn_sent_at", "_undo_left", "buffer",
-        "congestion", "fin_queued", "flight", "max_window", "mss", "persist_at", "probe_at", "probing",
-        "rack", "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una",
-        "snd_wl1", "snd_wl2", "snd_wnd",
+        "congestion", "fin_queued", "flight", "max_window", "mss", "path", "persist_at", "probe_at",
+        "probing", "rack", "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt",
+        "snd_una", "snd_wl1", "snd_wl2", "snd_wnd",
     )  # fmt: skip
 
     def __init__(self, config: Config, iss: int) -> None:
@@ -43,6 +53,7 @@ class Recovery:
         self.fin_queued = False
         self.flight = Flight()
         self.rack = Rack()
+        self.path = PathMtu(self.mss, 0, config.black_hole_timeouts)
         self.congestion: CongestionControl = NewReno(self.mss)
         self.rtt = RttEstimator(config.initial_rto, config.min_rto, config.max_rto)
         self.rto_at: int | None = None
@@ -115,6 +126,8 @@ class Recovery:
         else:
             self._detect_by_duplicates(ack, acked, now)
         if acked or delivered:
+            if self.path.probe_arrived(delivered):
+                self._resize(self.path.largest)
             self._arm_probe(now)
         if grows:
             self.congestion.on_ack(acked, now, self.rtt.srtt)
@@ -201,11 +214,11 @@ class Recovery:
 
     # --- sending ---
 
-    def _fresh(self, length: int, now: int) -> tuple[int, int]:
+    def _fresh(self, length: int, now: int, size: int) -> Cut:
         seq = self.snd_nxt
         self.snd_nxt = seq + length
-        self.flight.add(seq, self.snd_nxt, now, self.mss)
-        return seq, length
+        self.flight.add(seq, self.snd_nxt, now, size)
+        return Cut(seq, length, size, is_new=True)
 
     def _sent(self, now: int) -> None:
         self._last_sent = now
@@ -228,22 +241,22 @@ class Recovery:
             wait += _MAX_ACK_DELAY
         self.probe_at = min(now + wait, self.rto_at)
 
-    def on_probe(self, now: int) -> tuple[int, int]:
-        """The peer is silent: (seq, length) of a new segment if there is one, or else of the last (7.3)."""
+    def on_probe(self, now: int) -> Cut:
+        """The peer is silent: a new segment goes out if there is one, or else the last again (7.3)."""
         self.probe_at = None
         usable = min(self.snd_una + self.snd_wnd, self.end) - self.snd_nxt
         self._probe_is_again = usable <= 0
         if usable > 0:
-            run = self._fresh(min(usable, self.mss), now)
+            cut = self._fresh(min(usable, self.mss), now, self.mss)
         else:
             last = self.flight.last_segment()
-            run = last.start, last.end - last.start
-            self.flight.resend(last, run[1], now, self.mss)
+            cut = Cut(last.start, last.end - last.start, self.mss, is_new=False)
+            self.flight.resend(last, cut.length, now, self.mss)
         self._probe_end = self.snd_nxt
         self._probe_allowed = False
         self._last_sent = now
         self.rto_at = now + self.rtt.rto
-        return run
+        return cut
 
     def _end_probe(self, ack: int, now: int, dsack: tuple[int, int] | None, *, bare: bool) -> None:
         """RFC 8985 7.4.2: was what the probe sent again a loss, to which congestion control has to react?"""
@@ -253,6 +266,38 @@ class Recovery:
         elif end is not None and ack > end:
             self._probe_end = None
             self.congestion.on_loss(self.snd_nxt - self.snd_una, now)
+
+    # --- the path MTU ---
+
+    def on_packet_too_big(self, mtu: int, now: int) -> None:
+        """ICMP: what was too large for the path goes again in smaller segments. That is no congestion."""
+        smaller = self.path.after_too_big(self.mss, mtu, now)
+        if smaller is None:
+            return
+        self._resize(smaller)
+        if self.flight.lost:
+            self._go_back()
+            self.rtt.calm()
+            self.rto_at = now + self.rtt.rto
+
+    def _resize(self, mss: int) -> None:
+        self.mss = mss
+        self.congestion.on_mss(mss)
+        runs = self.flight.runs
+        self.flight.lose(
+            [run for run in runs if run.mark == SENT and min(run.size, run.end - run.start) > mss]
+        )
+
+    def _go_back(self) -> None:
+        """Send what is lost again without telling more losses from duplicates, until all is acknowledged."""
+        self.recovery_point = self.snd_nxt
+        self._undo_left = None
+        self._fast = False
+        self._force = True
+        self._duplicates = 0
+        self._duplicate_octets = 0
+        self._probe_end = self.probe_at = self.reorder_at = None
+        self._syn_sent_at = None
 
     # --- timers ---
 
@@ -267,14 +312,12 @@ class Recovery:
             self.congestion.on_timeout(self.snd_nxt - self.snd_una, now)
         self.retries += 1
         self.rtt.back_off()
-        self._duplicates = 0
-        self._duplicate_octets = 0
-        self.recovery_point = self.snd_nxt
-        self._undo_left = None
-        self._fast = False
-        self._force = True
-        self._probe_end = self.probe_at = self.reorder_at = None
-        self._syn_sent_at = None
+        self._go_back()
+        if flight.runs:
+            length = min(flight.runs[0].end - flight.runs[0].start, flight.runs[0].size)
+            smaller = self.path.after_timeouts(self.mss, self.retries, length, now)
+            if smaller is not None:
+                self._resize(smaller)
         if not self.sack or (flight.runs and flight.runs[0].mark == SACKED):
             # Without SACK nobody tells more; and a peer that acknowledges less than it had SACKed has thrown
             # away the rest (RFC 2018 8, with the test of RFC 6675 5.1).

@@ -24,7 +24,8 @@ from typing import Final
 
 from harness.tcpip.tcp.congestion import CongestionControl, NewReno
 from harness.tcpip.tcp.cubic import Cubic
-from harness.tcpip.tcp.recovery import Recovery
+from harness.tcpip.tcp.path import PathMtu
+from harness.tcpip.tcp.recovery import Cut, Recovery
 
 _CONTROLS: Final[dict[str, Callable[[int], CongestionControl]]] = {"cubic": Cubic, "newreno": NewReno}
 
@@ -34,9 +35,10 @@ class Sender(Recovery):
 
     __slots__ = ()
 
-    def synchronize(self, mss: int, *, sack: bool) -> None:
-        """The handshake has told the segment size (without options) and whether SACK may be used."""
-        self.mss = mss
+    def synchronize(self, mss: int, options: int, *, sack: bool) -> None:
+        """The handshake has told the segment size with ``options``, and whether SACK may be used."""
+        self.mss = mss = mss - options
+        self.path = PathMtu(mss, options, self._config.black_hole_timeouts)
         self.sack = sack
         self.congestion = _CONTROLS[self._config.congestion](mss)
 
@@ -80,8 +82,8 @@ class Sender(Recovery):
 
     # --- what to send ---
 
-    def next_run(self, now: int, budget: int) -> tuple[int, int] | None:
-        """(seq, length) of what is to be sent now, at most ``budget`` octets; it counts as sent."""
+    def next_run(self, now: int, budget: int) -> Cut | None:
+        """What is to be sent now, at most ``budget`` octets; it counts as sent."""
         if self.probing:
             return None
         allowance = min(self.congestion.cwnd - self.pipe, budget)
@@ -90,7 +92,7 @@ class Sender(Recovery):
         unsent = self.buffer.end + self.fin_queued - self.snd_nxt
         return self._new(unsent, allowance, now) if unsent > 0 else None
 
-    def _again(self, allowance: int, now: int) -> tuple[int, int] | None:
+    def _again(self, allowance: int, now: int) -> Cut | None:
         run = self.flight.first_lost()
         if run is None:
             return None
@@ -106,12 +108,16 @@ class Sender(Recovery):
         if self._undo_left is not None:
             self._undo_left += length
         self._sent(now)
-        return seq, length
+        return Cut(seq, length, self.mss, is_new=False)
 
-    def _new(self, unsent: int, allowance: int, now: int) -> tuple[int, int] | None:
+    def _new(self, unsent: int, allowance: int, now: int) -> Cut | None:
         usable = self.snd_una + self.snd_wnd - self.snd_nxt
         length = min(unsent, usable, allowance)
-        if length < unsent:
+        size = self.mss
+        if length >= self.path.largest and self.recovery_point is None and self.path.wants_probe(size, now):
+            length = size = self.path.largest
+            self.path.probe_sent(self.snd_nxt + length, now)
+        elif length < unsent:
             whole = length - length % self.mss if length > 0 else 0
             # SWS avoidance (RFC 9293 3.8.6.2.1): whole segments, or half of the largest window ever seen.
             half = length == usable and 0 < self.max_window <= 2 * length
@@ -121,10 +127,10 @@ class Sender(Recovery):
         if self.snd_nxt == self.snd_una and now - self._last_sent > self.rtt.rto:
             self.congestion.on_idle()
             length = min(length, max(self.congestion.cwnd, self.mss))
-        run = self._fresh(length, now)
+        cut = self._fresh(length, now, size)
         self._sent(now)
         self._arm_probe(now)
-        return run
+        return cut
 
     def settle(self, now: int) -> None:
         """All that could be sent was: arm the persist timer when the window stands in the way of the rest."""
@@ -134,23 +140,23 @@ class Sender(Recovery):
     def _persist_interval(self) -> int:
         return min(self.rtt.rto << self._persist_backoff, self._config.max_rto)
 
-    def on_persist(self, now: int) -> tuple[int, int]:
-        """The persist timer ran out: (seq, length) of the probe, or of what a silly window permits."""
+    def on_persist(self, now: int) -> Cut:
+        """The persist timer ran out: the probe, or what a silly window permits."""
         self._persist_backoff += 1
         self.retries += 1
         usable = self.snd_una + self.snd_wnd - self.snd_nxt
         seq = self.snd_una
         if usable > 0:
-            run = self._fresh(min(usable, self.end - seq, self.mss), now)
+            cut = self._fresh(min(usable, self.end - seq, self.mss), now, self.mss)
             self._sent(now)
-            return run
+            return cut
         self.probing = True
         if self.snd_nxt == seq:
-            self._fresh(1, now)
+            self._fresh(1, now, self.mss)
         else:
             self.flight.resend(self.flight.runs[0], 1, now, self.mss)
         self.persist_at = now + self._persist_interval()
-        return seq, 1
+        return Cut(seq, 1, self.mss, is_new=False)
 
     def stop(self) -> None:
         """The connection is over: no timer runs any more."""

@@ -6,7 +6,8 @@ import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -120,31 +121,30 @@ def test_a_capture_that_is_too_large_stops(path: Path) -> None:
     ]  # fmt: skip
 
 
-@pytest.fixture
-def full_disk(path: Path) -> Iterator[Callable[[], None]]:
-    """What makes every further write fail after a few octets, as on a full disk."""
+@contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """Every further write fails after a few octets, as on a full disk; also pytest's own, so it must be short."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 30, before[0][1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
+        signal.signal(signal.SIGXFSZ, before[1])
 
-    def fill() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 30, before[0][1]))
 
-    yield fill
-    resource.setrlimit(resource.RLIMIT_FSIZE, before[0])
-    signal.signal(signal.SIGXFSZ, before[1])
-
-
-def test_a_full_disk_is_said_once_and_the_rest_is_let_go(path: Path, full_disk: Callable[[], None]) -> None:
+def test_a_full_disk_is_said_once_and_the_rest_is_let_go(path: Path) -> None:
     said: list[str] = []
     writer = CaptureWriter(path, said.append)
     writer.frames("cable", "up", [SYN], T0)
     writer.flush()
     size = path.stat().st_size
 
-    full_disk()
-    for _ in range(3):
-        writer.frames("cable", "up", [DNS], T0)
-        writer.flush()
-    writer.close(T0)
+    with full_disk(path):
+        for _ in range(3):
+            writer.frames("cable", "up", [DNS], T0)
+            writer.flush()
+        writer.close(T0)
 
     assert len(said) == 1
     assert f"the capture stops at {size} octets" in said[0]

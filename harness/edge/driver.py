@@ -45,7 +45,7 @@ _SHOWN_DROPS: Final = 32
 class _Ends(NamedTuple):
     """What a port calls."""
 
-    receive: Callable[[list[Frame]], None]
+    receive: Callable[[Sequence[Sequence[Frame]]], None]
     dropped: Callable[[Sequence[Frame], str], None]
     closed: Callable[[str], None]
 
@@ -133,14 +133,15 @@ class Driver:
                 more = f"and {len(frames) - _SHOWN_DROPS} more frames"
                 self._recorder.event(FrameDropped(at=now, link=link, rule=rule, frame=more))
 
-        return _Ends(lambda frames: self._from_guest(link, frames), lose, closed)
+        return _Ends(lambda batches: self._from_guest(link, batches), lose, closed)
 
     # --- frames ---
 
-    def _from_guest(self, link: str, frames: Sequence[Frame]) -> None:
+    def _from_guest(self, link: str, batches: Sequence[Sequence[Frame]]) -> None:
         now = self._clock.now()
-        self._recorder.frames(link, "up", frames, now)
-        self._leave("up", link, self.cables[link].offer("up", frames, now), now)
+        for frames in batches:
+            self._recorder.frames(link, "up", frames, now)
+            self._leave("up", link, self.cables[link].offer("up", frames, now), now)
         self.turn()
 
     def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:

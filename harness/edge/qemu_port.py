@@ -1,8 +1,9 @@
 """QEMU's ``-netdev stream``: ethernet frames over a unix stream socket, each after its length (32 bits).
 
-One read takes what is there and gives all whole frames in it as one batch, cut from the read buffer without
-copying. One write sends as many frames as the socket takes. What the socket does not take waits in a
-queue bounded in octets; what that cannot hold is dropped and told.
+One read takes what is there and gives all whole frames in it, cut from the read buffer without copying:
+frames that are alike as a run (``wire.run``), the others as lists, all in order. One write sends as many
+frames as the socket takes; a run whose frames have room for their lengths is one piece of octets. What the
+socket does not take waits in a queue bounded in octets; what that cannot hold is dropped and told.
 """
 
 import asyncio
@@ -13,7 +14,10 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Final
 
+import numpy as np
+
 from harness.core.port import Frame
+from harness.wire.run import Run
 
 MAX_FRAME: Final = 65536 + 64
 """Octets; QEMU refuses more than its NET_BUFSIZE (68 KiB)."""
@@ -21,6 +25,11 @@ READ_BUFFER: Final = 256 * 1024
 QUEUE_LIMIT: Final = 4 << 20
 _LENGTH: Final = struct.Struct("!I")
 _IOV: Final = 1024
+_PREFIX: Final = 4 + 14
+"""What frames of a run have in common: their length and their ethernet header."""
+_RUN: Final = 6
+"""Frames that make a run worth its while."""
+_LONGEST_RUN: Final = 512
 
 
 class QemuPort:
@@ -31,12 +40,12 @@ class QemuPort:
         name: str,
         sock: socket.socket,
         *,
-        receive: Callable[[list[Frame]], None],
+        receive: Callable[[Sequence[Sequence[Frame]]], None],
         dropped: Callable[[Sequence[Frame], str], None],
         closed: Callable[[str], None],
         queue_limit: int = QUEUE_LIMIT,
     ) -> None:
-        """``receive`` gets the batches, ``dropped`` frames and the rule, ``closed`` why QEMU left."""
+        """``receive`` gets the batches of a read, ``dropped`` frames and why, ``closed`` why QEMU left."""
         self.name = name
         self._sock = sock
         self._fd = sock.fileno()
@@ -101,29 +110,41 @@ class QemuPort:
             self._lose("the other end closed the cable")
             return
         self._end += count
-        frames, start = self._cut(buffer, self._end)
+        batches, start = self._cut(buffer, self._end)
         if start < 0:
             self._lose("the other end does not speak QEMU's framing")
             return
         # Frames given away keep this buffer alive and unchanged: the rest is carried to a new one in time.
         self._start_over(start)
-        if frames:
-            self._receive(frames)
+        if batches:
+            self._receive(batches)
 
-    def _cut(self, buffer: memoryview, end: int) -> tuple[list[Frame], int]:
+    def _cut(self, buffer: memoryview, end: int) -> tuple[list[Sequence[Frame]], int]:
         """All whole frames, and where the first that is not whole begins; -1 when a length makes no sense."""
+        batches: list[Sequence[Frame]] = []
         frames: list[Frame] = []
         start = self._start
         while end - start >= 4:
             (length,) = _LENGTH.unpack_from(buffer, start)
             if length > MAX_FRAME:
-                return frames, -1
-            after = start + 4 + length
-            if after > end:
+                start = -1
                 break
-            frames.append(buffer[start + 4 : after])
-            start = after
-        return frames, start
+            stride = 4 + length
+            if start + stride > end:
+                break
+            count = _alike(buffer, start, stride, (end - start) // stride)
+            if count < _RUN:
+                frames.append(buffer[start + 4 : start + stride])
+                start += stride
+                continue
+            if frames:
+                batches.append(frames)
+                frames = []
+            batches.append(Run(buffer, start + 4, stride, length, count))
+            start += count * stride
+        if frames:
+            batches.append(frames)
+        return batches, start
 
     def _start_over(self, start: int) -> None:
         if READ_BUFFER - self._end >= MAX_FRAME + 4:
@@ -173,6 +194,18 @@ class QemuPort:
         if self._fd >= 0:
             self.close()
             self._closed(reason)
+
+
+def _alike(buffer: memoryview, start: int, stride: int, most: int) -> int:
+    """How many frames from ``start`` on have the length and the ethernet header of the first; 1 if few."""
+    if most < _RUN or stride < _PREFIX:
+        return 1
+    last = start + (_RUN - 1) * stride
+    if buffer[last : last + _PREFIX] != buffer[start : start + _PREFIX]:
+        return 1
+    prefixes = np.ndarray((min(most, _LONGEST_RUN), _PREFIX), np.uint8, buffer, start, (stride, 1))
+    other = (prefixes != prefixes[0]).any(axis=1)
+    return int(other.argmax()) or len(prefixes)
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:

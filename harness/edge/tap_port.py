@@ -26,7 +26,7 @@ class TapPort:
         name: str,
         fd: int,
         *,
-        receive: Callable[[list[Frame]], None],
+        receive: Callable[[Sequence[Sequence[Frame]]], None],
         dropped: Callable[[Sequence[Frame], str], None],
         closed: Callable[[str], None],
         queue_limit: int = QUEUE_LIMIT,
@@ -77,7 +77,7 @@ class TapPort:
         except OSError as error:
             self._loop.call_soon(self._lose, f"the TAP device failed: {error.strerror}")
         if frames:
-            self._receive(frames)
+            self._receive([frames])
 
     def _write(self, frame: Frame) -> bool:
         """False when the device is full."""

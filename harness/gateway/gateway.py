@@ -81,7 +81,7 @@ class Gateway:
         return min((at for part in parts if (at := part.poll_at()) is not None), default=None)
 
     def _frames_received(self, event: events.FramesReceived, now: int) -> None:
-        self._interface.receive(event.frames, self._deliver)
+        self._interface.receive(event.frames, self._deliver, self._deliver_merged)
 
     def _deliver(self, packet: Ipv4, group: bool) -> None:
         """One whole packet from a guest. Raises WireError when what it carries is malformed."""
@@ -105,6 +105,13 @@ class Gateway:
             self.icmp.receive(packet, reach, self._now)
         else:
             self._interface.send_error(icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PROTOCOL, packet)
+
+    def _deliver_merged(self, packet: Ipv4, segment: tcp.Segment) -> bool:
+        """The segments of a run as one; False when somebody must look at each."""
+        reach = self._addressing.reach(packet.destination)
+        if reach is not Reach.HOST and (reach is not Reach.FORWARD or packet.ttl <= 1):
+            return False
+        return self.tcp.receive_merged(packet, segment, self._now)
 
     def _udp(self, packet: Ipv4, reach: Reach, group: bool) -> None:
         datagram = udp.parse(packet.payload, packet.source, packet.destination)

@@ -22,19 +22,25 @@ from harness.gateway.outbox import Outbox
 from harness.tcpip import icmp as icmp_errors
 from harness.tcpip.neighbour import Conflict, NeighbourCache
 from harness.tcpip.reassembly import Reassembler, fragment
+from harness.tcpip.tcp.coalesce import coalesce
 from harness.wire import arp, ethernet, icmp, ipv4
 from harness.wire import frame as layers
 from harness.wire.ethernet import EtherType
 from harness.wire.ipv4 import ANY, Ip4, Ipv4, show_ip4
 from harness.wire.octets import Octets, view
+from harness.wire.run import Run
+from harness.wire.tcp import Segment
 
 _LINK: Final = "gateway"
 """The name of the cable between the switch and us, in journal events."""
 _IP_HEADER: Final = struct.Struct("!BBHHHBBH4s4s")
 _DONT_FRAGMENT: Final = 0x4000
+_IPV4: Final = EtherType.IPV4.to_bytes(2, "big")
 
 Deliver = Callable[[Ipv4, bool], None]
 """A packet from a guest, and whether its frame was addressed to a group. May raise WireError."""
+DeliverMerged = Callable[[Ipv4, Segment], bool]
+"""The packets of a run as one, its checksums verified. False when they must come one by one."""
 
 
 class Interface:
@@ -53,13 +59,21 @@ class Interface:
 
     # --- in ---
 
-    def receive(self, frames: Sequence[Frame], deliver: Deliver) -> None:
+    def receive(self, frames: Sequence[Frame], deliver: Deliver, deliver_merged: DeliverMerged) -> None:
         """A batch from the ethernet."""
+        if isinstance(frames, Run) and self._receive_run(frames, deliver_merged):
+            return
         for frame in frames:
             try:
                 self._receive(view(frame), deliver)
             except WireError as error:
                 self._drop(frame, str(error))
+
+    def _receive_run(self, run: Run, deliver_merged: DeliverMerged) -> bool:
+        if run[0][: ethernet.HEADER] != self._mac + bytes(run[0][6:12]) + _IPV4:
+            return False
+        merged = coalesce(run, ethernet.HEADER)
+        return merged is not None and self._is_credible(merged[0]) and deliver_merged(*merged)
 
     def _receive(self, frame: memoryview, deliver: Deliver) -> None:
         if len(frame) < ethernet.HEADER:

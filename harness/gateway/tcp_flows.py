@@ -46,7 +46,8 @@ from harness.tcpip.tcp import events as tcp_events
 from harness.tcpip.tcp.config import Config
 from harness.tcpip.tcp.connection import Connection
 from harness.tcpip.tcp.output import reset_for
-from harness.tcpip.tcp.state import State
+from harness.tcpip.tcp.sequence import MASK
+from harness.tcpip.tcp.state import RECEIVING, State
 from harness.wire import tcp
 from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
 
@@ -134,6 +135,26 @@ class TcpFlows:
             self._open(key, packet, segment, now)
         else:
             self.refuse(packet, segment)
+
+    def receive_merged(self, packet: Ipv4, segment: tcp.Segment, now: int) -> bool:
+        """Segments as one (``coalesce``). False, and nothing is done, unless it is just what comes next.
+
+        Of those out of order, each would be answered by an ACK of its own.
+        """
+        ports = segment.source_port.to_bytes(2, "big") + segment.destination_port.to_bytes(2, "big")
+        flow = self._by_key.get((packet.source, packet.destination, ports))
+        if flow is None or flow.connection.state not in RECEIVING:
+            return False
+        receiver = flow.connection.receiver
+        if (
+            receiver.rcv_nxt & MASK != segment.seq
+            or receiver.window < len(segment.payload)
+            or receiver.buffer.blocks
+        ):
+            return False
+        flow.connection.on_segment(segment, now)
+        self._touched[flow.number] = flow
+        return True
 
     def refuse(self, packet: Ipv4, segment: tcp.Segment) -> None:
         """Answer a segment that belongs to no connection with the RST of RFC 9293 3.10.7.1."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from harness.wire.octets import Octets
+
 BUFFER: Final = 256 << 10
 """Octets held back before they are written."""
 
@@ -24,14 +26,14 @@ class AppendFile:
     def __init__(self, path: Path, failed: Callable[[OSError], None]) -> None:
         self._file = path.open("wb", buffering=0)
         self._failed = failed
-        self._pieces: list[bytes] = []
+        self._pieces: list[Octets] = []
         self._since = 0
         self._written = 0
         self.size = 0
         """Octets appended so far, written or held back."""
         self.broken = False
 
-    def append(self, record: bytes, now: int) -> None:
+    def append(self, record: Octets, now: int) -> None:
         """Take ``record``, made at ``now`` (ns); write when enough or something old is held."""
         if self.broken:
             return

@@ -12,6 +12,7 @@ from harness.core.port import Frame
 from harness.journal import pcapng
 from harness.journal.append import AppendFile
 from harness.journal.pcapng import Direction
+from harness.wire.run import Run
 
 WHOLE: Final = 262_144
 """A snap length that no frame reaches."""
@@ -94,8 +95,11 @@ class CaptureWriter:
             interface.lost += len(frames)
             return
         options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
-        pieces = pcapng.packets(interface.number, now, frames, self._snaplen, options)
-        self._file.append(b"".join(pieces), now)
+        if isinstance(frames, Run):
+            self._file.append(pcapng.packet_run(interface.number, now, frames, self._snaplen, options), now)
+        else:
+            pieces = pcapng.packets(interface.number, now, frames, self._snaplen, options)
+            self._file.append(b"".join(pieces), now)
         if self._file.size > self._enough:
             self._economise()
 

@@ -13,9 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
+import numpy as np
 
 from harness.core.errors import WireError
 from harness.core.port import Frame
+from harness.wire.octets import Octets
+from harness.wire.run import Run
 
 Direction = Literal["up", "down"]
 
@@ -183,6 +186,20 @@ def packets(interface: int, at: int, frames: Sequence[Frame], snaplen: int, opti
             tail = bytes(-captured % 4) + options + total.to_bytes(4, "little")
         pieces += (head, frame[:snaplen] if length > snaplen else frame, tail)
     return pieces
+
+
+def packet_run(interface: int, at: int, run: Run, snaplen: int, options: bytes) -> Octets:
+    """``packets`` for a run: the same octets, as the rows of one matrix."""
+    captured = min(run.length, snaplen)
+    total = 32 + captured + (-captured % 4) + len(options)
+    head = _PACKET_HEAD.pack(_PACKET, total, interface, at >> 32, at & 0xFFFFFFFF, captured, run.length)
+    tail = bytes(-captured % 4) + options + total.to_bytes(4, "little")
+    blocks = np.empty((run.rows, total), np.uint8)
+    end = len(head) + captured
+    blocks[:, : len(head)] = np.frombuffer(head, np.uint8)
+    blocks[:, len(head) : end] = run.matrix(0, captured)
+    blocks[:, end:] = np.frombuffer(tail, np.uint8)
+    return blocks.reshape(-1).data
 
 
 def names(records: Mapping[str, Sequence[str]]) -> bytes:

@@ -14,6 +14,7 @@ from harness.core.events import Event as JournalEvent
 from harness.core.port import Frame
 from harness.core.time import SECOND
 from harness.link.cable import dropped
+from harness.wire.run import Run
 
 AGEING: Final = 300 * SECOND
 """Default ageing time (IEEE 802.1Q table 8-6)."""
@@ -58,8 +59,11 @@ class Switch:
         self._ports.pop(port, None)
         self._learned = {mac: entry for mac, entry in self._learned.items() if entry[0] != port}
 
-    def forward(self, port: str, frames: Sequence[Frame], now: int) -> dict[str, list[Frame]]:
+    def forward(self, port: str, frames: Sequence[Frame], now: int) -> Mapping[str, Sequence[Frame]]:
         """What leaves on which port, in order; malformed frames are dropped, see ``take_events``."""
+        if isinstance(frames, Run):
+            addresses = bytes(frames[0][:12])
+            return dict.fromkeys(self._targets(port, addresses, frames[0], now), frames)
         out: dict[str, list[Frame]] = {}
         addresses = b""
         targets: list[list[Frame]] = []

@@ -106,8 +106,8 @@ class Receiver:
         before = self.rcv_nxt
         had_gap = bool(self.buffer.blocks)
         if data:
-            if len(data) > self._peer_segment:
-                self._peer_segment = min(len(data), self._mss)
+            if self._peer_segment < len(data) <= self._mss:  # more came from ``coalesce``
+                self._peer_segment = len(data)
             self.note_duplicate(seq, end)
             self.rcv_nxt = self.buffer.insert(seq, data, before)
         advanced = self.rcv_nxt - before

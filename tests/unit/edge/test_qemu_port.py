@@ -10,6 +10,7 @@ import pytest
 
 from harness.core.port import Frame
 from harness.edge.qemu_port import READ_BUFFER, QemuPort, socket_pair
+from harness.wire.run import Run
 
 
 class Ends:
@@ -20,6 +21,7 @@ class Ends:
         self.qemu.setblocking(False)
         self.batches: list[list[bytes]] = []
         self.kept: list[Frame] = []
+        self.runs: list[Run] = []
         self.dropped: list[tuple[int, str]] = []
         self.closed: list[str] = []
         self.port = QemuPort(
@@ -32,7 +34,9 @@ class Ends:
     def frames(self) -> list[bytes]:
         return [frame for batch in self.batches for frame in batch]
 
-    def _receive(self, frames: list[Frame]) -> None:
+    def _receive(self, batches: Sequence[Sequence[Frame]]) -> None:
+        frames = [frame for batch in batches for frame in batch]
+        self.runs += [batch for batch in batches if isinstance(batch, Run)]
         self.batches.append([bytes(frame) for frame in frames])
         self.kept += frames
 
@@ -77,6 +81,20 @@ def test_all_frames_of_one_read_are_one_batch() -> None:
         ends.qemu.send(framed(b"one", b"", b"three"))
         await ends.until(lambda: ends.batches)
         assert ends.batches == [[b"one", b"", b"three"]]
+
+    go(scenario)
+
+
+def test_frames_that_are_alike_come_as_runs_between_the_others() -> None:
+    async def scenario(ends: Ends) -> None:
+        rng = random.Random(8)
+        alike = [b"e" * 14 + rng.randbytes(86) for _ in range(20)]
+        other = b"f" * 14 + rng.randbytes(86)
+        sent = [b"first", *alike[:9], other, *alike[9:], *[b"tiny"] * 20]
+        ends.qemu.send(framed(*sent))
+        await ends.until(lambda: len(ends.frames) == len(sent))
+        assert ends.frames == sent
+        assert [len(batch) for batch in ends.runs] == [9, 11]
 
     go(scenario)
 

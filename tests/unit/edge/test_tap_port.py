@@ -18,7 +18,9 @@ class Ends:
         self.port = TapPort(
             "cable",
             ours.detach(),
-            receive=lambda frames: self.batches.append([bytes(frame) for frame in frames]),
+            receive=lambda batches: self.batches.extend(
+                [bytes(frame) for frame in frames] for frames in batches
+            ),
             dropped=self._drop,
             closed=self.closed.append,
             **options,

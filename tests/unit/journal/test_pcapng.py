@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.core.errors import WireError
 from harness.journal import pcapng
 from harness.journal.pcapng import Interface, Names, Packet, Parser, Section, Statistics, Unknown
+from tests.unit.wire.runs import run_of
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40)
 TIMES = st.integers(0, 2**64 - 1)
@@ -79,6 +80,16 @@ def test_a_batch_is_the_same_as_its_packets(frames: list[bytes], snaplen: int, c
 
     one_by_one = (Packet(0, at, frame[:snaplen], len(frame), "up", comment) for frame in frames)
     assert batch == b"".join(map(pcapng.packet, one_by_one))
+
+
+@given(st.data(), st.integers(1, 70), st.integers(1, 80), TIMES)
+def test_a_run_is_the_same_as_its_packets(data: st.DataObject, length: int, snaplen: int, at: int) -> None:
+    frames = data.draw(st.lists(st.binary(min_size=length, max_size=length), min_size=1, max_size=8))
+    options = pcapng.packet_options("down", "")
+
+    run = pcapng.packet_run(3, at, run_of(frames), snaplen, options)
+
+    assert bytes(run) == b"".join(pcapng.packets(3, at, frames, snaplen, options))
 
 
 @given(st.data())

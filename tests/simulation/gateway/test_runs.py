@@ -1,0 +1,150 @@
+"""Bulk data in runs does just what the same frames do one by one."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from harness.core.port import Frame
+from harness.gateway import commands, events
+from harness.gateway.config import GatewayConfig
+from harness.wire import ethernet, ipv4, tcp
+from harness.wire.ethernet import EtherType
+from harness.wire.ipv4 import Ipv4, Protocol
+from harness.wire.tcp import Flags, Segment
+from tests.contract.fake_guest import HOST
+from tests.simulation.gateway.bench import SERVER, Bench
+from tests.unit.wire.runs import run_of
+
+SIZE = 1448
+MAC = GatewayConfig().mac
+
+Change = Callable[[list[bytes], int], None]
+
+
+class Upload:
+    """A guest in the middle of an upload, and what the gateway makes of its segments."""
+
+    def __init__(self, destination: bytes = SERVER) -> None:
+        self.bench = Bench()
+        stream = self.bench.guest.connect(destination, 80)
+        self.bench.settle()
+        self.flow = self.bench.take(commands.Connect).flow
+        self.bench.tell(events.Connected(self.flow, "192.168.1.10:50000"))
+        self.destination = destination
+        connection = stream.connection
+        self.first = Segment(
+            connection.local.port, 80, connection.sender.snd_nxt & 0xFFFFFFFF,
+            connection.receiver.rcv_nxt & 0xFFFFFFFF, Flags.ACK, 500, bytes(SIZE),
+            timestamps=(1_000, 2_000),
+        )  # fmt: skip
+
+    def frames(self, count: int) -> list[bytes]:
+        return [self.frame(self.segment(number), number) for number in range(count)]
+
+    def segment(self, number: int) -> Segment:
+        return replace(
+            self.first,
+            seq=self.first.seq + number * SIZE & 0xFFFFFFFF,
+            payload=bytes([number]) * SIZE,
+            flags=Flags.ACK | Flags.PSH if number % 5 == 4 else Flags.ACK,
+            timestamps=(1_000 + number // 3, 2_000 + number // 4),
+        )
+
+    def frame(self, segment: Segment, number: int = 0, *, ttl: int = 64) -> bytes:
+        source = self.bench.guest.address
+        packet = Ipv4(
+            source, self.destination, Protocol.TCP, tcp.emit(segment, source, self.destination), ttl,
+            number, dont_fragment=True,
+        )  # fmt: skip
+        return ethernet.header(MAC, self.bench.guest.mac, EtherType.IPV4) + ipv4.emit(packet)
+
+    def receive(self, frames: Sequence[Frame]) -> tuple[bytes, list[bytes], list[str]]:
+        """Octets for the host, frames for the guest, and the journal."""
+        out: list[bytes] = []
+        journal: list[str] = []
+        up = b""
+        happened: list[events.Event] = [events.FramesReceived(frames)]
+        while happened:
+            following: list[events.Event] = []
+            for command in self.bench.gateway.handle(happened, self.bench.now):
+                if isinstance(command, commands.SendFrames):
+                    out += map(bytes, command.frames)
+                elif isinstance(command, commands.Record):
+                    journal.append(str(command.event))
+                elif isinstance(command, commands.Send):
+                    data = b"".join(command.data)
+                    up += data
+                    following.append(events.Sent(command.flow, len(data)))
+            happened = following
+        return up, out, journal
+
+
+def assert_same(make: Callable[[Upload], list[bytes]], destination: bytes = SERVER) -> bytes:
+    """The run and the frames of ``make`` have the same effect; the octets that went to the host."""
+    one_by_one, together = Upload(destination), Upload(destination)
+    expected = one_by_one.receive(make(one_by_one))
+    assert together.receive(run_of(make(together))) == expected
+    return expected[0]
+
+
+def test_a_run_in_order_is_its_segments() -> None:
+    for destination in (SERVER, HOST):
+        octets = assert_same(lambda upload: upload.frames(40), destination)
+        assert octets == b"".join(bytes([number]) * SIZE for number in range(40))
+
+
+@given(st.data(), st.integers(2, 12))
+def test_a_damaged_run_is_its_segments(data: st.DataObject, count: int) -> None:
+    row = data.draw(st.integers(0, count - 1))
+    at = data.draw(st.integers(14, 65) | st.integers(14, 13 + 20 + 32 + SIZE))
+    bit = 1 << data.draw(st.integers(0, 7))
+
+    def make(upload: Upload) -> list[bytes]:
+        frames = upload.frames(count)
+        damaged = bytearray(frames[row])
+        damaged[at] ^= bit
+        frames[row] = bytes(damaged)
+        return frames
+
+    assert_same(make)
+
+
+@given(st.data())
+def test_a_run_of_other_segments_is_its_segments(data: st.DataObject) -> None:
+    """Each with a good checksum: other windows, ACKs, flags, sequence numbers, timestamps, order."""
+    count = data.draw(st.integers(2, 12))
+    row = data.draw(st.integers(0, count - 1))
+    changed: dict[str, Any] = data.draw(
+        st.sampled_from(
+            [
+                {"window": 499},
+                {"ack": 77},
+                {"flags": Flags.ACK | Flags.FIN},
+                {"flags": Flags.ACK | Flags.RST},
+                {"flags": Flags.SYN},
+                {"flags": Flags.ACK | Flags.URG, "urgent": 5},
+                {"flags": Flags(0)},
+                {"seq": 4_000},
+                {"timestamps": (1, 1)},
+                {"destination_port": 81},
+            ]
+        )
+    )
+    order = data.draw(st.permutations(range(count)) | st.just(range(count)))
+
+    def make(upload: Upload) -> list[bytes]:
+        segments = [upload.segment(number) for number in range(count)]
+        segments[row] = replace(segments[row], **changed)
+        return [upload.frame(segments[number], number) for number in order]
+
+    assert_same(make)
+
+
+def test_what_is_beyond_the_window_or_its_life_is_no_different() -> None:
+    assert_same(lambda upload: upload.frames(60))  # the first window is 64 KiB
+    assert_same(lambda upload: [upload.frame(upload.segment(n), ttl=1) for n in range(9)])
+    assert_same(lambda upload: [upload.frame(upload.segment(n + 1)) for n in range(9)])
+    assert_same(lambda upload: [upload.frame(upload.segment(n % 3)) for n in range(9)])

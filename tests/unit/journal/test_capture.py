@@ -123,7 +123,7 @@ def test_a_capture_that_is_too_large_stops(path: Path) -> None:
 
 @contextmanager
 def full_disk(path: Path) -> Iterator[None]:
-    """Every further write fails after a few octets, as on a full disk; also pytest's own, so it must be short."""
+    """Every further write fails after a few octets, as on a full disk; pytest's own too, so be short."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 30, before[0][1]))
     try:

@@ -13,7 +13,7 @@ Scenario = Callable[[socket.socket, socket.socket, Ended], Awaitable[None]]
 
 
 def run(scenario: Scenario) -> None:
-    """``scenario`` gets the guest's end of the console, the client's end of the loan, and the guest's `ended`."""
+    """``scenario`` gets the guest's end of the console, the client's end of the loan, the guest's `ended`."""
 
     async def frame() -> None:
         guest, channel = socket.socketpair()

@@ -33,6 +33,7 @@ _SYNC_AGAIN: Final = 0.25
 _FIRST_POLL: Final = 0.002
 _LAST_POLL: Final = 0.05
 _LINE_LIMIT: Final = 96 * 1024 * 1024
+_END_WITHIN: Final = 5.0
 _FILE_CHUNK: Final = 1024 * 1024
 _END: Final = "/usr/lib/guestnet/end"
 
@@ -125,10 +126,10 @@ class Agent:
                 async with asyncio.timeout(timeout):
                     status = await self._ended(pid)
             except TimeoutError:
-                await self._end(pid)
+                said = "was killed" if await self._end(pid) else "left a process that holds its output"
                 raise GuestError(
-                    f"{self._name}: {_shown(words)} did not end within {timeout:g} s and was killed",
-                    remedy="give it a longer timeout if it may take that long",
+                    f"{self._name}: {_shown(words)} did not end within {timeout:g} s and {said}",
+                    remedy="give it a longer timeout, or >/dev/null 2>&1 to what it leaves in the background",
                 ) from None
             return self._result(words, status, time.monotonic() - started)
 
@@ -195,12 +196,17 @@ class Agent:
             await asyncio.sleep(pause)
             pause = min(pause * 1.3, _LAST_POLL)
 
-    async def _end(self, pid: int) -> None:
-        """Kill a process and its descendants, and take its status so that the agent forgets it."""
+    async def _end(self, pid: int) -> bool:
+        """Kill a process and its descendants, and take its status so that the agent forgets it. False when an
+        orphan of it still has its output open: the agent knows no end of it then."""
         killer = (await self.request("guest-exec", {"path": _END, "arg": [str(pid)]}))["pid"]
-        async with asyncio.timeout(ANSWER_WITHIN):
-            await self._ended(killer)
-            await self._ended(pid)
+        try:
+            async with asyncio.timeout(_END_WITHIN):
+                await self._ended(killer)
+                await self._ended(pid)
+        except TimeoutError:
+            return False
+        return True
 
     def _result(self, words: Sequence[str], status: Mapping[str, Any], seconds: float) -> RunResult:
         if status.get("out-truncated") or status.get("err-truncated"):

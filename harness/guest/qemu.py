@@ -28,6 +28,7 @@ from harness.guest.agent import Agent, ChannelClosed
 from harness.guest.base import Command, RunResult
 from harness.guest.console import Console
 from harness.guest.machine import Channels, Machine
+from harness.guest.rewind import States
 
 BOOT_WITHIN: Final = 60.0
 """Seconds that a guest may take from power on until its agent answers; ample for a busy machine."""
@@ -58,6 +59,7 @@ class QemuGuest:
         self._agent: Agent | None = None
         self._joiner: socket.socket | None = None
         self._qmp: qemu.qmp.QMPClient | None = None
+        self._states = States(self.control, self._send, self.hostname)
         self._tasks: list[asyncio.Task[None]] = []
         self._stderr = bytearray()
         self._failure: GuestError | None = None
@@ -126,7 +128,10 @@ class QemuGuest:
 
     async def _become(self) -> None:
         """Give a restored guest new randomness, the time and its names; see images/tiny/…/joiner."""
-        order = f"{secrets.token_hex(_SEED_BYTES)} {time.time_ns()} {self.mac} {self.hostname}\n"
+        await self._order(self.mac, self.hostname)
+
+    async def _order(self, *names: str) -> None:
+        order = " ".join([secrets.token_hex(_SEED_BYTES), str(time.time_ns()), *names]) + "\n"
         await asyncio.get_running_loop().sock_sendall(self._port, order.encode())
         await self._joined()
 
@@ -209,6 +214,20 @@ class QemuGuest:
             self._port.recv(_ANSWER_LIMIT)
         await self._answering(within, self._joined())
 
+    async def keep_state(self, name: str = "") -> str:
+        """Keep memory and devices as they are, for as long as this QEMU runs; gives the state's name.
+
+        The guest stands still meanwhile, about half a second. Raises GuestError for a name that is taken.
+        """
+        return await self._states.keep(name)
+
+    async def load_state(self, name: str) -> None:
+        """Take the guest back to a state of keep_state(), with new randomness and today's time; returns when
+        it answers. Raises GuestError for an unknown name."""
+        await self._states.load(name)
+        self.agent.out_of_step()
+        await self._answering(RESTORE_WITHIN, self._order())
+
     async def pause(self) -> None:
         await self.control("stop")
 
@@ -235,6 +254,9 @@ class QemuGuest:
             self._console.close()
         if not self.ended.done():
             self.ended.set_result(None)
+
+    def _send(self, descriptor: int) -> None:
+        self._control.send_fd_scm(descriptor)
 
     @property
     def _port(self) -> socket.socket:

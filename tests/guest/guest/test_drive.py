@@ -63,6 +63,8 @@ def test_a_command_past_its_time_is_killed_with_what_it_started(machine: Machine
             with pytest.raises(GuestError, match=r"did not end within 0\.3 s and was killed"):
                 await guest.run("sleep 1000 & sleep 1000", timeout=0.3)
             assert (await guest.run(["pgrep", "-x", "sleep"])).status == 1
+            with pytest.raises(GuestError, match="left a process that holds its output"):
+                await guest.run("sleep 1000 &", timeout=0.3)
 
     asyncio.run(main())
 
@@ -173,5 +175,42 @@ def test_the_clock_is_right_after_boot_and_after_restore(machine: Machine) -> No
         async with restored(machine) as guest:
             # Rounded down by date.
             assert abs(int(await text(guest, "date +%s")) + 0.5 - time.time()) < 3
+
+    asyncio.run(main())
+
+
+def test_a_guest_is_taken_back_to_a_kept_state(machine: Machine) -> None:
+    async def main() -> None:
+        async with restored(machine) as guest:
+            await guest.write_file("/tmp/note", b"then")
+            await guest.run("sleep 1000 >/dev/null 2>&1 & echo $! > /tmp/pid")
+            state = await guest.keep_state()
+            random = await text(guest, "head -c 16 /dev/urandom | od -An -tx1")
+            await guest.write_file("/tmp/note", b"now")
+            await guest.run("kill $(cat /tmp/pid)")
+            with pytest.raises(GuestError, match="has a state 'state1' already"):
+                await guest.keep_state(state)
+
+            for _ in range(2):
+                await guest.load_state(state)
+                assert await guest.read_file("/tmp/note") == b"then"
+                assert (await guest.run("kill -0 $(cat /tmp/pid)")).status == 0
+                assert await text(guest, "head -c 16 /dev/urandom | od -An -tx1") != random
+                assert abs(int(await text(guest, "date +%s")) + 0.5 - time.time()) < 3
+            with pytest.raises(GuestError, match="has no state 'x': it has state1"):
+                await guest.load_state("x")
+
+    asyncio.run(main())
+
+
+def test_a_reset_after_the_cable_was_pulled(machine: Machine) -> None:
+    """Firmwares were seen that damage the kernel then."""
+
+    async def main() -> None:
+        async with restored(machine) as guest:
+            await guest.set_link(False)
+            await guest.reset()
+            await guest.set_link(True)
+            await guest.run("until [ -e /run/lease.env ]; do usleep 20000; done")
 
     asyncio.run(main())

@@ -193,10 +193,10 @@ class Guests:
         )
 
     async def _snapshot(self, guest: Guest, request: protocol.SnapshotGuest) -> str:
-        raise GuestError("a running guest can't be snapshotted yet", remedy="start another with add_guest()")
+        return await _machine(guest, request.guest).keep_state()
 
     async def _restore(self, guest: Guest, request: protocol.RestoreGuest) -> None:
-        raise GuestError("a running guest can't be restored yet", remedy="start another with add_guest()")
+        await _machine(guest, request.guest).load_state(request.snapshot)
 
     async def _open_console(self, guest: Guest, request: protocol.OpenConsole) -> WithDescriptor:
         console = getattr(guest, "console", None)
@@ -213,6 +213,12 @@ async def _within(seconds: float, what: str, work: Awaitable[T]) -> T:
         raise GuestError(
             f"{what} took more than {seconds:g} s", remedy="see the guest's console log"
         ) from error
+
+
+def _machine(guest: Guest, name: str) -> QemuGuest:
+    if not isinstance(guest, QemuGuest):
+        raise GuestError(f"{name} has no state to keep", remedy="use --guest qemu")
+    return guest
 
 
 def _shown(output: bytes) -> str:

@@ -124,7 +124,7 @@ def connect(console: socket.socket, keyboard: int, screen: int, refresh: Callabl
     """
     rows, columns = _size(keyboard)
     # A fresh shell, because the waiting one began before the guest had its name and this terminal its size.
-    console.sendall(f"\rstty rows {rows} cols {columns}; exec sh -l\r".encode())
+    console.sendall(f"\rstty rows {rows} cols {columns}; exec bash -l || exec sh -l\r".encode())
     refreshed = time.monotonic()
     while True:
         ready, _, _ = select.select([console.fileno(), keyboard], [], [], PAUSE)

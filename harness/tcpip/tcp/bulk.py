@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.tcpip.tcp.output import ACK, Template, segment_run
+from harness.tcpip.tcp.output import Template, segment_run
 from harness.tcpip.tcp.sequence import MASK
 from harness.wire.octets import Octets
 
@@ -28,14 +28,14 @@ def segment_run_in_bulk(
     payload = np.frombuffer(data, dtype=np.uint8, count=whole).reshape(count, size)
     header, width = template.header, template.header + size
     matrix = np.empty((count, width), dtype=np.uint8)
-    matrix[:, :header] = np.frombuffer(template.head(0, ACK, 0), dtype=np.uint8)
+    matrix[:, :header] = np.frombuffer(template.head(0, template.flags, 0), dtype=np.uint8)
     matrix[:, header:] = payload
     numbers = (np.arange(count, dtype=np.uint64) * size + seq) & MASK
     sums = np.frombuffer(data, dtype="<u4", count=whole // 4).reshape(count, -1).sum(axis=1, dtype=np.uint64)
     sums = sums % 65535
     sums = (sums >> 8) | (sums & 0xFF) << 8
     # The header is never all zeros: a sum that is a multiple of 65535 is all ones, and its complement zero.
-    checks = 65535 - (sums + numbers + (template.sum + ACK + width)) % 65535
+    checks = 65535 - (sums + numbers + (template.sum + template.flags + width)) % 65535
     matrix[:, 4:8] = numbers.astype(">u4").view(np.uint8).reshape(count, 4)
     matrix[:, 16:18] = (checks % 65535).astype(">u2").view(np.uint8).reshape(count, 2)
     octets = matrix.reshape(-1).data

@@ -25,6 +25,9 @@ class Config(Struct, frozen=True):
     Linux's shortest (RFC 9293 3.8.6.3 asks for less than 500 ms); the first ``quick_acks`` segments are not
     delayed at all, so that a request in two small writes does not wait for it (Nagle), again as in Linux.
 
+    ``ecn`` asks for ECN (RFC 3168) and grants it. It is off for owners that do not carry the bits of the IP
+    header: to grant it and not to hear of marks would make a peer deaf to congestion.
+
     ``black_hole_timeouts`` in a row for a large segment make segments small (``path``), 0 never does.
 
     ``keepalive`` is how long a peer may be silent before it is asked whether it is there, 0: for ever (RFC
@@ -39,6 +42,7 @@ class Config(Struct, frozen=True):
     timestamps: bool = True
     sack: bool = True
     window_scaling: bool = True
+    ecn: bool = False
     delayed_ack: int = 40 * MILLISECOND
     quick_acks: int = 16
     initial_rto: int = 1 * SECOND

@@ -27,7 +27,7 @@ TIME-WAIT. An idle or half-closed connection lives for ever, unless ``Config.kee
 from harness.core.time import MILLISECOND
 from harness.tcpip.tcp.events import DataReadable, Event, PeerClosed, Reset, SendRoom
 from harness.tcpip.tcp.outgoing import Outgoing
-from harness.tcpip.tcp.output import ACK, FIN, RST, SYN, reset_for
+from harness.tcpip.tcp.output import ACK, CWR, ECE, FIN, RST, SYN, reset_for
 from harness.tcpip.tcp.sequence import MASK, is_before, unwrap
 from harness.tcpip.tcp.state import (
     ON_FIN_ACKNOWLEDGED,
@@ -131,8 +131,8 @@ class Connection(Outgoing):
         sender.on_packet_too_big(mtu, now)
         return True
 
-    def on_segment(self, segment: Segment, now: int) -> None:
-        """A segment from the network, its checksum good."""
+    def on_segment(self, segment: Segment, now: int, *, ce: bool = False) -> None:
+        """A segment from the network, its checksum good. ``ce``: with the congestion mark of IP's header."""
         self._now = now
         state = self.state
         if state is State.CLOSED:
@@ -142,9 +142,9 @@ class Connection(Outgoing):
         elif not self._accepted:
             self._before_accept(segment, now)
         else:
-            self._in_synchronized(segment, now)
+            self._in_synchronized(segment, now, ce)
 
-    def _in_synchronized(self, segment: Segment, now: int) -> None:
+    def _in_synchronized(self, segment: Segment, now: int, ce: bool) -> None:
         """RFC 9293 3.10.7.4: the checks in their order."""
         receiver, sender = self.receiver, self.sender
         if self.keepalive_at is not None:
@@ -181,10 +181,22 @@ class Connection(Outgoing):
             return
         if stamps is not None:
             receiver.note_timestamp(stamps[0], seq, now)
+        if self.ecn:
+            self._on_congestion_flags(flags, length, ce, now)
         if ack >= sender.snd_una:
             self._on_ack(segment, seq, ack, length, now)
         if length and self.state in RECEIVING:
             self._on_data(seq, segment, now)
+
+    def _on_congestion_flags(self, flags: int, length: int, ce: bool, now: int) -> None:
+        """RFC 3168 6.1.2 and 6.1.3."""
+        if flags & CWR:
+            self._echo = False
+        if ce and length and not self._echo:
+            self._echo = True
+            self.receiver.ack_due = True
+        if flags & ECE:
+            self.sender.on_ece(now)
 
     def _unacceptable(self, segment: Segment, seq: int, length: int, now: int) -> None:
         flags, sender = int(segment.flags), self.sender

@@ -12,7 +12,7 @@ from msgspec import structs
 from harness.tcpip.tcp.challenge import ChallengeLimit
 from harness.tcpip.tcp.config import MAX_WINDOW_SCALE, Config, Endpoint
 from harness.tcpip.tcp.events import Closed, Established, Event, Reset
-from harness.tcpip.tcp.output import ACK, RST, SYN, Emitter, reset_for
+from harness.tcpip.tcp.output import ACK, CWR, ECE, RST, SYN, Emitter, reset_for
 from harness.tcpip.tcp.receiver import Receiver
 from harness.tcpip.tcp.sender import Sender
 from harness.tcpip.tcp.sequence import MASK, unwrap
@@ -29,9 +29,9 @@ class Opening:
     """What a connection is made of, and its way to ESTABLISHED; ``Connection`` goes on from here."""
 
     __slots__ = (
-        "_accepted", "_challenges", "_config", "_emitter", "_events", "_keepalives", "_more_due", "_now",
-        "_outbox", "_peer", "_peer_scale", "_room_was_low", "_syn_due", "keepalive_at", "local", "receiver",
-        "remote", "sender", "state", "time_wait_at",
+        "_accepted", "_challenges", "_config", "_echo", "_emitter", "_events", "_keepalives", "_more_due",
+        "_now", "_outbox", "_peer", "_peer_scale", "_room_was_low", "_syn_due", "ecn", "ect",
+        "keepalive_at", "local", "receiver", "remote", "sender", "state", "time_wait_at",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +44,9 @@ class Opening:
         self.time_wait_at: int | None = None
         self.keepalive_at: int | None = None
         self._keepalives = 0
+        self.ecn = config.ecn
+        self.ect = False
+        self._echo = False
         self.sender = Sender(config, iss)
         self.receiver = Receiver(config, 0)
         self._config = config
@@ -128,6 +131,9 @@ class Opening:
         sender.snd_wl1, sender.snd_wl2 = segment.seq, sender.snd_una
         # An MSS too small to hold data would make us send headers only; Linux too does not go below 48.
         mss = max(min(segment.mss if segment.mss is not None else 536, config.mss), 48)
+        # An ECN-setup SYN has both flags, an ECN-setup SYN-ACK the one (RFC 3168 6.1.1).
+        setup = int(segment.flags) & (ECE | CWR)
+        self.ecn = self.ecn and setup == (ECE if int(segment.flags) & ACK else ECE | CWR)
         receiver.sack = config.sack and segment.sack_permitted
         options = _OPTIONS_WITH_TIMESTAMPS if receiver.timestamps else 0
         sender.synchronize(mss, options, sack=receiver.sack)
@@ -139,6 +145,7 @@ class Opening:
             if segment.seq in (self.receiver.irs, self.receiver.rcv_nxt & MASK):
                 self._die(Reset())
         elif flags & (SYN | ACK) == SYN:
+            self.ecn = self._config.ecn
             self._take_syn(segment, now)
 
     def _in_syn_sent(self, segment: Segment, now: int) -> None:
@@ -179,6 +186,8 @@ class Opening:
     def _syn(self, now: int) -> bytes:
         self._syn_due = False
         config, receiver, sender, peer = self._config, self.receiver, self.sender, self._peer
+        if sender.rto_at is not None and peer is None:
+            self.ecn = False  # the flags may be what was not let through (RFC 3168 6.1.1.1)
         sender.sent_syn(now)
         clock = self._emitter.clock(now)
         scale = config.window_scale if config.window_scaling else None
@@ -190,6 +199,7 @@ class Opening:
         return self._emitter.syn(
             sender.snd_una, None if peer is None else receiver.rcv_nxt, min(config.receive_buffer, 0xFFFF),
             mss=config.mss, window_scale=scale, sack_permitted=sack, timestamps=stamps,
+            ecn=self.ecn,
         )  # fmt: skip
 
     def _close(self) -> None:

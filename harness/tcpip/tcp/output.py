@@ -20,6 +20,8 @@ SYN: Final = 0x02
 RST: Final = 0x04
 PSH: Final = 0x08
 ACK: Final = 0x10
+ECE: Final = 0x40
+CWR: Final = 0x80
 
 _PLAIN: Final = struct.Struct("!HHLLHHHH")
 _STAMPED: Final = struct.Struct("!HHLLHHHHLLL")
@@ -27,14 +29,18 @@ _NOP_NOP_TIMESTAMPS: Final = 0x0101080A
 
 
 class Template:
-    """What the segments of one batch have in common. ``timestamps`` is (TSval, TSecr) or None."""
+    """What the segments of one batch have in common. ``timestamps`` is (TSval, TSecr) or None.
 
-    __slots__ = ("ack", "destination_port", "header", "source_port", "sum", "timestamps", "window")
+    ``flags`` are in all of them: ACK, and ECE while congestion is echoed.
+    """
+
+    __slots__ = ("ack", "destination_port", "flags", "header", "source_port", "sum", "timestamps", "window")
 
     def __init__(
         self, addresses_sum: int, source_port: int, destination_port: int, ack: int, window: int,
-        timestamps: tuple[int, int] | None,
+        timestamps: tuple[int, int] | None, flags: int = ACK,
     ) -> None:  # fmt: skip
+        self.flags = flags
         self.source_port = source_port
         self.destination_port = destination_port
         self.ack = ack
@@ -46,8 +52,9 @@ class Template:
             self.sum += _NOP_NOP_TIMESTAMPS + timestamps[0] + timestamps[1]
 
     def segment(self, seq: int, flags: int, payload: Octets = b"") -> bytes:
-        """One segment: ``seq`` as on the wire."""
+        """One segment: ``seq`` as on the wire, ``flags`` beside those of all."""
         header = self.header
+        flags |= self.flags
         length = header + len(payload)
         total = self.sum + seq + flags + length
         if payload:
@@ -77,7 +84,7 @@ def segment_run(template: Template, seq: int, data: memoryview, size: int, last_
     segments: list[Octets] = []
     last = len(data) - size
     for at in range(0, max(len(data), 1), size):
-        flags = ACK if at < last else ACK | last_flags
+        flags = 0 if at < last else last_flags
         segments.append(template.segment((seq + at) & MASK, flags, data[at : at + size]))
     return segments
 
@@ -98,20 +105,25 @@ class Emitter:
         """The timestamp clock: milliseconds (RFC 7323 5.4) from an offset of the connection's own."""
         return (now // MILLISECOND + self._offset) & MASK
 
-    def template(self, ack: int, window: int, now: int, echo: int) -> Template:
+    def template(self, ack: int, window: int, now: int, echo: int, flags: int = ACK) -> Template:
         """For segments sent now; ``echo`` is the peer's timestamp."""
         stamps = (self.clock(now), echo) if self.timestamps else None
-        return Template(self._addresses_sum, self.local.port, self.remote.port, ack & MASK, window, stamps)
+        return Template(
+            self._addresses_sum, self.local.port, self.remote.port, ack & MASK, window, stamps, flags
+        )
 
     def syn(
         self, seq: int, ack: int | None, window: int, *, mss: int, window_scale: int | None,
-        sack_permitted: bool, timestamps: tuple[int, int] | None,
+        sack_permitted: bool, timestamps: tuple[int, int] | None, ecn: bool = False,
     ) -> bytes:  # fmt: skip
-        """SYN, or with an ``ack`` SYN-ACK."""
+        """SYN, or with an ``ack`` SYN-ACK. ``ecn``: it is an ECN-setup one (RFC 3168 6.1.1)."""
+        flags = Flags.SYN if ack is None else Flags.SYN | Flags.ACK
+        if ecn:
+            flags |= Flags.ECE | Flags.CWR if ack is None else Flags.ECE
         return tcp.emit(
             Segment(
                 self.local.port, self.remote.port, seq & MASK, 0 if ack is None else ack & MASK,
-                Flags.SYN if ack is None else Flags.SYN | Flags.ACK, window,
+                flags, window,
                 mss=mss, window_scale=window_scale, sack_permitted=sack_permitted, timestamps=timestamps,
             ),
             self.local.address, self.remote.address,
@@ -120,11 +132,12 @@ class Emitter:
     def ack(self, seq: int, template: Template, blocks: list[tuple[int, int]]) -> bytes:
         """A pure ACK, with as many SACK ``blocks`` as fit: 4, or 3 beside timestamps."""
         if not blocks:
-            return template.segment(seq & MASK, ACK)
+            return template.segment(seq & MASK, 0)
         fitting = blocks[: 3 if template.timestamps is not None else 4]
         return tcp.emit(
             Segment(
-                self.local.port, self.remote.port, seq & MASK, template.ack, Flags.ACK, template.window,
+                self.local.port, self.remote.port, seq & MASK, template.ack, Flags(template.flags),
+                template.window,
                 sack=tuple((left & MASK, right & MASK) for left, right in fitting),
                 timestamps=template.timestamps,
             ),

@@ -32,11 +32,12 @@ class Recovery:
     """Sequence numbers as ``sequence`` counts them; times in nanoseconds."""
 
     __slots__ = (
-        "_config", "_duplicate_octets", "_duplicates", "_fast", "_force", "_last_sent", "_persist_backoff",
-        "_probe_allowed", "_probe_end", "_probe_is_again", "_syn_sent_at", "_undo_left", "buffer",
-        "congestion", "fin_queued", "flight", "max_window", "mss", "path", "persist_at", "probe_at",
-        "probing", "rack", "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt",
-        "snd_una", "snd_wl1", "snd_wl2", "snd_wnd",
+        "_config", "_duplicate_octets", "_duplicates", "_fast", "_force", "_last_sent", "_marked",
+        "_persist_backoff", "_probe_allowed", "_probe_end", "_probe_is_again", "_reduced_until",
+        "_syn_sent_at", "_undo_left", "buffer", "congestion", "cwr_due", "fin_queued", "flight",
+        "max_window", "mss", "path", "persist_at", "probe_at", "probing", "rack", "recovery_point",
+        "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una", "snd_wl1", "snd_wl2",
+        "snd_wnd",
     )  # fmt: skip
 
     def __init__(self, config: Config, iss: int) -> None:
@@ -73,6 +74,9 @@ class Recovery:
         self._duplicate_octets = 0
         self._undo_left: int | None = None
         self._syn_sent_at: int | None = None
+        self.cwr_due = False
+        self._marked = False
+        self._reduced_until = iss
         self._last_sent = 0
 
     @property
@@ -129,8 +133,9 @@ class Recovery:
             if self.path.probe_arrived(delivered):
                 self._resize(self.path.largest)
             self._arm_probe(now)
-        if grows:
+        if grows and not self._marked:
             self.congestion.on_ack(acked, now, self.rtt.srtt)
+        self._marked = False
         return acked
 
     def _advance(self, ack: int, now: int, stamp_rtt: int | None) -> list[Delivered]:
@@ -198,6 +203,7 @@ class Recovery:
     def _enter_recovery(self, now: int) -> None:
         self.congestion.on_loss(self.snd_nxt - self.snd_una, now)
         self.recovery_point = self.snd_nxt
+        self.cwr_due = True
         self._undo_left = 0
         self._fast = True
         self._force = True  # the first segment goes whatever the pipe (RFC 6675 5 step 4.3)
@@ -310,6 +316,7 @@ class Recovery:
         flight = self.flight
         if self.retries == 0:
             self.congestion.on_timeout(self.snd_nxt - self.snd_una, now)
+            self.cwr_due = True
         self.retries += 1
         self.rtt.back_off()
         self._go_back()

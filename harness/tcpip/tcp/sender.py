@@ -80,6 +80,14 @@ class Sender(Recovery):
             self.flight.lose_before(self.snd_nxt)
             self._force = True
 
+    def on_ece(self, now: int) -> None:
+        """The peer echoes a congestion mark: less, as after a loss, but once a round (RFC 3168 6.1.2)."""
+        self._marked = True
+        if self.recovery_point is None and self.snd_una >= self._reduced_until:
+            self._reduced_until = self.snd_nxt
+            self.congestion.on_loss(self.snd_nxt - self.snd_una, now)
+            self.cwr_due = True
+
     # --- what to send ---
 
     def next_run(self, now: int, budget: int) -> Cut | None:

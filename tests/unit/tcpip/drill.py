@@ -19,7 +19,10 @@ SERVER = Endpoint(ip4("10.0.0.1"), 80)
 ISS = 0xFFFFFFF0
 PEER_ISS = 0xFFFFFF00
 START = 1_700_000_000 * SECOND
-_LETTERS = {"S": Flags.SYN, "F": Flags.FIN, "R": Flags.RST, "P": Flags.PSH, ".": Flags.ACK, "U": Flags.URG}
+_LETTERS = {
+    "S": Flags.SYN, "F": Flags.FIN, "R": Flags.RST, "P": Flags.PSH, ".": Flags.ACK, "U": Flags.URG,
+    "E": Flags.ECE, "W": Flags.CWR,
+}  # fmt: skip
 PLAIN = Config(timestamps=False, sack=False, window_scaling=False)
 
 
@@ -33,14 +36,15 @@ class Drill:
         self.now = START
         self.window = 65535
         self.sent: list[Segment] = []
+        self.ect: list[bool] = []
 
     # --- opening ---
 
-    def listen(self, **syn: Any) -> "Drill":
+    def listen(self, flags: str = "S", **syn: Any) -> "Drill":
         """The guest's SYN has come."""
         syn.setdefault("mss", 1000)
         self.connection = Connection.from_syn(
-            self.segment("S", 0, **syn), self.now, self.config, source=GUEST.address,
+            self.segment(flags, 0, **syn), self.now, self.config, source=GUEST.address,
             destination=SERVER.address, iss=ISS,
         )  # fmt: skip
         return self
@@ -50,9 +54,9 @@ class Drill:
         self.connection = Connection.connect(self.now, self.config, local=SERVER, remote=GUEST, iss=ISS)
         return self
 
-    def established(self, *, round_trip: int = 0, **syn: Any) -> "Drill":
+    def established(self, flags: str = "S", *, round_trip: int = 0, **syn: Any) -> "Drill":
         """Passively opened; the handshake is done and its segments and events are gone."""
-        self.listen(**syn)
+        self.listen(flags, **syn)
         self.connection.accept(self.now)
         self.out()
         self.now += round_trip
@@ -86,15 +90,20 @@ class Drill:
             GUEST.port, SERVER.port, (PEER_ISS + seq) & 0xFFFFFFFF, number, bits, window, data, **rest
         )
 
-    def inject(self, flags: str, seq: int, ack: int | None = None, data: bytes = b"", **rest: Any) -> None:
-        """A segment comes from the guest."""
+    def inject(
+        self, flags: str, seq: int, ack: int | None = None, data: bytes = b"", *, ce: bool = False,
+        **rest: Any,
+    ) -> None:  # fmt: skip
+        """A segment comes from the guest, ``ce`` with a congestion mark."""
         octets = tcp.emit(self.segment(flags, seq, ack, data, **rest), GUEST.address, SERVER.address)
-        self.connection.on_segment(tcp.parse(octets, GUEST.address, SERVER.address), self.now)
+        self.connection.on_segment(tcp.parse(octets, GUEST.address, SERVER.address), self.now, ce=ce)
 
     def out(self) -> list[Segment]:
         """What the connection sends now."""
         self.sent = []
+        self.ect = []
         while batch := self.connection.transmit(self.now):
+            self.ect += [self.connection.ect] * len(batch)
             self.sent += [tcp.parse(octets, SERVER.address, GUEST.address) for octets in batch]
         return self.sent
 

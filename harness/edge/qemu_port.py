@@ -71,6 +71,8 @@ class QemuPort:
 
     def send(self, frames: Sequence[Frame]) -> None:
         """As of ``core.port.Port``."""
+        if isinstance(frames, Run) and self._send_run(frames):
+            return
         pieces: list[memoryview] = []
         octets = self._queued
         for index, frame in enumerate(frames):
@@ -85,6 +87,14 @@ class QemuPort:
             pieces.append(memoryview(_LENGTH.pack(len(frame))))
             pieces.append(memoryview(frame))
         self._write(pieces)
+
+    def _send_run(self, run: Run) -> bool:
+        octets = run.rows * run.stride
+        if run.lead != _LENGTH.size or run.buffer.readonly or self._queued + octets > self._queue_limit:
+            return False
+        framed = run.preceded(_LENGTH.pack(run.length))
+        self._write([framed.buffer[framed.offset : framed.offset + octets]])
+        return True
 
     def close(self) -> None:
         """As of ``core.port.Port``; idempotent. What is queued is lost, as in a cable that is pulled out."""

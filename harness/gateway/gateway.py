@@ -1,7 +1,7 @@
 """The builtin stack as one machine: ``handle(events, now) -> commands``, ``poll_at() -> when next``.
 
 This file only decides who gets what. A turn is: every event to its part, then every part's ``flush`` (timers,
-and what it has to say), then all commands with the frames of the turn as one batch at the end.
+and what it has to say), then all commands, with the frames of the turn at the end.
 
 ==========  ======================================================================
 packet to   goes to

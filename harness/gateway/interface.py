@@ -35,6 +35,7 @@ _LINK: Final = "gateway"
 """The name of the cable between the switch and us, in journal events."""
 _IP_HEADER: Final = struct.Struct("!BBHHHBBH4s4s")
 _DONT_FRAGMENT: Final = 0x4000
+_HEADERS: Final = ethernet.HEADER + ipv4.HEADER
 _IPV4: Final = EtherType.IPV4.to_bytes(2, "big")
 
 Deliver = Callable[[Ipv4, bool], None]
@@ -107,6 +108,10 @@ class Interface:
         if mac is None:
             return
         link = ethernet.header(mac, self._mac, EtherType.IPV4)
+        if isinstance(payloads, Run) and payloads.lead >= _HEADERS:
+            head = link + _header(source, destination, protocol, payloads.length)
+            self._outbox.frames(payloads.preceded(head))
+            return
         frames: list[Frame] = []
         length = -1
         header = b""

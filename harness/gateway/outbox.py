@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from harness.core.events import Event as JournalEvent
 from harness.core.port import Frame
 from harness.gateway.commands import Command, Record, SendFrames
+from harness.wire.run import Run
 
 
 class Outbox:
     """Shared by all parts of one gateway."""
 
-    __slots__ = ("_commands", "_frames")
+    __slots__ = ("_batches", "_commands")
 
     def __init__(self) -> None:
         self._commands: list[Command] = []
-        self._frames: list[Frame] = []
+        self._batches: list[Run | list[Frame]] = []
 
     def command(self, command: Command) -> None:
         """For the edge, after the commands before."""
@@ -26,12 +27,17 @@ class Outbox:
 
     def frames(self, frames: Sequence[Frame]) -> None:
         """For the guests' ethernet."""
-        self._frames += frames
+        if isinstance(frames, Run):
+            self._batches.append(frames)
+        elif self._batches and isinstance(self._batches[-1], list):
+            self._batches[-1] += frames
+        else:
+            self._batches.append(list(frames))
 
     def take(self) -> list[Command]:
-        """Everything since the last call; the frames last, as one batch."""
+        """Everything since the last call; the frames last."""
         commands, self._commands = self._commands, []
-        if self._frames:
-            commands.append(SendFrames(self._frames))
-            self._frames = []
+        if self._batches:
+            commands += map(SendFrames, self._batches)
+            self._batches = []
         return commands

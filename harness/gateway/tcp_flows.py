@@ -323,8 +323,9 @@ class TcpFlows:
             self._outbox.command(commands.Receive(flow.number, room))
 
     def _transmit(self, flow: _Flow, now: int) -> None:
-        while segments := flow.connection.transmit(now):
-            self._interface.send(flow.destination, flow.key[0], Protocol.TCP, segments)
+        while runs := flow.connection.transmit_runs(now):
+            for segments in runs:
+                self._interface.send(flow.destination, flow.key[0], Protocol.TCP, segments)
 
     # --- the end ---
 

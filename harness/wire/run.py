@@ -1,5 +1,7 @@
 """A run: frames of the same length and with the same ethernet header, at equal distance in one buffer.
 
+On their way down the layers, also what will be such frames: segments with room for their headers.
+
 Bulk data comes and goes as runs. Whoever only passes frames on treats a run as the sequence of frames that it
 is; whoever looks at each can do it for all at once, by ``matrix``. What is decided by length, ethernet
 header and link is decided once.
@@ -54,6 +56,21 @@ class Run(Sequence[Frame]):
         buffer, length = self.buffer, self.length
         for at in range(self.offset, self.offset + self.rows * self.stride, self.stride):
             yield buffer[at : at + length]
+
+    @property
+    def lead(self) -> int:
+        """Octets of room before each frame."""
+        return self.stride - self.length
+
+    def preceded(self, head: bytes) -> "Run":
+        """Each with ``head`` before it, written into its lead: this run's room is used up then.
+
+        Raises ValueError when there is less room, TypeError when the buffer cannot be written to.
+        """
+        if len(head) > self.lead:
+            raise ValueError(f"{len(head)} octets before frames with room for {self.lead}")
+        self.matrix(-len(head), 0)[:] = np.frombuffer(head, np.uint8)
+        return Run(self.buffer, self.offset - len(head), self.stride, self.length + len(head), self.rows)
 
     def matrix(self, start: int, end: int) -> Matrix:
         """Octets ``start`` to ``end`` of every frame, not copied; negative ones lie before the frame."""

@@ -13,7 +13,7 @@ with warnings.catch_warnings():
 
 from harness.core.time import MILLISECOND, SECOND
 from harness.tcpip.tcp.buffer import ReceiveBuffer, SendBuffer
-from harness.tcpip.tcp.bulk import segment_run_in_bulk
+from harness.tcpip.tcp.bulk import segment_runs
 from harness.tcpip.tcp.challenge import ChallengeLimit
 from harness.tcpip.tcp.config import Config, Endpoint
 from harness.tcpip.tcp.output import ACK, FIN, PSH, Emitter, segment_run
@@ -177,7 +177,8 @@ def test_a_run_in_bulk_is_the_plain_run(
     emitter.timestamps = stamped
     template = emitter.template(seed, 512, 5 * SECOND, 99)
     plain = segment_run(template, seq, memoryview(data), size, PSH)
-    assert segment_run_in_bulk(template, seq, memoryview(data), size, PSH) == plain
+    runs = segment_runs(template, seq, memoryview(data), size, PSH)
+    assert [segment for run in runs for segment in run] == plain
 
 
 def test_scapy_reads_our_segments() -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from harness.tcpip.tcp.output import ACK, Template, segment_run
+from harness.tcpip.tcp.output import Template, segment_run
 from harness.tcpip.tcp.sequence import MASK
 from harness.wire.octets import Octets
 from harness.wire.run import Run
@@ -33,14 +33,14 @@ def segment_runs(
     header, width = template.header, template.header + size
     matrix = np.empty((count, HEADROOM + width), dtype=np.uint8)
     segments = matrix[:, HEADROOM:]
-    segments[:, :header] = np.frombuffer(template.head(0, ACK, 0), dtype=np.uint8)
+    segments[:, :header] = np.frombuffer(template.head(0, template.flags, 0), dtype=np.uint8)
     segments[:, header:] = np.frombuffer(data, dtype=np.uint8, count=whole).reshape(count, size)
     numbers = (np.arange(count, dtype=np.uint64) * size + seq) & MASK
     sums = np.frombuffer(data, dtype="<u4", count=whole // 4).reshape(count, -1).sum(axis=1, dtype=np.uint64)
     sums = sums % 65535
     sums = (sums >> 8) | (sums & 0xFF) << 8
     # The header is never all zeros: a sum that is a multiple of 65535 is all ones, and its complement zero.
-    checks = 65535 - (sums + numbers + (template.sum + ACK + width)) % 65535
+    checks = 65535 - (sums + numbers + (template.sum + template.flags + width)) % 65535
     segments[:, 4:8] = numbers.astype(">u4").view(np.uint8).reshape(count, 4)
     segments[:, 16:18] = (checks % 65535).astype(">u2").view(np.uint8).reshape(count, 2)
     run = Run(matrix.reshape(-1).data, HEADROOM, HEADROOM + width, width, count)

@@ -3,6 +3,11 @@
 A keepalive (RFC 9293 3.8.4), off unless ``Config.keepalive`` is told, asks a peer that was silent for so long
 whether it is still there: a segment of one sequence number too early, which has to be answered. While
 something is in flight, or the window is closed, the other timers are the judges.
+
+ECN (RFC 3168): new data may be sent ECN-capable, what is sent again, probes and bare ACKs must not be (6.1.4
+to 6.1.6). So one ``transmit`` returns only segments of which ``ect`` says the same. ECE is in every
+acknowledgment from a CE mark until the peer's CWR; CWR is in the first new segment after the window was
+reduced.
 """
 
 from collections.abc import Sequence
@@ -12,7 +17,7 @@ from harness.core.time import SECOND
 from harness.tcpip.tcp.bulk import segment_runs
 from harness.tcpip.tcp.events import Aborted
 from harness.tcpip.tcp.opening import Opening
-from harness.tcpip.tcp.output import ACK, FIN, PSH, Template
+from harness.tcpip.tcp.output import ACK, CWR, ECE, FIN, PSH, Template
 from harness.tcpip.tcp.recovery import Cut
 from harness.tcpip.tcp.sequence import MASK
 from harness.tcpip.tcp.state import SENDING, State
@@ -78,7 +83,7 @@ class Outgoing(Opening):
         else:
             self._keepalives += 1
             self.keepalive_at = now + config.keepalive_interval
-            self._send_now(self._template(now).segment((sender.snd_nxt - 1) & MASK, ACK))
+            self._send_now(self._template(now).segment((sender.snd_nxt - 1) & MASK, 0))
 
     def _on_rto(self, now: int) -> None:
         sender = self.sender
@@ -91,48 +96,70 @@ class Outgoing(Opening):
         self._syn_due = opening
 
     def transmit(self, now: int) -> list[Octets]:
-        """The segments due now: at most ``BATCH`` octets of data, so call it until nothing comes."""
+        """The segments due now: at most ``BATCH`` octets of data, so call it until nothing comes.
+
+        All of them are to be sent with ECT(0) in the IP header when ``ect`` is set then, none otherwise.
+        """
         return [segment for run in self.transmit_runs(now) for segment in run]
 
     def transmit_runs(self, now: int) -> list[Sequence[Octets]]:
         """``transmit`` for many at a time: bulk data comes as runs with ``bulk.HEADROOM``."""
         self._now = now
+        self.ect = False
         out: list[Sequence[Octets]] = []
         if self._outbox:
             out.append(self._outbox)
             self._outbox = []
         if self._syn_due:
             out.append([self._syn(now)])
-        sender = self.sender
         if self.state in SENDING:
-            budget = BATCH
-            template = None
-            while budget >= sender.mss and (run := sender.next_run(now, budget)) is not None:
-                if template is None:
-                    template = self._template(now)
-                out += self._emit_runs(run, template)
-                budget -= run.length
-            self._more_due = budget < sender.mss
-            if not self._more_due:
-                sender.settle(now)
+            self._transmit_data(out, now)
         if self.receiver.ack_due:
             out.append([self._ack(now)])
         return out
 
+    def _transmit_data(self, out: list[Sequence[Octets]], now: int) -> None:
+        sender = self.sender
+        budget = BATCH
+        template = None
+        while budget >= sender.mss:
+            if self.ecn and out and self.ect == bool(sender.flight.lost):
+                self._more_due = True  # of the other kind
+                return
+            run = sender.next_run(now, budget)
+            if run is None:
+                break
+            if not out:
+                self.ect = self.ecn and run.is_new
+            if template is None:
+                template = self._template(now)
+            out += self._emit_runs(run, template)
+            budget -= run.length
+        self._more_due = budget < sender.mss
+        if not self._more_due:
+            sender.settle(now)
+
     def _template(self, now: int) -> Template:
         receiver = self.receiver
-        return self._emitter.template(receiver.rcv_nxt, receiver.advertise(), now, receiver.ts_recent)
+        flags = ACK | ECE if self._echo else ACK
+        return self._emitter.template(receiver.rcv_nxt, receiver.advertise(), now, receiver.ts_recent, flags)
 
     def _emit_run(self, run: Cut, template: Template) -> list[Octets]:
         return [segment for segments in self._emit_runs(run, template) for segment in segments]
 
     def _emit_runs(self, run: Cut, template: Template) -> list[Sequence[Octets]]:
-        seq, length, size, _ = run
+        seq, length, size, is_new = run
         buffer = self.sender.buffer
         end = seq + length
         fin = end > buffer.end
         data = buffer.peek(seq, length - fin)
         flags = (FIN if fin else 0) | (PSH if data and end >= buffer.end else 0)
+        if is_new and self.ecn and self.sender.cwr_due:
+            self.sender.cwr_due = False
+            if len(data) <= size:
+                return [[template.segment(seq & MASK, CWR | flags, data)]]
+            first = template.segment(seq & MASK, CWR, data[:size])
+            return [[first], *segment_runs(template, seq + size & MASK, data[size:], size, flags)]
         return segment_runs(template, seq & MASK, data, size, flags)
 
     def _ack(self, now: int) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 
 from harness.core.time import MILLISECOND, SECOND
 from harness.tcpip.tcp import Aborted, Config, DataReadable, SendRoom
+from harness.tcpip.tcp.outgoing import BATCH
 from tests.unit.tcpip.drill import PLAIN, Drill
 
 SACK = Config(timestamps=False, window_scaling=False)
@@ -389,13 +390,68 @@ def test_our_timestamps_echo_the_peers() -> None:
     assert ack.timestamps[1] == 120
 
 
+def test_urgent_data_stays_in_the_stream() -> None:
+    drill = Drill().established()
+    drill.inject("PU.", 1, 1, b"interrupt!", urgent=10)
+    assert drill.connection.readable == 10
+    assert drill.read_all() == b"interrupt!"
+
+
+STRIP = Config(timestamps=False, sack=False, window_scaling=False, urgent="strip", receive_buffer=100)
+
+
+def test_the_urgent_octet_can_be_taken_out() -> None:
+    drill = Drill(STRIP).established()
+    drill.inject("PU.", 1, 1, b"interrupt!", urgent=10)
+    assert drill.connection.readable == 9
+    assert drill.read_all() == b"interrupt"
+    drill.inject("PU.", 11, 1, b"!", urgent=1)
+    assert drill.connection.readable == 0
+    assert drill.read_all() == b""
+    drill.inject("P.", 12, 1, b"more")
+    drill.out()
+    assert drill.read_all() == b"more"
+    drill.inject("P.", 16, 1, bytes(100))
+    drill.out()
+    assert drill.sent[-1].ack == (drill.segment("", 116).seq)
+
+
+def test_an_urgent_pointer_may_be_ahead_of_its_octet_and_come_twice() -> None:
+    drill = Drill(STRIP).established()
+    drill.inject("U.", 1, 1, b"ab", urgent=4)
+    assert drill.read_all() == b"ab"
+    drill.inject("U.", 3, 1, b"c", urgent=2)
+    drill.inject("PU.", 4, 1, b"!de!f", urgent=4)
+    drill.inject("PU.", 4, 1, b"!de!f", urgent=4)
+    assert drill.connection.readable == 4
+    assert [bytes(run) for run in drill.connection.read(2)] == [b"c", b"d"]
+    drill.connection.consumed(2)
+    assert drill.read_all() == b"ef"
+    assert drill.connection.receiver.held == 0
+
+
+@pytest.mark.parametrize("urgent", [0, 200, 65535])
+def test_an_urgent_pointer_to_nowhere_takes_nothing_out(urgent: int) -> None:
+    drill = Drill(STRIP).established()
+    drill.inject("PU.", 1, 1, b"hello", urgent=urgent)
+    assert drill.read_all() == b"hello"
+
+
+def test_more_urgent_octets_than_are_kept_in_mind_stay_in_the_stream() -> None:
+    drill = Drill(STRIP).established()
+    for at in range(1, 100):
+        drill.inject("PU.", at, 1, b"!", urgent=1)
+    assert drill.connection.readable == 99 - 64
+    assert drill.read_all() == b"!" * 35
+
+
 def test_a_long_batch_is_returned_in_parts() -> None:
-    config = Config(send_buffer=1 << 20, sack=False, timestamps=False)
+    config = Config(send_buffer=4 * BATCH, sack=False, timestamps=False)
     drill = Drill(config).established(window_scale=7)
-    drill.connection.sender.congestion.cwnd = 1 << 20
+    drill.connection.sender.congestion.cwnd = 4 * BATCH
     drill.inject(".", 1, 1)
-    drill.connection.write(bytes(600_000))
+    drill.connection.write(bytes(3 * BATCH))
     first = drill.connection.transmit(drill.now)
-    assert 260_000 < sum(len(octets) - 20 for octets in first) <= 262_144
+    assert BATCH - 2000 < sum(len(octets) - 20 for octets in first) <= BATCH
     assert drill.connection.poll_at() == drill.now
-    assert len(first) + len(drill.out()) == 600
+    assert len(first) + len(drill.out()) == -(-3 * BATCH // 1000)

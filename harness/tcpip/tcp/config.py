@@ -28,6 +28,8 @@ class Config(Struct, frozen=True):
     ``ecn`` asks for ECN (RFC 3168) and grants it. It is off for owners that do not carry the bits of the IP
     header: to grant it and not to hear of marks would make a peer deaf to congestion.
 
+    ``urgent`` says what becomes of urgent octets (``receiver``); their mark is lost in either case.
+
     ``black_hole_timeouts`` in a row for a large segment make segments small (``path``), 0 never does.
 
     ``keepalive`` is how long a peer may be silent before it is asked whether it is there, 0: for ever (RFC
@@ -43,6 +45,7 @@ class Config(Struct, frozen=True):
     sack: bool = True
     window_scaling: bool = True
     ecn: bool = False
+    urgent: Literal["inline", "strip"] = "inline"
     delayed_ack: int = 40 * MILLISECOND
     quick_acks: int = 16
     initial_rto: int = 1 * SECOND

@@ -66,7 +66,7 @@ class Connection(Outgoing):
     @property
     def readable(self) -> int:
         """Octets in order that ``read`` would return."""
-        return self.receiver.buffer.readable
+        return self.receiver.readable
 
     @property
     def peer_closed(self) -> bool:
@@ -75,7 +75,7 @@ class Connection(Outgoing):
 
     def read(self, limit: int) -> list[memoryview]:
         """Take up to ``limit`` octets; the window does not open for them before ``consumed``."""
-        return self.receiver.buffer.read(limit)
+        return self.receiver.read(limit)
 
     def consumed(self, count: int) -> None:
         """``count`` octets read before are passed on. Raises ValueError when more than were read."""

@@ -8,6 +8,10 @@ the guest's window. Octets that came too early fill room that is advertised alre
 What comes twice is reported by a DSACK in the first SACK block of the next ACK (RFC 2883): it tells the peer
 that it was too quick to send again.
 
+Urgent data (RFC 6093) stays where it is in the stream, as SO_OOBINLINE has it and the RFC recommends: nothing
+is lost, only the mark. By ``Config.urgent`` the one urgent octet is taken out, as Linux hides it from who does
+not ask for it.
+
 An ACK is due at once (``ack_due``) for the first segments of all, after every second full-sized one, after
 anything out of order, and when the window opens wide; else with the next data, or when the delayed-ACK
 timer runs out (RFC 9293 3.8.6.3, RFC 5681 4.2). A batch is answered once: ``ack_due`` is one flag.
@@ -22,14 +26,18 @@ from harness.wire.tcp import Segment
 _TIMESTAMP_LIFE = 24 * 24 * 3600 * 1_000_000_000
 """After this a timestamp may have wrapped (RFC 7323 5.5)."""
 
+_URG = 0x20
+_MAX_URGENT = 64
+"""Marks that are not read yet; octets of further ones stay in the stream."""
+
 
 class Receiver:
     """Sequence numbers as ``sequence`` counts them; times in nanoseconds."""
 
     __slots__ = (
         "_capacity", "_config", "_mss", "_peer_segment", "_quick_acks", "_stamp_at", "_unacknowledged",
-        "ack_due", "buffer", "delayed_ack_at", "duplicate", "fin_received", "fin_seq", "held", "irs",
-        "last_ack_sent", "rcv_adv", "rcv_nxt", "sack", "scale", "timestamps", "ts_recent",
+        "_urgent", "ack_due", "buffer", "delayed_ack_at", "duplicate", "fin_received", "fin_seq", "held",
+        "irs", "last_ack_sent", "rcv_adv", "rcv_nxt", "sack", "scale", "timestamps", "ts_recent",
     )  # fmt: skip
 
     def __init__(self, config: Config, irs: int) -> None:
@@ -45,6 +53,7 @@ class Receiver:
         self.held = 0
         self.buffer = ReceiveBuffer(config.max_out_of_order)
         self.duplicate: tuple[int, int] | None = None
+        self._urgent: list[int] = []
         self.fin_seq: int | None = None
         self.fin_received = False
         self.timestamps = False
@@ -97,6 +106,8 @@ class Receiver:
         """
         data = view(segment.payload)
         end = seq + len(data)
+        if int(segment.flags) & _URG and self._config.urgent == "strip":
+            self._note_urgent(seq + segment.urgent - 1)
         if int(segment.flags) & 1 and end <= self.rcv_adv and self.fin_seq is None:
             self.fin_seq = end
         limit = self.rcv_adv if self.fin_seq is None else min(self.rcv_adv, self.fin_seq)
@@ -130,6 +141,36 @@ class Receiver:
         elif self.delayed_ack_at is None:
             self.delayed_ack_at = now + self._config.delayed_ack
         return False
+
+    def _note_urgent(self, at: int) -> None:
+        """The urgent octet is the one before where the pointer points (RFC 6093 3.1, RFC 9293 3.8.5)."""
+        unread = self.rcv_nxt - self.fin_received - self.buffer.readable
+        if unread <= at < self.rcv_adv and at not in self._urgent and len(self._urgent) < _MAX_URGENT:
+            self._urgent = sorted([*self._urgent, at])
+
+    @property
+    def readable(self) -> int:
+        """Octets that ``read`` would return."""
+        if not self._urgent:
+            return self.buffer.readable
+        return self.buffer.readable - sum(at < self.rcv_nxt for at in self._urgent)
+
+    def read(self, limit: int) -> list[memoryview]:
+        """Up to ``limit`` octets in order, without the urgent ones to be taken out."""
+        if not self._urgent:
+            return self.buffer.read(limit)
+        runs: list[memoryview] = []
+        while limit > 0 and self.buffer.readable:
+            at = self.rcv_nxt - self.fin_received - self.buffer.readable
+            if self._urgent and self._urgent[0] == at:
+                self._urgent.pop(0)
+                self.buffer.read(1)
+                self.held -= 1
+                continue
+            taken = self.buffer.read(min(limit, self._urgent[0] - at) if self._urgent else limit)
+            limit -= sum(map(len, taken))
+            runs += taken
+        return runs
 
     def consumed(self, count: int) -> None:
         """The owner has passed on ``count`` octets that it had read. Raises ValueError when it had not."""

@@ -411,9 +411,7 @@ def test_the_urgent_octet_can_be_taken_out() -> None:
     drill.inject("P.", 12, 1, b"more")
     drill.out()
     assert drill.read_all() == b"more"
-    drill.inject("P.", 16, 1, bytes(100))
-    drill.out()
-    assert drill.sent[-1].ack == (drill.segment("", 116).seq)
+    assert drill.connection.receiver.held == 0
 
 
 def test_an_urgent_pointer_may_be_ahead_of_its_octet_and_come_twice() -> None:

@@ -102,7 +102,7 @@ class Build:
 
     def _make_initramfs(self) -> None:
         early = self._modules(self._recipe.kernel.early_modules)
-        folders = ["bin", "dev", "lower", "modules", "root", "writable"]
+        folders = ["bin", "dev", "lower", "modules", "proc", "root", "writable"]
         entries = [cpio.Entry(folder, cpio.DIRECTORY) for folder in folders]
         # The kernel opens it as the first process's output before anything is mounted.
         entries.append(cpio.Entry("dev/console", cpio.CHARACTER_DEVICE, device=(5, 1)))

@@ -23,7 +23,7 @@ from harness.guest.recipe import Recipe, load
 
 _KIND: Final = "images"
 _UNUSED: Final = 14 * 24 * 3600.0
-_FORMAT: Final = "2"
+_FORMAT: Final = "3"
 """Changes when the builder changes what it makes of the same recipe."""
 
 

@@ -1,0 +1,85 @@
+"""The NIC of a netns guest: a TAP device called eth0, by the ioctls of tun(4) and netdevice(7).
+
+Not by netlink: making the guest takes a few milliseconds, importing a netlink library fifty times as many.
+"""
+
+import errno
+import fcntl
+import os
+import socket
+import struct
+from pathlib import Path
+from typing import Final
+
+from harness.core.address import Mac
+from harness.core.errors import EnvironmentMissing
+
+NIC: Final = "eth0"
+TUN: Final = Path("/dev/net/tun")
+
+# linux/if_tun.h, linux/sockios.h, linux/if.h
+_TUNSETIFF: Final = 0x4004_54CA
+_TUNSETCARRIER: Final = 0x4004_54E2
+_IFF_TAP: Final = 0x0002
+_IFF_NO_PI: Final = 0x1000
+_SIOCGIFFLAGS: Final = 0x8913
+_SIOCSIFFLAGS: Final = 0x8914
+_SIOCSIFMTU: Final = 0x8922
+_SIOCSIFHWADDR: Final = 0x8924
+_ARPHRD_ETHER: Final = 1
+_IFF_UP: Final = 0x1
+_IFREQ: Final = 40
+"""Octets of a ``struct ifreq``."""
+
+
+def open_tap(device: Path = TUN) -> int:
+    """A descriptor of a new TAP device ``eth0``, down, in the calling thread's network namespace.
+
+    It carries whole frames and nothing else: IFF_NO_PI, no vnet header. Raises EnvironmentMissing.
+    """
+    try:
+        descriptor = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unusable(device, error) from error
+    try:
+        fcntl.ioctl(descriptor, _TUNSETIFF, _request(struct.pack("H", _IFF_TAP | _IFF_NO_PI)))
+    except OSError as error:
+        os.close(descriptor)
+        raise _unusable(device, error) from error
+    return descriptor
+
+
+def set_carrier(descriptor: int, up: bool) -> None:
+    """Plug the cable into the device, or pull it out. Raises OSError."""
+    fcntl.ioctl(descriptor, _TUNSETCARRIER, struct.pack("i", up))
+
+
+def raise_nic(mac: Mac, mtu: int = 1500) -> None:
+    """Give eth0 its address, and let it and the loopback run, in the thread's namespace. Raises OSError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        fcntl.ioctl(handle, _SIOCSIFHWADDR, _request(struct.pack("H6s", _ARPHRD_ETHER, mac)))
+        fcntl.ioctl(handle, _SIOCSIFMTU, _request(struct.pack("i", mtu)))
+        for name in ("lo", NIC):
+            (flags,) = struct.unpack_from("H", fcntl.ioctl(handle, _SIOCGIFFLAGS, _request(b"", name)), 16)
+            fcntl.ioctl(handle, _SIOCSIFFLAGS, _request(struct.pack("H", flags | _IFF_UP), name))
+
+
+def _request(value: bytes, name: str = NIC) -> bytes:
+    return struct.pack("16s", name.encode()) + value.ljust(_IFREQ - 16, b"\0")
+
+
+def _unusable(device: Path, error: OSError) -> EnvironmentMissing:
+    """What is wrong with the way to TAP devices, and how to mend it."""
+    instead = "or use --guest qemu"
+    if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        return EnvironmentMissing(
+            f"there is no {device}, which netns guests need", remedy=f"sudo modprobe tun, {instead}"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return EnvironmentMissing(
+            f"this user can't open {device}, which netns guests need",
+            remedy=f"sudo chmod 0666 {device} (it gives no rights over this machine's network), {instead}",
+        )
+    return EnvironmentMissing(
+        f"{device} gives no TAP device ({error.strerror})", remedy=f"sudo modprobe tun, {instead}"
+    )

@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from harness.core.errors import EnvironmentMissing, GuestError
@@ -256,26 +255,28 @@ class NetnsGuest:
         finally:
             self._groups.discard(group)
         if result.stderr.startswith(_NOT_STARTED):
-            raise GuestError(f"{self.hostname}: {result.stderr.decode(errors='replace').strip()}")
+            raise GuestError(f"{self.hostname}: {_said(result)}")
         return result
 
     async def _file(self, words: list[str], content: bytes) -> bytes:
         result = await self.run(words, timeout=_FILE_WITHIN, stdin=content)
         if result.status != 0:
-            raise GuestError(f"{self.hostname}: {result.stderr.decode(errors='replace').strip()}")
+            raise GuestError(f"{self.hostname}: {_said(result)}")
         return result.stdout
 
     async def _signal_all(self, name: str) -> None:
         words = ["/usr/bin/busybox", "kill", f"-{name}", "-1"]
         result = await self._alive(self._enter(words, _SIGNAL_WITHIN, b"", {}))
         if result.status != 0:
-            raise GuestError(
-                f"{self.hostname}: kill -{name}: {result.stderr.decode(errors='replace').strip()}"
-            )
+            raise GuestError(f"{self.hostname}: kill -{name}: {_said(result)}")
 
 
 def _no_machine(what: str) -> GuestError:
     return GuestError(f"{what}: it is a namespace, and only machines have a state", remedy="use --guest qemu")
+
+
+def _said(result: RunResult) -> str:
+    return result.stderr.decode(errors="replace").strip()
 
 
 def _shown(words: list[str]) -> str:

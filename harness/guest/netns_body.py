@@ -73,10 +73,12 @@ echo '0 0' >/proc/sys/net/ipv4/ping_group_range
 echo ready
 exec {_BUSYBOX} init >/dev/console 2>&1
 """
-_OPTIONS: Final = " ".join(f"-O {word}" for word in "search mtu ntpsrv staticroutes 100 101 114 252".split())
+_OPTIONS: Final = ("search", "mtu", "ntpsrv", "staticroutes", "100", "101", "114", "252")
 _INITTAB: Final = (
     f"::respawn:/usr/bin/udhcpc -f -i {tap.NIC} -R -t 5 -T 1 -A 3 -p /run/udhcpc.pid"
-    " -s /usr/lib/guestnet/lease -x hostname:{hostname} " + _OPTIONS + " >/run/guestnet/udhcpc.log 2>&1\n"
+    " -s /usr/lib/guestnet/lease -x hostname:{hostname} "
+    + " ".join(f"-O {option}" for option in _OPTIONS)
+    + " >/run/guestnet/udhcpc.log 2>&1\n"
 )
 
 

@@ -1,17 +1,19 @@
 """How a lab's guests come to be: QEMU's, from a snapshot where that works, and namespaces."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from harness.core.address import Mac
-from harness.core.errors import EnvironmentMissing
-from harness.guest import snapshot
+from harness.guest import snapshot, tree
 from harness.guest.accelerator import choose
 from harness.guest.base import Guest
 from harness.guest.cache import Cache
 from harness.guest.image import Image, require
 from harness.guest.machine import Accelerator, Cable, Machine, Qemu, find_qemu
+from harness.guest.netns import NetnsGuest
+from harness.guest.netns_body import Plan
 from harness.guest.qemu import QemuGuest
 from harness.lab.description import LabDescription
 from harness.stacks.base import Plug, Stack
@@ -42,7 +44,7 @@ def maker_for(description: LabDescription, stack: Stack, artifacts: Path, say: S
     """The maker of the kind of guests that ``description`` asks for. Raises EnvironmentMissing."""
     if description.guest == "qemu":
         return QemuMaker(description, stack, artifacts, say)
-    raise EnvironmentMissing("netns guests are not available yet", remedy="use --guest qemu")
+    return NetnsMaker(description, stack, artifacts)
 
 
 class QemuMaker:
@@ -86,6 +88,32 @@ class QemuMaker:
         if asked != "auto":
             return Accelerator(asked, "the scenario asks for it")
         return await choose(self._cache, qemu, image)
+
+
+class NetnsMaker:
+    """A `Maker` of namespaces."""
+
+    def __init__(self, description: LabDescription, stack: Stack, artifacts: Path) -> None:
+        self._description = description
+        self._stack = stack
+        self._artifacts = artifacts
+
+    async def make(self, number: int, name: str, mac: Mac, link: str) -> Made:
+        """As of `Maker`."""
+        cache = Cache()
+        image = require(self._description.image, cache)
+        unpacked = tree.find(image)
+        if unpacked is None:
+            unpacked = await asyncio.to_thread(tree.unpack, image, cache)
+        console = self._artifacts / f"console-{name}.log"
+        plan = Plan(unpacked, name, mac, self._description.memory, console)
+        guest = NetnsGuest(plan, lambda device: self._stack.plug_tap(name, mac, link, device))
+        try:
+            await guest.start()
+        except BaseException:
+            await guest.stop()
+            raise
+        return Made(guest, "namespace")
 
 
 async def _boot(machine: Machine) -> QemuGuest:

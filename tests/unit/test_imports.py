@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "edge": {"core", "wire", "link", "gateway"},
     "stacks": {"core", "wire", "tcpip", "services", "link", "gateway", "edge"},
     "world": {"core"},
-    "guest": {"core"},
+    "guest": {"core", "world"},
     "journal": {"core", "wire"},
     "lab": {"core", "edge", "stacks", "world", "guest", "journal"},
     "scenario": {"core", "wire", "journal", "lab", "guest"},

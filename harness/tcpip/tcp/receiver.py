@@ -9,12 +9,16 @@ What comes twice is reported by a DSACK in the first SACK block of the next ACK 
 that it was too quick to send again.
 
 Urgent data (RFC 6093) stays where it is in the stream, as SO_OOBINLINE has it and the RFC recommends: nothing
-is lost, only the mark. By ``Config.urgent`` the one urgent octet is taken out, as Linux hides it from who does
+is lost, only the mark. By ``Config.urgent`` the one urgent octet is taken out: Linux hides it from who does
 not ask for it.
 
 An ACK is due at once (``ack_due``) for the first segments of all, after every second full-sized one, after
 anything out of order, and when the window opens wide; else with the next data, or when the delayed-ACK
-timer runs out (RFC 9293 3.8.6.3, RFC 5681 4.2). A batch is answered once: ``ack_due`` is one flag.
+timer runs out (RFC 9293 3.8.6.3, RFC 5681 4.2). ``ack_due`` is one flag: what came in order at once, as many
+segments or as one (``coalesce``), is answered once. At least every second full-sized segment SHOULD be
+acknowledged, so that the peer's window grows and its clock ticks; for segments that arrive together more ACKs
+would say nothing more, and who sends many at once counts octets (RFC 3465, as Linux does, whose GRO leads to
+the same ACKs). What is out of order is never merged: each of these segments gets its ACK.
 """
 
 from harness.tcpip.tcp.buffer import ReceiveBuffer

@@ -10,6 +10,7 @@ from harness.tcpip.tcp.config import Config
 from harness.tcpip.tcp.congestion import CongestionControl, NewReno
 from harness.tcpip.tcp.flight import SACKED, SENT, Delivered, Flight
 from harness.tcpip.tcp.path import PathMtu
+from harness.tcpip.tcp.prr import RateReduction
 from harness.tcpip.tcp.rack import Rack
 from harness.tcpip.tcp.rtt import RttEstimator
 
@@ -34,10 +35,10 @@ class Recovery:
     __slots__ = (
         "_config", "_duplicate_octets", "_duplicates", "_fast", "_force", "_last_sent", "_marked",
         "_persist_backoff", "_probe_allowed", "_probe_end", "_probe_is_again", "_reduced_until",
-        "_syn_sent_at", "_undo_left", "buffer", "congestion", "cwr_due", "fin_queued", "flight",
-        "max_window", "mss", "path", "persist_at", "probe_at", "probing", "rack", "recovery_point",
-        "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una", "snd_wl1", "snd_wl2",
-        "snd_wnd",
+        "_reduction", "_syn_sent_at", "_undo_left", "buffer", "congestion", "cwr_due", "fin_queued",
+        "flight", "max_window", "mss", "path", "persist_at", "probe_at", "probing", "rack",
+        "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una", "snd_wl1",
+        "snd_wl2", "snd_wnd",
     )  # fmt: skip
 
     def __init__(self, config: Config, iss: int) -> None:
@@ -70,6 +71,7 @@ class Recovery:
         self._probe_allowed = True
         self._fast = False
         self._force = False
+        self._reduction: RateReduction | None = None
         self._duplicates = 0
         self._duplicate_octets = 0
         self._undo_left: int | None = None
@@ -106,6 +108,7 @@ class Recovery:
         """
         acked = ack - self.snd_una
         in_flight = self.snd_nxt - self.snd_una
+        sacked, lost = self.flight.sacked, self.flight.lost
         grows = acked > 0 and not self._fast and in_flight + 2 * self.mss >= self.congestion.cwnd
         delivered = self._advance(ack, now, stamp_rtt) if acked > 0 else []
         dsack = self.sack and bool(blocks) and _is_dsack(blocks, ack)
@@ -129,6 +132,10 @@ class Recovery:
             self._detect_by_rack(now)
         else:
             self._detect_by_duplicates(ack, acked, now)
+        if self._reduction is not None:
+            new = max(acked + self.flight.sacked - sacked, 0)
+            safe = acked > 0 and self.flight.lost <= lost
+            self._reduction.on_ack(new, self.pipe, self.congestion.ssthresh, self.mss, safe=safe)
         if acked or delivered:
             if self.path.probe_arrived(delivered):
                 self._resize(self.path.largest)
@@ -197,11 +204,18 @@ class Recovery:
             return
         self._undo_left -= block[1] - block[0]
         if self._undo_left <= 0:
-            self._undo_left = None
+            self._undo_left = self._reduction = None
             self.congestion.on_spurious_loss()
 
+    @property
+    def flight_size(self) -> int:
+        """FlightSize of RFC 5681 2, but not more than ``cwnd``: much of it is SACKed in a long recovery."""
+        return min(self.snd_nxt - self.snd_una, self.congestion.cwnd)
+
     def _enter_recovery(self, now: int) -> None:
-        self.congestion.on_loss(self.snd_nxt - self.snd_una, now)
+        if self.sack:
+            self._reduction = RateReduction(self.flight_size, self.pipe)
+        self.congestion.on_loss(self.flight_size, now)
         self.recovery_point = self.snd_nxt
         self.cwr_due = True
         self._undo_left = 0
@@ -212,6 +226,7 @@ class Recovery:
 
     def _leave_recovery(self) -> None:
         self.recovery_point = None
+        self._reduction = None
         self._fast = False
         self._force = False
         self._duplicates = 0
@@ -271,7 +286,7 @@ class Recovery:
             self._probe_end = None
         elif end is not None and ack > end:
             self._probe_end = None
-            self.congestion.on_loss(self.snd_nxt - self.snd_una, now)
+            self.congestion.on_loss(self.flight_size, now)
 
     # --- the path MTU ---
 
@@ -297,6 +312,7 @@ class Recovery:
     def _go_back(self) -> None:
         """Send what is lost again without telling more losses from duplicates, until all is acknowledged."""
         self.recovery_point = self.snd_nxt
+        self._reduction = None
         self._undo_left = None
         self._fast = False
         self._force = True
@@ -315,7 +331,7 @@ class Recovery:
         """The retransmission timer ran out: the first segment is lost, and all as old (RFC 8985 6.3)."""
         flight = self.flight
         if self.retries == 0:
-            self.congestion.on_timeout(self.snd_nxt - self.snd_una, now)
+            self.congestion.on_timeout(self.flight_size, now)
             self.cwr_due = True
         self.retries += 1
         self.rtt.back_off()

@@ -11,8 +11,9 @@ the network, is below ``cwnd``: first what is lost, then what is new. An octet b
   the network (``_duplicate_octets``), and each partial ACK for the loss of the next segment.
 - By the retransmission timer (RFC 6298): ``cwnd`` is one segment then, slow start follows.
 
-The first two make a fast recovery, for which ``cwnd`` is reduced once. It and the slow start after a timeout
-last until ``recovery_point``, the ``snd_nxt`` at the beginning, is acknowledged.
+The first two make a fast recovery, for which ``cwnd`` is reduced once, with SACK at the pace of what arrives
+(``prr``). It and the slow start after a timeout last until ``recovery_point``, the ``snd_nxt`` at the
+beginning, is acknowledged.
 
 SYN and FIN count as one octet each; FIN is the one at ``buffer.end``. The SYN is the connection's.
 A closed window is probed by the persist timer with one octet (RFC 9293 3.8.6.1), which then is in flight
@@ -85,7 +86,7 @@ class Sender(Recovery):
         self._marked = True
         if self.recovery_point is None and self.snd_una >= self._reduced_until:
             self._reduced_until = self.snd_nxt
-            self.congestion.on_loss(self.snd_nxt - self.snd_una, now)
+            self.congestion.on_loss(self.flight_size, now)
             self.cwr_due = True
 
     # --- what to send ---
@@ -94,11 +95,16 @@ class Sender(Recovery):
         """What is to be sent now, at most ``budget`` octets; it counts as sent."""
         if self.probing:
             return None
-        allowance = min(self.congestion.cwnd - self.pipe, budget)
+        cwnd = self.congestion.cwnd if self._reduction is None else self._reduction.cwnd
+        allowance = min(cwnd - self.pipe, budget)
         if self.flight.lost:
-            return self._again(allowance, now)
-        unsent = self.buffer.end + self.fin_queued - self.snd_nxt
-        return self._new(unsent, allowance, now) if unsent > 0 else None
+            cut = self._again(allowance, now)
+        else:
+            unsent = self.buffer.end + self.fin_queued - self.snd_nxt
+            cut = self._new(unsent, allowance, now) if unsent > 0 else None
+        if cut is not None and self._reduction is not None:
+            self._reduction.sent(cut.length)
+        return cut
 
     def _again(self, allowance: int, now: int) -> Cut | None:
         run = self.flight.first_lost()

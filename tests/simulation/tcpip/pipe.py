@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from harness.core.time import MILLISECOND, SECOND
 from harness.tcpip.tcp import Aborted, Config, Connection, Endpoint, Event, PeerClosed, Reset
+from harness.tcpip.tcp.sequence import unwrap
 from harness.wire import tcp
 from harness.wire.ipv4 import ip4
 
@@ -16,12 +17,19 @@ SERVER = Endpoint(ip4("10.0.0.1"), 80)
 
 
 class Weather(Struct, frozen=True):
-    """What the pipe does to a segment: probabilities from 0 to 1, times in nanoseconds."""
+    """What the pipe does to a segment: probabilities from 0 to 1, times in nanoseconds.
+
+    ``rate`` is in bit/s, 0 without limit; then what would wait behind more than ``queue`` octets is dropped.
+    What is ECN-capable is marked with ``mark`` as its probability, and where half of the queue is full.
+    """
 
     loss: float = 0.0
     duplicate: float = 0.0
     delay: int = 5 * MILLISECOND
     jitter: int = 0
+    rate: int = 0
+    queue: int = 1 << 30
+    mark: float = 0.0
 
 
 class Side:
@@ -62,10 +70,13 @@ class Pipe:
         self.now = 1_700_000_000 * SECOND
         self.sides: list[Side] = []
         self.segments = 0
-        self.tap: Callable[[int, tcp.Segment], bool] = lambda side, segment: True
+        self.marks = 0
+        self.sent_twice = 0
+        self.tap: Callable[[int, tcp.Segment], bool] | None = None
         self._weather = weather
         self._random = random.Random(seed)
-        self._queue: list[tuple[int, int, int, bytes]] = []
+        self._queue: list[tuple[int, int, int, bytes, bool]] = []
+        self._free_at = [0, 0]
         self._read_every = read_every
         self._read_at: int | None = None
 
@@ -104,8 +115,8 @@ class Pipe:
 
     def _step(self) -> None:
         while self._queue and self._queue[0][0] <= self.now:
-            _, _, to, octets = heapq.heappop(self._queue)
-            self._deliver(to, octets)
+            _, _, to, octets, ce = heapq.heappop(self._queue)
+            self._deliver(to, octets, ce)
         if self._read_at is not None and self._read_at <= self.now:
             self._read_at = None
             for index, side in enumerate(self.sides):
@@ -117,9 +128,14 @@ class Pipe:
                 side.connection.on_timer(self.now)
                 self._flush(index)
 
-    def _deliver(self, index: int, octets: bytes) -> None:
+    def _deliver(self, index: int, octets: bytes, ce: bool) -> None:
         source, destination = (SERVER, GUEST) if index == 0 else (GUEST, SERVER)
         segment = tcp.parse(octets, source.address, destination.address)
+        if index < len(self.sides) and segment.payload:
+            receiver = self.sides[index].connection.receiver
+            seq = unwrap(segment.seq, receiver.rcv_nxt)
+            early = any(left <= seq < right for left, right in receiver.buffer.blocks)
+            self.sent_twice += early or seq < receiver.rcv_nxt
         if index == len(self.sides):
             connection = Connection.from_syn(
                 segment, self.now, self._server, source=source.address, destination=destination.address,
@@ -128,7 +144,7 @@ class Pipe:
             connection.accept(self.now)
             self.sides.append(Side(connection, self._down))
         else:
-            self.sides[index].connection.on_segment(segment, self.now)
+            self.sides[index].connection.on_segment(segment, self.now, ce=ce)
         if self._read_every:
             if self._read_at is None:
                 self._read_at = self.now + self._read_every
@@ -140,15 +156,25 @@ class Pipe:
         connection = self.sides[index].connection
         while segments := connection.transmit(self.now):
             for octets in segments:
-                self._send(index, bytes(octets))
+                self._send(index, bytes(octets), connection.ect)
         self.sides[index].events += connection.events()
 
-    def _send(self, index: int, octets: bytes) -> None:
+    def _send(self, index: int, octets: bytes, ect: bool) -> None:
         self.segments += 1
-        if not self.tap(index, tcp.parse(octets)):
+        if self.tap is not None and not self.tap(index, tcp.parse(octets)):
             return
         weather, chance = self._weather, self._random
         copies = 0 if chance.random() < weather.loss else 1 + (chance.random() < weather.duplicate)
-        for _ in range(copies):
-            due = self.now + weather.delay + (chance.randrange(weather.jitter) if weather.jitter else 0)
-            heapq.heappush(self._queue, (due, self.segments * 2 + _, 1 - index, octets))
+        ce = ect and chance.random() < weather.mark
+        sent = self.now
+        if weather.rate:
+            free = max(self._free_at[index], self.now)
+            waiting = (free - self.now) * weather.rate // (8 * SECOND)
+            if waiting + len(octets) > weather.queue:
+                return
+            ce |= ect and waiting > weather.queue // 2
+            sent = self._free_at[index] = free + len(octets) * 8 * SECOND // weather.rate
+        self.marks += ce
+        for copy in range(copies):
+            due = sent + weather.delay + (chance.randrange(weather.jitter) if weather.jitter else 0)
+            heapq.heappush(self._queue, (due, self.segments * 2 + copy, 1 - index, octets, ce))

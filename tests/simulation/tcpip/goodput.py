@@ -1,0 +1,68 @@
+"""The table of goodput by loss, delay and queue: ``python -m tests.simulation.tcpip.goodput > FILE``.
+
+One side sends to the other over a bottleneck of 20 Mbit/s, in virtual time and from fixed seeds: so every
+figure is the same on every machine, and any difference to ``goodput.txt`` is a change of TCP's behaviour,
+to be looked at and then written there by
+
+    python -m tests.simulation.tcpip.goodput > tests/simulation/tcpip/goodput.txt
+"""
+
+import sys
+from typing import Final, Literal
+
+from harness.core.time import MILLISECOND, SECOND
+from harness.tcpip.tcp import Config
+from tests.simulation.tcpip.pipe import Pipe, Weather
+
+RATE: Final = 20_000_000
+SIZE: Final = 600_000
+LOSSES: Final = (0.0, 0.003, 0.01, 0.05)
+DELAYS: Final = (1, 20, 100)
+QUEUES: Final = (16, 64, 256)
+CONTROLS: Final[tuple[Literal["cubic", "newreno"], ...]] = ("cubic", "newreno")
+
+
+def measure(
+    loss: float, delay: int, queue: int, congestion: Literal["cubic", "newreno"], *, jitter: int = 0
+) -> tuple[int, int]:
+    """Goodput in kbit/s of a transfer of ``SIZE`` octets from the SYN on, and segments sent needlessly.
+
+    ``delay`` in milliseconds one way, ``queue`` in KiB.
+    """
+    weather = Weather(
+        loss=loss, delay=delay * MILLISECOND, jitter=jitter * MILLISECOND, rate=RATE, queue=queue * 1024
+    )
+    pipe = Pipe(weather, seed=round(loss * 1000) * 1000 + delay)
+    config = Config(receive_buffer=1 << 20, send_buffer=1 << 20, congestion=congestion)
+    start = pipe.now
+    pipe.open(config, config, bytes(SIZE), b"")
+    pipe.run_until(lambda: len(pipe.sides) == 2 and len(pipe.sides[1].received) == SIZE)
+    return SIZE * 8 * SECOND // (pipe.now - start) // 1000, pipe.sent_twice
+
+
+def table() -> str:
+    """All of it, with its head."""
+    lines = [
+        f"Goodput in kbit/s of {SIZE} octets over {RATE // 1_000_000} Mbit/s, and segments that came twice.",
+        "Made by tests/simulation/tcpip/goodput.py; see there.",
+        "",
+        "                                cubic         newreno",
+        " loss   delay    queue    kbit/s twice    kbit/s twice",
+    ]
+    for loss in LOSSES:
+        for delay in DELAYS:
+            for queue in QUEUES:
+                cells = [measure(loss, delay, queue, control) for control in CONTROLS]
+                figures = "".join(f"{kbits:10}{twice:6}" for kbits, twice in cells)
+                lines.append(f"{loss * 100:4.1f} %  {delay:3} ms  {queue:3} KiB{figures}")
+    lines.append("")
+    lines.append("Reordered: each segment is held up for up to so much more.")
+    for delay, jitter in ((20, 5), (20, 20), (100, 20)):
+        cells = [measure(0.0, delay, 256, control, jitter=jitter) for control in CONTROLS]
+        figures = "".join(f"{kbits:10}{twice:6}" for kbits, twice in cells)
+        lines.append(f"{jitter:3} ms  {delay:3} ms  256 KiB{figures}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

@@ -30,6 +30,31 @@ def boot(runs: int, stack: str, file: Path | None) -> None:
     say(Benchmark(machine=here(accelerator), figures=figures), file)
 
 
+def _numbers(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, ...]:
+    """``1500,65520``."""
+    parts = value.split(",")
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise click.BadParameter(f"{value!r} is not like 1500,65520", context, parameter)
+    return tuple(map(int, parts))
+
+
+@bench.command()
+@click.option("--stack", "stacks", default="builtin,slirp,passt", show_default=True, help="Side by side.")
+@click.option(
+    "--mtu", "mtus", default="1500,65520", show_default=True, callback=_numbers, help="Of the cable."
+)
+@click.option("--runs", default=5, show_default=True, type=click.IntRange(min=1), help="Values a figure.")
+@click.option("--seconds", default=5, show_default=True, type=click.IntRange(min=1), help="Of one transfer.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to FILE.")
+def throughput(stacks: str, mtus: tuple[int, ...], runs: int, seconds: int, file: Path | None) -> None:
+    """How much a guest gets through each stack, up and down, and the ratios in the same run."""
+    from harness.bench.throughput import measure
+
+    with Bar() as bar:
+        accelerator, figures = measure(stacks.split(","), mtus, runs, seconds, bar.show)
+    say(Benchmark(machine=here(accelerator), figures=figures), file)
+
+
 def here(accelerator: str) -> Machine:
     """This machine, as figures carry it."""
     from harness.plugin.machine import machine

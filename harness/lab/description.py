@@ -37,6 +37,8 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Whether a scenario begins only once its guests have their DHCP leases."""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     """QEMU's: "auto" takes the best that has been proved to work."""
+    capture: Literal["whole", "headers"] = "whole"
+    """What the capture keeps of a frame, as long as it is not large: all, or what benchmarks can afford."""
 
     def __post_init__(self) -> None:
         for field, value, low, high, unit in (

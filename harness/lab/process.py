@@ -25,6 +25,7 @@ from harness.core.events import LabStarted, LabStopped, Noted, Served
 from harness.edge.clock import LabClock
 from harness.guest.cache import Cache
 from harness.guest.machine import find_qemu
+from harness.journal.capture import HEADERS, WHOLE
 from harness.journal.recording import FileRecorder
 from harness.lab import protocol
 from harness.lab.commands import run_on
@@ -190,7 +191,11 @@ class Lab:
     def _open_recorder(self) -> FileRecorder:
         description = self._description
         try:
-            recorder = FileRecorder(self._artifacts, names=_names(self._world))
+            recorder = FileRecorder(
+                self._artifacts,
+                snaplen=HEADERS if self._description.capture == "headers" else WHOLE,
+                names=_names(self._world),
+            )
         except OSError as error:
             raise EnvironmentMissing(
                 f"{self._artifacts} can't be written to ({error.strerror})",

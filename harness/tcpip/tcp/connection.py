@@ -237,7 +237,7 @@ class Connection(Outgoing):
         sender = self.sender
         window_changed = sender.update_window(seq, ack, segment.window << self._peer_scale, now)
         stamp_rtt = None
-        if segment.timestamps is not None and segment.timestamps[1] and ack > sender.snd_una:
+        if self.receiver.timestamps and segment.timestamps is not None and ack > sender.snd_una:
             stamp_rtt = ((self._emitter.clock(now) - segment.timestamps[1]) & MASK) * MILLISECOND
         blocks = [(unwrap(left, ack), unwrap(right, ack)) for left, right in segment.sack]
         acked = sender.on_ack(ack, blocks, now, bare=not length and not window_changed, stamp_rtt=stamp_rtt)

@@ -76,21 +76,26 @@ class Flight:
 
     def acknowledge(self, ack: int) -> list[Delivered]:
         """Everything before ``ack`` has arrived; returns what was not known of, in order."""
-        runs = self.runs
         delivered = []
         done = 0
-        for run in runs:
-            if run.start >= ack:
+        for run in self.runs:
+            start, end = run.start, run.end
+            if start >= ack:
                 break
-            if run.end > ack:
-                runs[done] = run.cut(ack)
-            else:
+            if end <= ack:
                 done += 1
-            if run.mark != SACKED:
-                delivered.append(Delivered(run.end, run.sent_at, run.order, run.again))
-            self._count(run, -1)
+            else:
+                run.start = end = ack
+            if run.mark == SENT:
+                self.pipe -= end - start
+            elif run.mark == LOST:
+                self.lost -= end - start
+            else:
+                self.sacked -= end - start
+                continue
+            delivered.append(Delivered(end, run.sent_at, run.order, run.again))
         if done:
-            del runs[:done]
+            del self.runs[:done]
         return delivered
 
     def sack(self, left: int, right: int) -> list[Delivered]:

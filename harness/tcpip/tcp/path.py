@@ -28,7 +28,7 @@ _AGAIN: Final = 10 * MINUTE
 class PathMtu:
     """Sizes are of the payload of a segment, in octets; times in nanoseconds."""
 
-    __slots__ = ("_limit", "_overhead", "_probe_at", "_probe_end", "largest")
+    __slots__ = ("_limit", "_overhead", "_probe_at", "largest", "probe_end")
 
     def __init__(self, mss: int, options: int, limit: int) -> None:
         """``options``: octets of them in each segment. ``limit``: timeouts that tell of a black hole."""
@@ -36,7 +36,7 @@ class PathMtu:
         self._overhead = _HEADERS + options
         self._limit = limit
         self._probe_at = 0
-        self._probe_end: int | None = None
+        self.probe_end: int | None = None
 
     def after_too_big(self, mss: int, mtu: int, now: int) -> int | None:
         """The new segment size after an ICMP message about one of ``mss``; None when it says nothing."""
@@ -55,25 +55,25 @@ class PathMtu:
             return None
         if self._probe_at < now:
             self._probe_at = now
-        self._probe_end = None
+        self.probe_end = None
         return smaller
 
     def wants_probe(self, mss: int, now: int) -> bool:
         """Whether a segment of the largest size should be tried."""
-        return mss < self.largest and self._probe_end is None and now >= self._probe_at
+        return mss < self.largest and self.probe_end is None and now >= self._probe_at
 
     def probe_sent(self, end: int, now: int) -> None:
         """The probe ends at ``end``."""
-        self._probe_end = end
+        self.probe_end = end
         self._probe_at = now + _AGAIN
 
     def probe_arrived(self, delivered: list[Delivered]) -> bool:
         """Whether the probe is among what was acknowledged, as it was sent first."""
-        if self._probe_end is None:
+        if self.probe_end is None:
             return False
         for run in delivered:
-            if run.end >= self._probe_end:
-                arrived = run.end == self._probe_end and not run.again
-                self._probe_end = None
+            if run.end >= self.probe_end:
+                arrived = run.end == self.probe_end and not run.again
+                self.probe_end = None
                 return arrived
         return False

@@ -111,8 +111,9 @@ class Recovery:
         sacked, lost = self.flight.sacked, self.flight.lost
         grows = acked > 0 and not self._fast and in_flight + 2 * self.mss >= self.congestion.cwnd
         delivered = self._advance(ack, now, stamp_rtt) if acked > 0 else []
-        dsack = self.sack and bool(blocks) and _is_dsack(blocks, ack)
-        if self.sack:
+        dsack = False
+        if blocks and self.sack:
+            dsack = _is_dsack(blocks, ack)
             for left, right in sorted(blocks[dsack:]):
                 if self.snd_una <= left < right <= self.snd_nxt:
                     delivered += self.flight.sack(left, right)
@@ -129,7 +130,10 @@ class Recovery:
             if dsack:
                 self.rack.on_dsack(ack, self.snd_nxt)
                 self._on_duplicate(blocks[0])
-            self._detect_by_rack(now)
+            if self.flight.sacked or self.recovery_point is not None:
+                self._detect_by_rack(now)
+            else:
+                self.reorder_at = None
         else:
             self._detect_by_duplicates(ack, acked, now)
         if self._reduction is not None:
@@ -137,7 +141,7 @@ class Recovery:
             safe = acked > 0 and self.flight.lost <= lost
             self._reduction.on_ack(new, self.pipe, self.congestion.ssthresh, self.mss, safe=safe)
         if acked or delivered:
-            if self.path.probe_arrived(delivered):
+            if self.path.probe_end is not None and self.path.probe_arrived(delivered):
                 self._resize(self.path.largest)
             self._arm_probe(now)
         if grows and not self._marked:
@@ -159,9 +163,13 @@ class Recovery:
         if self._syn_sent_at is not None:
             rtt = now - self._syn_sent_at
             self._syn_sent_at = None
-        elif delivered and not any(run.again for run in delivered):
-            # Karn (RFC 6298 3). The first one, for it may have waited for a delayed ACK.
-            rtt = now - delivered[0].sent_at
+        else:
+            for run in reversed(delivered):
+                # Karn (RFC 6298 3). The first one, for it may have waited for a delayed ACK.
+                if run.again:
+                    rtt = stamp_rtt
+                    break
+                rtt = now - run.sent_at
         if rtt is not None:
             self.rtt.sample(rtt)
             self.congestion.on_round_trip(rtt, ack, self.snd_nxt)
@@ -173,7 +181,7 @@ class Recovery:
     def _detect_by_rack(self, now: int) -> None:
         flight = self.flight
         self.reorder_at = None
-        if self.probing or not flight.runs or (flight.sacked == 0 and self.recovery_point is None):
+        if self.probing or not flight.runs:
             return
         certain = (
             self.recovery_point is not None

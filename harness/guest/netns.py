@@ -24,7 +24,6 @@ from harness.guest.netns_body import ENVIRONMENT, Body, Plan, make
 
 _FILE_WITHIN: Final = 20.0
 _SIGNAL_WITHIN: Final = 5.0
-_CARRIER_WITHIN: Final = 5.0
 _NOT_STARTED: Final = b"nsenter: failed to execute"
 
 T = TypeVar("T")
@@ -33,14 +32,16 @@ T = TypeVar("T")
 class NetnsGuest:
     """See harness.guest.base.Guest for the verbs. Made once, started once by start(), ended by stop().
 
-    ``plug`` takes the descriptor of the TAP device, which is its own from then on.
+    ``plug`` takes the descriptor of the TAP device, which is its own from then on; ``pull`` stops the cable,
+    or lets it go on: a TAP device takes frames from outside whether it has a carrier or not.
     """
 
-    def __init__(self, plan: Plan, plug: Callable[[int], None]) -> None:
+    def __init__(self, plan: Plan, plug: Callable[[int], None], pull: Callable[[bool], None]) -> None:
         """Must be called in a running event loop. Starts nothing."""
         self.ended: asyncio.Future[GuestError | None] = asyncio.get_running_loop().create_future()
         self._plan = plan
         self._plug = plug
+        self._pull = pull
         self._body: Body | None = None
         self._device: int | None = None
         self._groups: set[int] = set()
@@ -139,9 +140,14 @@ class NetnsGuest:
         self._goes_on.set()
 
     async def set_link(self, up: bool) -> None:
+        body = self._alive_body
         if self._device is None:
-            raise self._reason()
-        tap.set_carrier(self._device, up)
+            raise AssertionError("a guest with a body has a device")
+        if not up:
+            self._pull(up)
+        tap.set_carrier(self._device, body.network, up)
+        if up:
+            self._pull(up)
 
     async def keep_state(self, name: str = "") -> str:
         """Raises GuestError: there is no machine."""

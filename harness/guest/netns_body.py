@@ -21,6 +21,7 @@ import errno
 import os
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -66,6 +67,7 @@ _NAMESPACES: Final = {"net": "net", "mount": "mnt", "uts": "uts", "ipc": "ipc", 
 _BASE: Final = Path("/run")
 _BUSYBOX: Final = "/usr/bin/busybox"
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty")
+_SWITCH: Final = 0.0002
 _READY: Final = b"ready\n"
 _INIT: Final = f"""
 {_BUSYBOX} mount -t proc -o nosuid,nodev,noexec proc /proc 2>/dev/null
@@ -96,12 +98,14 @@ class Plan(NamedTuple):
 
 class Body(NamedTuple):
     """A made guest. ``init`` is its first process, ``handle`` a pidfd of that; ``namespaces`` and ``home``
-    (the guest's /root) are open descriptors, the owner's to close."""
+    (the guest's /root) are open descriptors, ``network`` is a socket in its network; all the owner's to
+    close."""
 
     init: "subprocess.Popen[bytes]"
     handle: int
     namespaces: dict[str, int]
     home: int
+    network: socket.socket
 
     @property
     def descriptors(self) -> list[int]:
@@ -111,6 +115,7 @@ class Body(NamedTuple):
         """Let go of the namespaces; init must have ended."""
         for descriptor in (*self.descriptors, self.handle):
             os.close(descriptor)
+        self.network.close()
 
 
 def make(plan: Plan, former: int | None = None) -> tuple[Body, int | None]:
@@ -133,8 +138,14 @@ def _in_a_thread(work: Callable[[], tuple[Body, int | None]]) -> tuple[Body, int
             future.set_exception(error)
 
     thread = threading.Thread(target=run, name="a guest's making")
-    thread.start()
-    thread.join()
+    interval = sys.getswitchinterval()
+    # Nearly all of it is system calls, and after each the interpreter's lock has to be had again.
+    sys.setswitchinterval(_SWITCH)
+    try:
+        thread.start()
+        thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     return future.result()
 
 
@@ -151,10 +162,11 @@ def _make(plan: Plan, former: int | None) -> tuple[Body, int | None]:
             opened.callback(os.close, device)
         else:
             _take_nic(former, own)
+        with _explained("a network"):
+            network = opened.enter_context(tap.raise_nic(plan.mac))
         with _explained("a filesystem"):
-            tap.raise_nic(plan.mac)
             _lay_root(plan)
-        body = _start(own, plan)
+        body = _start(own, plan, network.dup())
         if device is not None:
             device = os.dup(device)
     return body, device
@@ -244,7 +256,7 @@ def _write_etc(root: Path, hostname: str) -> None:
         (root / "run" / folder).mkdir(parents=True, exist_ok=True)
 
 
-def _start(own: int, plan: Plan) -> Body:
+def _start(own: int, plan: Plan, network: socket.socket) -> Body:
     """Start init in a new PID namespace, and wait until the guest's /proc is there. Raises GuestError."""
     # Not earlier: from then on this thread can start no other thread.
     with _explained("namespaces"):
@@ -262,6 +274,7 @@ def _start(own: int, plan: Plan) -> Body:
     with init.stdout:
         ready = init.stdout.readline() == _READY
     if not ready:
+        network.close()
         init.kill()
         init.wait()
         raise GuestError(
@@ -271,7 +284,7 @@ def _start(own: int, plan: Plan) -> Body:
         name: os.open(entry, os.O_RDONLY | os.O_CLOEXEC, dir_fd=own) for name, entry in _NAMESPACES.items()
     }
     home = os.open(ENVIRONMENT["HOME"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    return Body(init, os.pidfd_open(init.pid), namespaces, home)
+    return Body(init, os.pidfd_open(init.pid), namespaces, home, network)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 Not by netlink: making the guest takes a few milliseconds, importing a netlink library fifty times as many.
 """
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -17,7 +18,7 @@ from harness.core.errors import EnvironmentMissing
 NIC: Final = "eth0"
 TUN: Final = Path("/dev/net/tun")
 
-# linux/if_tun.h, linux/sockios.h, linux/if.h
+# linux/if_tun.h, linux/sockios.h, linux/if.h, linux/ethtool.h
 _TUNSETIFF: Final = 0x4004_54CA
 _TUNSETCARRIER: Final = 0x4004_54E2
 _IFF_TAP: Final = 0x0002
@@ -26,6 +27,8 @@ _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _SIOCSIFMTU: Final = 0x8922
 _SIOCSIFHWADDR: Final = 0x8924
+_SIOCETHTOOL: Final = 0x8946
+_ETHTOOL_GLINK: Final = 0xA
 _ARPHRD_ETHER: Final = 1
 _IFF_UP: Final = 0x1
 _IFREQ: Final = 40
@@ -49,19 +52,36 @@ def open_tap(device: Path = TUN) -> int:
     return descriptor
 
 
-def set_carrier(descriptor: int, up: bool) -> None:
-    """Plug the cable into the device, or pull it out. Raises OSError."""
+def set_carrier(descriptor: int, handle: socket.socket, up: bool) -> None:
+    """Plug the cable into the device, or pull it out; ``handle`` is of its namespace. Raises OSError.
+
+    The kernel acts upon a change of the carrier (stops or starts the queue, tells who listens) up to a second
+    later: linkwatch looks once a second, and until then a pulled cable still carries frames and one that is
+    plugged in again loses the first. Who asks ethtool for the link's state makes it act now
+    (net/core/link_watch.c, net/ethtool/ioctl.c).
+    """
     fcntl.ioctl(descriptor, _TUNSETCARRIER, struct.pack("i", up))
+    value = ctypes.create_string_buffer(struct.pack("II", _ETHTOOL_GLINK, 0))
+    fcntl.ioctl(handle, _SIOCETHTOOL, _request(struct.pack("P", ctypes.addressof(value))))
 
 
-def raise_nic(mac: Mac, mtu: int = 1500) -> None:
-    """Give eth0 its address, and let it and the loopback run, in the thread's namespace. Raises OSError."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+def raise_nic(mac: Mac, mtu: int = 1500) -> socket.socket:
+    """Give eth0 its address, and let it and the loopback run, in the thread's namespace. Raises OSError.
+
+    Gives a socket of that namespace, for set_carrier. The carrier is on before the interface is up, so the
+    queue is there at once and takes the first frame.
+    """
+    handle = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
         fcntl.ioctl(handle, _SIOCSIFHWADDR, _request(struct.pack("H6s", _ARPHRD_ETHER, mac)))
         fcntl.ioctl(handle, _SIOCSIFMTU, _request(struct.pack("i", mtu)))
         for name in ("lo", NIC):
             (flags,) = struct.unpack_from("H", fcntl.ioctl(handle, _SIOCGIFFLAGS, _request(b"", name)), 16)
             fcntl.ioctl(handle, _SIOCSIFFLAGS, _request(struct.pack("H", flags | _IFF_UP), name))
+    except BaseException:
+        handle.close()
+        raise
+    return handle
 
 
 def _request(value: bytes, name: str = NIC) -> bytes:

@@ -17,6 +17,7 @@ from harness.core.events import CommandRun, GuestEnded, GuestStarted, LinkChange
 from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
 from harness.guest.base import Guest
+from harness.guest.netns import NetnsGuest
 from harness.guest.qemu import QemuGuest
 from harness.lab import protocol
 from harness.lab.console import lend_console
@@ -74,7 +75,9 @@ class Guests:
     def pids(self) -> dict[str, int]:
         """Of the guests' processes, where a guest is one."""
         running = {name: each.guest for name, each in self._residents.items() if name not in self._ended}
-        return {name: guest.pid for name, guest in running.items() if isinstance(guest, QemuGuest)}
+        return {
+            name: guest.pid for name, guest in running.items() if isinstance(guest, (QemuGuest, NetnsGuest))
+        }
 
     @property
     def ended(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from harness.guest.netns_body import Plan
 from harness.guest.qemu import QemuGuest
 from harness.lab.description import LabDescription
 from harness.stacks.base import Plug, Stack
+from harness.stacks.builtin import BuiltinStack
 
 Say = Callable[[str], None]
 """Takes a sentence for people."""
@@ -107,13 +108,22 @@ class NetnsMaker:
             unpacked = await asyncio.to_thread(tree.unpack, image, cache)
         console = self._artifacts / f"console-{name}.log"
         plan = Plan(unpacked, name, mac, self._description.memory, console)
-        guest = NetnsGuest(plan, lambda device: self._stack.plug_tap(name, mac, link, device))
+        guest = NetnsGuest(
+            plan,
+            plug=lambda device: self._stack.plug_tap(name, mac, link, device),
+            pull=lambda up: self._pull(link, up),
+        )
         try:
             await guest.start()
         except BaseException:
             await guest.stop()
             raise
         return Made(guest, "namespace")
+
+    def _pull(self, link: str, up: bool) -> None:
+        """Frames on a pulled cable are dropped, and the journal says so. A stack of others has no cables."""
+        if isinstance(self._stack, BuiltinStack):
+            self._stack.cable(link).set_up(up, now=0)
 
 
 async def _boot(machine: Machine) -> QemuGuest:

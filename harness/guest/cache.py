@@ -12,6 +12,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ import platformdirs
 from harness.core.errors import EnvironmentMissing
 
 CACHE_VARIABLE: Final = "GUESTNET_CACHE"
+_RECENTLY: Final = 24 * 3600.0
 _LOCK_POLL: Final = 0.02
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _FULL_WORDS: Final = ("No space left on device", "Disk quota exceeded", "write failed")
@@ -108,6 +110,31 @@ class Cache:
             with contextlib.suppress(FileNotFoundError):
                 place.rename(doomed / "old")
             shutil.rmtree(doomed, ignore_errors=True)
+
+    def used(self, kind: str, name: str, marker: str) -> None:
+        """Note that ``kind/name`` was used now, by its file ``marker``: it is not pruned soon."""
+        with contextlib.suppress(OSError):
+            os.utime(self.folder / kind / name / marker)
+
+    def prune(self, kind: str, marker: str, *, keep: int) -> None:
+        """Discard all of ``kind`` but the ``keep`` that were used last and those used within a day.
+
+        Who has files of a discarded thing open keeps them.
+        """
+        used = []
+        for place in (self.folder / kind).glob(f"*/{marker}"):
+            with contextlib.suppress(FileNotFoundError):
+                used.append((place.stat().st_mtime, place.parent.name))
+        for when, name in sorted(used, reverse=True)[keep:]:
+            if time.time() - when > _RECENTLY:
+                self.discard(kind, name)
+
+    def require_room(self, needed: int, what: str) -> None:
+        """Raises EnvironmentMissing when the disk has less than ``needed`` bytes left to ``what``."""
+        with self.explain(what):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(self.folder).free < needed:
+                raise self.full(what)
 
     def write(self, name: str, content: bytes) -> None:
         """Replace the file ``name`` at once, whole or not at all."""

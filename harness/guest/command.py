@@ -11,7 +11,7 @@ from typing import Final, cast
 from harness.guest.base import RunResult
 
 OUTPUT_LIMIT: Final = 16 << 20
-"""Octets of either output, as of a QEMU guest's agent."""
+"""Octets of either output: as much as a QEMU guest's agent carries."""
 
 
 class TooMuchOutput(Exception):
@@ -26,6 +26,7 @@ async def run_to_end(
     environment: Mapping[str, str],
     descriptors: Sequence[int] = (),
     started: Callable[[int], None] = lambda group: None,
+    output_limit: int = OUTPUT_LIMIT,
 ) -> RunResult:
     """Run ``words``; it has ended when it has exited and nobody holds its outputs any more.
 
@@ -36,7 +37,11 @@ async def run_to_end(
     began = time.monotonic()
     # Not asyncio's Process: the wait() of one whose output nobody reads to the end never ends.
     transport, running = await asyncio.get_running_loop().subprocess_exec(
-        _Command, *words, env=environment, start_new_session=True, pass_fds=tuple(descriptors)
+        lambda: _Command(output_limit),
+        *words,
+        env=environment,
+        start_new_session=True,
+        pass_fds=tuple(descriptors),
     )
     started(transport.get_pid())
     well = False
@@ -63,7 +68,8 @@ async def run_to_end(
 class _Command(asyncio.SubprocessProtocol):
     """A running command: ``over`` is done when it has exited and its outputs are closed, or are too long."""
 
-    def __init__(self) -> None:
+    def __init__(self, output_limit: int) -> None:
+        self._output_limit = output_limit
         self.outputs: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
         self.exited = asyncio.Event()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -72,7 +78,7 @@ class _Command(asyncio.SubprocessProtocol):
         if self.over.done():
             return
         self.outputs[fd] += data
-        if len(self.outputs[fd]) > OUTPUT_LIMIT:
+        if len(self.outputs[fd]) > self._output_limit:
             self.over.set_exception(TooMuchOutput)
 
     def process_exited(self) -> None:

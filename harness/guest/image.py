@@ -5,10 +5,7 @@ belongs to its recipe's digest, so that a changed recipe is built anew, and has 
 which keys the snapshots made of it.
 """
 
-import contextlib
 import hashlib
-import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -22,7 +19,8 @@ from harness.guest.packages import Progress
 from harness.guest.recipe import Recipe, load
 
 _KIND: Final = "images"
-_UNUSED: Final = 14 * 24 * 3600.0
+_DESCRIPTION: Final = "image.json"
+_KEPT: Final = 3
 _FORMAT: Final = "3"
 """Changes when the builder changes what it makes of the same recipe."""
 
@@ -100,19 +98,18 @@ def build(
                 packages=tuple(f"{package.name}={package.version}" for package in packages),
                 command_line=recipe.kernel.command_line,
             )
-            (folder / "image.json").write_bytes(msgspec.json.encode(image, enc_hook=str))
-        _discard_unused(cache)
+            (folder / _DESCRIPTION).write_bytes(msgspec.json.encode(image, enc_hook=str))
+        cache.prune(_KIND, _DESCRIPTION, keep=_KEPT)
         return image
 
 
 def _open(recipe: Recipe, cache: Cache) -> Image | None:
     folder = cache.folder / _KIND / _place(recipe)
     try:
-        image = msgspec.json.decode((folder / "image.json").read_bytes(), type=Image, dec_hook=_path)
+        image = msgspec.json.decode((folder / _DESCRIPTION).read_bytes(), type=Image, dec_hook=_path)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-    with contextlib.suppress(OSError):
-        os.utime(folder / "image.json")
+    cache.used(_KIND, _place(recipe), _DESCRIPTION)
     # The cache may have been moved since.
     return msgspec.structs.replace(image, folder=folder)
 
@@ -126,10 +123,3 @@ def _path(kind: type, value: object) -> Path:
 def _place(recipe: Recipe) -> str:
     key = hashlib.sha256(f"{_FORMAT}\0{recipe.digest}".encode()).hexdigest()
     return f"{recipe.name}-{key[:16]}"
-
-
-def _discard_unused(cache: Cache) -> None:
-    """Images that nobody opened for a fortnight; whoever runs one has its files open."""
-    for description in (cache.folder / _KIND).glob("*/image.json"):
-        if time.time() - description.stat().st_mtime > _UNUSED:
-            cache.discard(_KIND, description.parent.name)

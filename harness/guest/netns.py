@@ -149,14 +149,6 @@ class NetnsGuest:
         if up:
             self._pull(up)
 
-    async def keep_state(self, name: str = "") -> str:
-        """Raises GuestError: there is no machine."""
-        raise _no_machine(f"{self.hostname} can't be snapshotted")
-
-    async def load_state(self, name: str) -> None:
-        """Raises GuestError: there is no machine."""
-        raise _no_machine(f"{self.hostname} can't be restored")
-
     async def stop(self) -> None:
         body = self._body
         if body is not None:
@@ -275,10 +267,6 @@ class NetnsGuest:
         result = await self._alive(self._enter(words, _SIGNAL_WITHIN, b"", {}))
         if result.status != 0:
             raise GuestError(f"{self.hostname}: kill -{name}: {_said(result)}")
-
-
-def _no_machine(what: str) -> GuestError:
-    return GuestError(f"{what}: it is a namespace, and only machines have a state", remedy="use --guest qemu")
 
 
 def _said(result: RunResult) -> str:

@@ -21,7 +21,6 @@ import errno
 import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -67,7 +66,6 @@ _NAMESPACES: Final = {"net": "net", "mount": "mnt", "uts": "uts", "ipc": "ipc", 
 _BASE: Final = Path("/run")
 _BUSYBOX: Final = "/usr/bin/busybox"
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty")
-_SWITCH: Final = 0.0002
 _READY: Final = b"ready\n"
 _INIT: Final = f"""
 {_BUSYBOX} mount -t proc -o nosuid,nodev,noexec proc /proc 2>/dev/null
@@ -138,14 +136,8 @@ def _in_a_thread(work: Callable[[], tuple[Body, int | None]]) -> tuple[Body, int
             future.set_exception(error)
 
     thread = threading.Thread(target=run, name="a guest's making")
-    interval = sys.getswitchinterval()
-    # Nearly all of it is system calls, and after each the interpreter's lock has to be had again.
-    sys.setswitchinterval(_SWITCH)
-    try:
-        thread.start()
-        thread.join()
-    finally:
-        sys.setswitchinterval(interval)
+    thread.start()
+    thread.join()
     return future.result()
 
 

@@ -11,10 +11,11 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import unquote
 
 from harness.core.errors import EnvironmentMissing
@@ -24,6 +25,9 @@ Progress = Callable[[str, int, int], None]
 """``progress(stage, done, total)``: ``stage`` is for people; the unit differs from stage to stage."""
 
 _URI: Final = re.compile(r"'(?P<uri>[^']+)' (?P<file>\S+) (?P<size>\d+) ?(?P<hash>\S*)")
+_DEBIAN: Final = Path("/etc/dpkg/origins/debian")
+_UNUSED: Final = ("./usr/share/doc", "./usr/share/man", "./usr/share/locale", "./usr/share/info")
+_STALLED: Final = 90.0
 _STATUS: Final = re.compile(r"dlstatus:\d+:([\d.]+):")
 
 
@@ -66,6 +70,8 @@ class Apt:
     def download(self, packages: Sequence[Package], into: Path, progress: Progress) -> None:
         """Fetch ``packages`` into ``into``; apt checks each, also one that is there already."""
         wanted = [f"{package.name}={package.version}" for package in packages]
+        # On a full disk apt tries for ever.
+        self._cache.require_room(sum(package.size for package in packages), "build an image")
         reading, writing = os.pipe()
         with os.fdopen(reading) as status:
             try:
@@ -74,10 +80,7 @@ class Apt:
                 os.close(writing)
             with process:
                 try:
-                    progress("downloading packages", 0, 100)
-                    for line in status:
-                        if match := _STATUS.match(line):
-                            progress("downloading packages", round(float(match[1])), 100)
+                    self._follow(status, progress)
                     output = process.communicate()[0]
                 except BaseException:
                     process.kill()
@@ -87,20 +90,45 @@ class Apt:
             raise self._failure("download", output)
         progress("downloading packages", 100, 100)
 
+    def _follow(self, status: IO[str], progress: Progress) -> None:
+        """Tell apt's progress until it ends. Raises EnvironmentMissing when there is none for long."""
+        last, since = -1, time.monotonic()
+        progress("downloading packages", 0, 100)
+        for line in status:
+            if match := _STATUS.match(line):
+                done = round(float(match[1]))
+                if done != last:
+                    last, since = done, time.monotonic()
+                    progress("downloading packages", done, 100)
+                elif time.monotonic() - since > _STALLED:
+                    raise EnvironmentMissing(
+                        f"apt made no progress at the download for {_STALLED:g} s",
+                        remedy="check the network and the disk, and try again",
+                    )
+
     def unpack(self, packages: Sequence[Package], source: Path, into: Path, progress: Progress) -> None:
         """Lay the files of ``packages`` into ``into``; nothing of them is run."""
         into.mkdir()
         for done, package in enumerate(packages):
             progress("unpacking packages", done, len(packages))
+            self._unpack(source / package.file, into)
+        progress("unpacking packages", len(packages), len(packages))
+
+    def _unpack(self, package: Path, into: Path) -> None:
+        # Not dpkg-deb --extract: as the root of a user namespace it would fail to give files to their owners.
+        with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE) as packed:
             result = subprocess.run(
-                ["dpkg-deb", "--extract", source / package.file, into],
+                ["tar", "-x", "-C", into, "--no-same-owner", *(f"--exclude={path}" for path in _UNUSED)],
+                stdin=packed.stdout,
                 capture_output=True,
                 text=True,
                 check=False,
+                env={**os.environ, "LC_ALL": "C"},
             )
-            if result.returncode != 0:
-                raise self._failure(f"unpacking {package.file}", result.stderr)
-        progress("unpacking packages", len(packages), len(packages))
+            if packed.stdout is not None:
+                packed.stdout.close()
+        if result.returncode != 0 or packed.returncode != 0:
+            raise self._failure(f"unpacking {package.name}", result.stderr or "it is damaged")
 
     def _apt(self, *arguments: str) -> str:
         with self._start(arguments, self._folder) as process:
@@ -138,6 +166,11 @@ class Apt:
             line for line in output.splitlines() if line.startswith(("E:", "W:", "dpkg-deb: error"))
         ]
         said = "; ".join(complaints[-3:]) or output.strip()[-300:]
+        if "Unable to locate package" in output and not _DEBIAN.exists():
+            return EnvironmentMissing(
+                f"apt does not know packages of the image ({said})",
+                remedy="an image is made of Debian's packages: build it on Debian 12 or newer",
+            )
         if "Unable to locate package" in output or "404" in output or "no installation candidate" in output:
             return EnvironmentMissing(
                 f"apt's package lists are missing or old ({said})", remedy="sudo apt-get update"

@@ -6,7 +6,6 @@ Source: QEMU qapi/migration.json, snapshot-save and snapshot-load; they are jobs
 """
 
 import asyncio
-import os
 import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -65,12 +64,9 @@ class States:
             await self._control("cont")
 
     async def _make_image(self) -> None:
-        descriptor = os.open(tempfile.gettempdir(), os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            self._send(descriptor)
+        with tempfile.TemporaryFile() as nameless:
+            self._send(nameless.fileno())
             await self._control("add-fd", **{"fdset-id": _FDSET})
-        finally:
-            os.close(descriptor)
         file = {"driver": "file", "node-name": _FILE, "filename": f"/dev/fdset/{_FDSET}", "locking": "off"}
         await self._control("blockdev-add", **file)
         create = {"driver": "qcow2", "file": _FILE, "size": _SIZE}

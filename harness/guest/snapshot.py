@@ -35,6 +35,7 @@ _MEMORY: Final = "memory"
 _STATE: Final = "state"
 _DESCRIPTION: Final = "snapshot.json"
 _CHUNK: Final = 1024 * 1024
+_KEPT: Final = 4
 _ATTEMPTS: Final = 2
 
 
@@ -121,6 +122,9 @@ async def obtain(machine: Machine, cache: Cache, say: Say = lambda sentence: Non
             say("The snapshot is damaged and is thrown away; a new one is made.")
         except FileNotFoundError:
             say("The first guest of its kind boots; later ones start from its snapshot.")
+        cache.prune(_KIND, _DESCRIPTION, keep=_KEPT)
+        # Its memory is a mapped file: on a full disk QEMU would not see an error, but die of SIGBUS.
+        cache.require_room(machine.memory * 1024 * 1024, "make a snapshot")
         with cache.making(_KIND, key) as folder:
             await _make(machine, folder)
         return _snapshot(cache, key)
@@ -159,6 +163,7 @@ def _is_good(cache: Cache, key: str) -> bool:
     try:
         description = msgspec.json.decode((folder / _DESCRIPTION).read_bytes(), type=_Description)
         kept = {folder / _MEMORY: description.memory, folder / _STATE: description.state}
+        cache.used(_KIND, key, _DESCRIPTION)
         if all(_stamp(path) == record.stamp for path, record in kept.items()):
             return True
         if any(_digest(path) != record.digest for path, record in kept.items()):

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ with cache.lock("thing"), cache.making("things", "thing") as folder:
 
 HOLDER = """
 import sys
+import time
 from pathlib import Path
 from harness.guest.cache import Cache
 with Cache(Path(sys.argv[1])).lock("thing"):
@@ -134,3 +136,26 @@ def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.Mo
 
     Cache().write("note", b"here")
     assert (tmp_path / "elsewhere" / "note").read_bytes() == b"here"
+
+
+def test_what_was_used_long_ago_is_pruned(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for age, name in enumerate(["today", "yesterday", "older", "oldest"]):
+        with cache.making("things", name) as folder:
+            (folder / "mark").touch()
+        then = time.time() - age * 30 * 3600
+        os.utime(tmp_path / "things" / name / "mark", (then, then))
+
+    cache.prune("things", "mark", keep=2)
+    assert names(tmp_path / "things") == ["today", "yesterday"]
+
+    cache.used("things", "yesterday", "mark")
+    cache.prune("things", "mark", keep=0)
+    assert names(tmp_path / "things") == ["today", "yesterday"]
+
+
+def test_room_that_is_not_there_is_told_before_it_is_needed(tmp_path: Path) -> None:
+    Cache(tmp_path).require_room(1, "make a snapshot")
+
+    with pytest.raises(EnvironmentMissing, match=r"can't make a snapshot: the disk that holds .* is full"):
+        Cache(tmp_path).require_room(2**60, "make a snapshot")

@@ -21,7 +21,8 @@ from harness.wire.run import Run
 
 MAX_FRAME: Final = 65536 + 64
 """Octets; QEMU refuses more than its NET_BUFSIZE (68 KiB)."""
-READ_BUFFER: Final = 256 * 1024
+READ_BUFFER: Final = 240 * 1024
+"""Octets of one read. The payload of the largest frame is more than a quarter of it, and is kept uncopied."""
 QUEUE_LIMIT: Final = 4 << 20
 _LENGTH: Final = struct.Struct("!I")
 _IOV: Final = 1024

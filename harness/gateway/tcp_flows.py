@@ -99,6 +99,8 @@ class TcpFlows:
             receive_buffer=config.limits.tcp_buffer,
             send_buffer=config.limits.tcp_buffer,
             time_wait=_TIME_WAIT,
+            # An ACK costs an emulated guest as much as several segments.
+            stretch_ack=config.limits.tcp_buffer // 4,
         )
         self._by_key: dict[Key, _Flow] = {}
         self._by_number: dict[int, _Flow] = {}

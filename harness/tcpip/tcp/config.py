@@ -8,6 +8,7 @@ from harness.core.time import MILLISECOND, SECOND
 from harness.wire.ipv4 import Ip4
 
 MAX_WINDOW_SCALE: Final = 14
+_PAGE: Final = 4096
 
 
 class Endpoint(NamedTuple):
@@ -24,6 +25,10 @@ class Config(Struct, frozen=True):
     rather than the second of RFC 6298 2.4: the peer is a guest on the same machine. ``delayed_ack`` is
     Linux's shortest (RFC 9293 3.8.6.3 asks for less than 500 ms); the first ``quick_acks`` segments are not
     delayed at all, so that a request in two small writes does not wait for it (Nagle), again as in Linux.
+
+    ``stretch_ack`` is how many octets may be acknowledged at once, when a peer has sent ``stretch_after``
+    octets and so has left slow start; what is less waits ``stretch_delay``. With 0 every second segment is
+    acknowledged (RFC 5681 4.2).
 
     ``ecn`` asks for ECN (RFC 3168) and grants it. It is off for owners that do not carry the bits of the IP
     header: to grant it and not to hear of marks would make a peer deaf to congestion.
@@ -48,6 +53,9 @@ class Config(Struct, frozen=True):
     urgent: Literal["inline", "strip"] = "inline"
     delayed_ack: int = 40 * MILLISECOND
     quick_acks: int = 16
+    stretch_ack: int = 0
+    stretch_delay: int = 1 * MILLISECOND
+    stretch_after: int = 512 * 1024
     initial_rto: int = 1 * SECOND
     min_rto: int = 200 * MILLISECOND
     max_rto: int = 60 * SECOND
@@ -62,8 +70,14 @@ class Config(Struct, frozen=True):
 
     @property
     def mss(self) -> int:
-        """What we advertise in a SYN."""
-        return self.mtu - 40
+        """What we advertise in a SYN.
+
+        For a large MTU whole pages beside the timestamps, as passt does: what the guest has to copy is then
+        aligned, and an emulated one sends a fifth more.
+        """
+        if self.mtu < 4 * _PAGE:
+            return self.mtu - 40
+        return (self.mtu - 52) // _PAGE * _PAGE + 12
 
     @property
     def window_scale(self) -> int:

@@ -18,7 +18,8 @@ timer runs out (RFC 9293 3.8.6.3, RFC 5681 4.2). ``ack_due`` is one flag: what c
 segments or as one (``coalesce``), is answered once. At least every second full-sized segment SHOULD be
 acknowledged, so that the peer's window grows and its clock ticks; for segments that arrive together more ACKs
 would say nothing more, and who sends many at once counts octets (RFC 3465, as Linux does, whose GRO leads to
-the same ACKs). What is out of order is never merged: each of these segments gets its ACK.
+the same ACKs). To whom each ACK is dear (an emulated guest), ``Config.stretch_ack`` gives fewer. What is out
+of order is never merged: each of these segments gets its ACK.
 """
 
 from harness.tcpip.tcp.buffer import ReceiveBuffer
@@ -139,11 +140,14 @@ class Receiver:
             self.ack_due = True
             return True
         self._unacknowledged += advanced
-        if self._unacknowledged >= 2 * self._peer_segment or self._quick_acks > 0:
+        due, delay = 2 * self._peer_segment, self._config.delayed_ack
+        if self._unacknowledged >= due and self.rcv_nxt - self.irs > self._config.stretch_after:
+            due, delay = self._config.stretch_ack, self._config.stretch_delay
+        if self._unacknowledged >= due or self._quick_acks > 0:
             self._quick_acks -= 1
             self.ack_due = True
-        elif self.delayed_ack_at is None:
-            self.delayed_ack_at = now + self._config.delayed_ack
+        elif self.delayed_ack_at is None or self.delayed_ack_at > now + delay:
+            self.delayed_ack_at = now + delay
         return False
 
     def _note_urgent(self, at: int) -> None:

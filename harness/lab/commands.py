@@ -1,15 +1,12 @@
 """Commands on the hosts of a world."""
 
-import asyncio
-import contextlib
 import os
 import shlex
-import signal
-import time
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 from harness.core.errors import LabError
+from harness.guest.command import TooMuchOutput, run_to_end
 from harness.lab.protocol import RunResult
 from harness.world.description import LAPTOP
 from harness.world.namespaces import Namespaces
@@ -34,69 +31,22 @@ async def run_on(
         raise LabError("the command is empty", remedy="give a program and its arguments")
     enter = [] if host == LAPTOP else ["nsenter", f"--net={namespaces.path(host)}", "--"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    began = time.monotonic()
     try:
-        # Not asyncio's Process: the wait() of one whose output nobody reads to the end never ends.
-        transport, running = await asyncio.get_running_loop().subprocess_exec(
-            _Command, *enter, *arguments, env=environment, start_new_session=True
+        ran = await run_to_end(
+            [*enter, *arguments], limit=limit, stdin=sent, environment=environment, output_limit=_OUTPUT_LIMIT
         )
-    except OSError as error:
-        raise LabError(
-            f"{arguments[0]}: {error.strerror}", remedy=f"install it on this machine, {host} runs on it"
-        ) from error
-    well = False
-    try:
-        stdin = cast(asyncio.WriteTransport, transport.get_pipe_transport(0))
-        stdin.write(sent)
-        stdin.close()
-        async with asyncio.timeout(limit):
-            await running.over
-        well = True
     except TimeoutError as error:
         raise LabError(
             f"on {host}, {shlex.join(arguments)!r} did not end within {limit:g} s",
             remedy="give it a longer timeout",
         ) from error
-    finally:
-        # What a command that ended well has left in the background may stay.
-        if not well:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(transport.get_pid(), signal.SIGKILL)
-        transport.close()
-        await running.exited.wait()
-    status = transport.get_returncode()
-    assert status is not None, "it has exited"
-    return RunResult(
-        status=status,
-        stdout=bytes(running.outputs[1]),
-        stderr=bytes(running.outputs[2]),
-        seconds=time.monotonic() - began,
-    )
-
-
-class _Command(asyncio.SubprocessProtocol):
-    """A running command: ``over`` is done when it has exited and its outputs are closed, or are too long."""
-
-    def __init__(self) -> None:
-        self.outputs: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
-        self.exited = asyncio.Event()
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        if self.over.done():
-            return
-        self.outputs[fd] += data
-        if len(self.outputs[fd]) > _OUTPUT_LIMIT:
-            self.over.set_exception(
-                LabError(
-                    f"a command's output is longer than {_OUTPUT_LIMIT >> 20} MiB",
-                    remedy="write it to a file, or cut it with head or tail",
-                )
-            )
-
-    def process_exited(self) -> None:
-        self.exited.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.over.done():
-            self.over.set_result(None)
+    except OSError as error:
+        raise LabError(
+            f"{arguments[0]}: {error.strerror}", remedy=f"install it on this machine, {host} runs on it"
+        ) from error
+    except TooMuchOutput as error:
+        raise LabError(
+            f"a command's output is longer than {_OUTPUT_LIMIT >> 20} MiB",
+            remedy="write it to a file, or cut it with head or tail",
+        ) from error
+    return RunResult(status=ran.status, stdout=ran.stdout, stderr=ran.stderr, seconds=ran.seconds)

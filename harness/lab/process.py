@@ -41,6 +41,8 @@ from harness.world.namespaces import Namespaces, build
 from harness.world.servers.running import Answered, Servers
 
 _STOP_TIMEOUT: Final = 2.0
+_FLUSH_DELAY: Final = 0.2
+"""Seconds after which whoever follows the files sees what was recorded, also when nothing more is."""
 
 _log = logging.getLogger(__name__)
 
@@ -146,6 +148,7 @@ class Lab:
         self._stack: Stack | None = None
         self._guests: Guests | None = None
         self._activity = asyncio.Event()
+        self._flush: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._handlers: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
             protocol.Now: self._now,
@@ -183,8 +186,9 @@ class Lab:
         await self._stack.start()
         maker = maker_for(description, self._stack, self._artifacts, self._say)
         self._guests = Guests(description.guest, maker, self._stack, recorder, self._clock)
-        # Guests restore while the world is built: nobody drives them before both are done.
-        await _together(self._build_world(), self._add_guests(self._guests))
+        # Guests restore while the world is built: nobody drives them before both are done. They come first
+        # because one that is a namespace is made at once, if the world's thread leaves it the interpreter.
+        await _together(self._add_guests(self._guests), self._build_world())
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
         return await self._status()
 
@@ -202,7 +206,7 @@ class Lab:
                 remedy="make room there, remove what another user left, or choose another folder",
             ) from error
         self._recorder = recorder
-        recorder.on_activity = self._activity.set
+        recorder.on_activity = self._on_activity
         recorder.event(
             LabStarted(
                 at=self._clock.now(),
@@ -215,6 +219,16 @@ class Lab:
             )
         )
         return recorder
+
+    def _on_activity(self) -> None:
+        self._activity.set()
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(_FLUSH_DELAY, self._flush_files)
+
+    def _flush_files(self) -> None:
+        self._flush = None
+        if self._recorder is not None:
+            self._recorder.flush()
 
     async def _add_guests(self, guests: Guests) -> None:
         """One after the other, so that they get their leases in order."""
@@ -260,6 +274,8 @@ class Lab:
             self._recorder.event(LabStopped(at=now, reason=reason))
             self._recorder.close(now)
             self._recorder = None
+        if self._flush is not None:
+            self._flush.cancel()
 
     # Requests that are not for a guest
 

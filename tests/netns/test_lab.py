@@ -1,6 +1,7 @@
 """What a lab tells its client, and does for it."""
 
 import signal
+import subprocess
 import sys
 import threading
 
@@ -64,6 +65,16 @@ def test_activity_waits_for_news(start_lab: StartLab) -> None:
     assert same == sizes
     assert more.journal > sizes.journal
     assert (lab.artifacts / "journal.jsonl").stat().st_size == more.journal
+
+
+def test_whoever_follows_the_files_of_a_quiet_lab_sees_its_last_event(start_lab: StartLab) -> None:
+    lab = start_lab()
+    lab.call(Record(event=Noted(at=0, text="the last word")))
+
+    follower = ["sh", "-c", 'until grep -q "the last word" "$0"; do sleep 0.05; done']
+    followed = subprocess.run([*follower, str(lab.artifacts / "journal.jsonl")], timeout=10, check=False)
+
+    assert followed.returncode == 0
 
 
 def test_a_command_tells_status_output_and_signal(start_lab: StartLab) -> None:

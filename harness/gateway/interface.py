@@ -35,6 +35,10 @@ _LINK: Final = "gateway"
 """The name of the cable between the switch and us, in journal events."""
 _IP_HEADER: Final = struct.Struct("!BBHHHBBH4s4s")
 _DONT_FRAGMENT: Final = 0x4000
+NOT_ECT: Final = 0
+ECT_0: Final = 2
+CE: Final = 3
+"""The codepoints of RFC 3168 5 that we use: the last two bits of the former TOS octet."""
 _HEADERS: Final = ethernet.HEADER + ipv4.HEADER
 _IPV4: Final = EtherType.IPV4.to_bytes(2, "big")
 
@@ -102,14 +106,19 @@ class Interface:
 
     # --- out ---
 
-    def send(self, source: Ip4, destination: Ip4, protocol: int, payloads: Sequence[Octets]) -> None:
-        """One packet for each payload, none larger than the MTU; never fragmented on the way (DF)."""
+    def send(
+        self, source: Ip4, destination: Ip4, protocol: int, payloads: Sequence[Octets], ecn: int = NOT_ECT
+    ) -> None:
+        """One packet for each payload, none larger than the MTU; never fragmented on the way (DF).
+
+        ``ecn`` is the codepoint that the packets carry (RFC 3168 5).
+        """
         mac = self._resolve(source, destination, protocol, payloads)
         if mac is None:
             return
         link = ethernet.header(mac, self._mac, EtherType.IPV4)
         if isinstance(payloads, Run) and payloads.lead >= _HEADERS:
-            head = link + _header(source, destination, protocol, payloads.length)
+            head = link + _header(source, destination, protocol, payloads.length, ecn)
             self._outbox.frames(payloads.preceded(head))
             return
         frames: list[Frame] = []
@@ -119,7 +128,7 @@ class Interface:
             # Segments of a batch are equal and share their header with its identification (RFC 6864 4.1).
             if len(payload) != length:
                 length = len(payload)
-                header = link + _header(source, destination, protocol, length)
+                header = link + _header(source, destination, protocol, length, ecn)
             frames.append(b"".join((header, payload)))
         self._outbox.frames(frames)
 
@@ -208,8 +217,8 @@ class Interface:
         self._outbox.record(FrameDropped(at=self.now, link=_LINK, rule=rule, frame=shown))
 
 
-def _header(source: Ip4, destination: Ip4, protocol: int, length: int) -> bytes:
+def _header(source: Ip4, destination: Ip4, protocol: int, length: int, ecn: int = NOT_ECT) -> bytes:
     """An IPv4 header with DF and identification 0: an atomic datagram (RFC 6864 4)."""
     return ipv4.checksummed(
-        _IP_HEADER.pack(0x45, 0, 20 + length, 0, _DONT_FRAGMENT, 64, protocol, 0, source, destination)
+        _IP_HEADER.pack(0x45, ecn, 20 + length, 0, _DONT_FRAGMENT, 64, protocol, 0, source, destination)
     )

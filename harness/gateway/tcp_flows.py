@@ -39,7 +39,7 @@ from harness.core.time import SECOND
 from harness.gateway import commands, events
 from harness.gateway.answers import answer_error, show_errno
 from harness.gateway.config import GatewayConfig
-from harness.gateway.interface import Interface
+from harness.gateway.interface import CE, ECT_0, NOT_ECT, Interface
 from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
 from harness.tcpip.tcp import events as tcp_events
@@ -99,6 +99,7 @@ class TcpFlows:
             receive_buffer=config.limits.tcp_buffer,
             send_buffer=config.limits.tcp_buffer,
             time_wait=_TIME_WAIT,
+            ecn=True,
             # An ACK costs an emulated guest as much as several segments.
             stretch_ack=config.limits.tcp_buffer // 4,
         )
@@ -131,7 +132,7 @@ class TcpFlows:
         if flow is not None:
             if flow.syn is not None and flags & _SYN:
                 flow.syn = packet
-            flow.connection.on_segment(segment, now)
+            flow.connection.on_segment(segment, now, ce=packet.tos & CE == CE)
             self._touched[flow.number] = flow
         elif flags & _SYN_ACK_RST == _SYN:
             self._open(key, packet, segment, now)
@@ -145,7 +146,7 @@ class TcpFlows:
         """
         ports = segment.source_port.to_bytes(2, "big") + segment.destination_port.to_bytes(2, "big")
         flow = self._by_key.get((packet.source, packet.destination, ports))
-        if flow is None or flow.connection.state not in RECEIVING:
+        if flow is None or flow.connection.state not in RECEIVING or packet.tos & CE == CE:
             return False
         receiver = flow.connection.receiver
         if (
@@ -326,8 +327,9 @@ class TcpFlows:
 
     def _transmit(self, flow: _Flow, now: int) -> None:
         while runs := flow.connection.transmit_runs(now):
+            ecn = ECT_0 if flow.connection.ect else NOT_ECT
             for segments in runs:
-                self._interface.send(flow.destination, flow.key[0], Protocol.TCP, segments)
+                self._interface.send(flow.destination, flow.key[0], Protocol.TCP, segments, ecn)
 
     # --- the end ---
 

@@ -46,7 +46,7 @@ class Side:
     def work(self) -> None:
         connection = self.connection
         self.events += connection.events()
-        if any(isinstance(event, Reset | Aborted) for event in self.events):
+        if self.events and isinstance(self.events[-1], Reset | Aborted):
             return
         while room := min(connection.send_room, len(self.to_send)):
             connection.write(bytes(self.to_send[:room]))

@@ -23,7 +23,7 @@ class CongestionControl(Protocol):
         """A fast recovery begins."""
 
     def on_spurious_loss(self) -> None:
-        """There was no loss when the last fast recovery began (RFC 3708): nothing need be reduced."""
+        """The last loss or timeout was none (RFC 3708, RFC 4015): nothing need be reduced."""
 
     def on_timeout(self, in_flight: int, now: int) -> None:
         """The retransmission timer ran out for the first time for these octets."""
@@ -77,7 +77,7 @@ class NewReno:
             self._saved = None
 
     def on_timeout(self, in_flight: int, now: int) -> None:
-        self._saved = None
+        self._saved = self.cwnd, self.ssthresh
         self.ssthresh = max(in_flight // 2, 2 * self._mss)
         self.cwnd = self._mss
         self._acked = 0

@@ -106,7 +106,7 @@ class Cubic:
             self._saved = self._epoch = None
 
     def on_timeout(self, in_flight: int, now: int) -> None:
-        self._saved = None
+        self._saved = self.cwnd, self.ssthresh, self._w_max
         self._w_max = 0
         self._reduce(in_flight)
         self.cwnd = self._mss

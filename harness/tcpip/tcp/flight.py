@@ -132,6 +132,14 @@ class Flight:
             self._lost_from = min(self._lost_from, run.start)
         self._join(0, len(self.runs))
 
+    def find(self) -> None:
+        """What was taken for lost is in the network after all."""
+        for run in self.runs:
+            if run.mark == LOST:
+                run.mark = SENT
+        self.pipe += self.lost
+        self.lost = 0
+
     def lose_before(self, edge: int) -> None:
         """All in the network before ``edge`` is lost."""
         index = bisect_right(self.runs, edge, key=_start) - 1

@@ -19,6 +19,9 @@ DUP_THRESH: Final = 3
 _MAX_ACK_DELAY: Final = 200 * MILLISECOND
 """How long a peer may sit on the ACK of a single segment: the default of RFC 8985 7.2."""
 
+_LEAST_WAIT: Final = 10 * MILLISECOND
+"""Until a probe, however short the round trips: a guest that is not scheduled has lost nothing."""
+
 
 class Cut(NamedTuple):
     """Octets to be sent now, as segments of at most ``size``. ``is_new``: for the first time."""
@@ -35,8 +38,8 @@ class Recovery:
     __slots__ = (
         "_config", "_duplicate_octets", "_duplicates", "_fast", "_force", "_last_sent", "_marked",
         "_persist_backoff", "_probe_allowed", "_probe_end", "_probe_is_again", "_reduced_until",
-        "_reduction", "_syn_sent_at", "_undo_left", "buffer", "congestion", "cwr_due", "fin_queued",
-        "flight", "max_window", "mss", "path", "persist_at", "probe_at", "probing", "rack",
+        "_reduction", "_syn_sent_at", "_timeout_at", "_undo_left", "buffer", "congestion", "cwr_due",
+        "fin_queued", "flight", "max_window", "mss", "path", "persist_at", "probe_at", "probing", "rack",
         "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una", "snd_wl1",
         "snd_wl2", "snd_wnd",
     )  # fmt: skip
@@ -79,6 +82,7 @@ class Recovery:
         self.cwr_due = False
         self._marked = False
         self._reduced_until = iss
+        self._timeout_at: int | None = None
         self._last_sent = 0
 
     @property
@@ -121,6 +125,8 @@ class Recovery:
             self._duplicates += 1
             if not self.sack and (self._fast or self.recovery_point is None):
                 self._duplicate_octets = min(self._duplicate_octets + self.mss, self.snd_nxt - self.snd_una)
+        if self._timeout_at is not None and acked > 0:
+            self._judge_timeout(now, stamp_rtt)
         if self._probe_end is not None and ack >= self._probe_end:
             self._end_probe(ack, now, blocks[0] if dsack else None, bare=bare and not (acked or blocks))
         if self.recovery_point is not None and ack >= self.recovery_point:
@@ -220,6 +226,18 @@ class Recovery:
         """FlightSize of RFC 5681 2, but not more than ``cwnd``: much of it is SACKed in a long recovery."""
         return min(self.snd_nxt - self.snd_una, self.congestion.cwnd)
 
+    def _judge_timeout(self, now: int, stamp_rtt: int | None) -> None:
+        """Eifel (RFC 3522, RFC 4015): the first ACK after a timeout may be for what was sent before it.
+
+        Then nothing was lost, the peer or the path had only paused: a guest does that.
+        """
+        waited = now - (self._timeout_at or now)
+        self._timeout_at = None
+        if stamp_rtt is not None and stamp_rtt > waited + MILLISECOND and self.recovery_point is not None:
+            self.flight.find()
+            self._leave_recovery()
+            self.congestion.on_spurious_loss()
+
     def _enter_recovery(self, now: int) -> None:
         if self.sack:
             self._reduction = RateReduction(self.flight_size, self.pipe)
@@ -265,7 +283,7 @@ class Recovery:
             return
         if not self._probe_allowed or self._probe_end is not None or self.probing or self.rto_at is None:
             return
-        wait = 2 * self.rtt.srtt if self.rtt.srtt is not None else SECOND
+        wait = max(2 * self.rtt.srtt, _LEAST_WAIT) if self.rtt.srtt is not None else SECOND
         if self.snd_nxt - self.snd_una <= self.mss:
             wait += _MAX_ACK_DELAY
         self.probe_at = min(now + wait, self.rto_at)
@@ -341,6 +359,7 @@ class Recovery:
         if self.retries == 0:
             self.congestion.on_timeout(self.flight_size, now)
             self.cwr_due = True
+            self._timeout_at = now if flight.runs else None
         self.retries += 1
         self.rtt.back_off()
         self._go_back()

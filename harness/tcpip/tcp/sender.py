@@ -9,7 +9,8 @@ the network, is below ``cwnd``: first what is lost, then what is new. An octet b
   then tells of the losses; a timeout would cost much more.
 - Without SACK by three duplicate ACKs (RFC 5681, RFC 6582): each duplicate stands for a segment that has left
   the network (``_duplicate_octets``), and each partial ACK for the loss of the next segment.
-- By the retransmission timer (RFC 6298): ``cwnd`` is one segment then, slow start follows.
+- By the retransmission timer (RFC 6298): ``cwnd`` is one segment then, slow start follows. When the next ACK
+  turns out to be for what was sent before, the peer had only paused: all of that is taken back (RFC 4015).
 
 The first two make a fast recovery, for which ``cwnd`` is reduced once, with SACK at the pace of what arrives
 (``prr``). It and the slow start after a timeout last until ``recovery_point``, the ``snd_nxt`` at the

@@ -77,6 +77,7 @@ class Pipe:
         self._random = random.Random(seed)
         self._queue: list[tuple[int, int, int, bytes, bool]] = []
         self._free_at = [0, 0]
+        self._paused_until = 0
         self._read_every = read_every
         self._read_at: int | None = None
 
@@ -112,6 +113,14 @@ class Pipe:
             due = [time for time in times if time is not None] + [entry[0] for entry in self._queue[:1]]
             self.now = max(self.now, min(due))
             self._step()
+
+    def pause(self, duration: int) -> None:
+        """Hold everything that is under way, and all that is sent meanwhile, for that long."""
+        self._paused_until = self.now + duration
+        until = self._paused_until
+        self._queue = sorted(
+            (max(due, until), number, to, octets, ce) for due, number, to, octets, ce in self._queue
+        )
 
     def _step(self) -> None:
         while self._queue and self._queue[0][0] <= self.now:
@@ -177,4 +186,5 @@ class Pipe:
         self.marks += ce
         for copy in range(copies):
             due = sent + weather.delay + (chance.randrange(weather.jitter) if weather.jitter else 0)
+            due = max(due, self._paused_until)
             heapq.heappush(self._queue, (due, self.segments * 2 + copy, 1 - index, octets, ce))

@@ -211,3 +211,19 @@ def test_reordering_within_a_quarter_of_a_round_trip_sends_nothing_twice() -> No
     pipe.tap = tap
     exchange(pipe, Config(), Config(), up=1_000_000, down=0)
     assert again <= 5  # before the first reordering is seen
+
+
+@pytest.mark.parametrize("pause", [300 * MILLISECOND, 2 * SECOND, 20 * SECOND])
+def test_a_peer_that_pauses_costs_the_pause_and_hardly_more(pause: int) -> None:
+    """A guest that is stopped, and finds all that came meanwhile in its queue."""
+    pipe = Pipe(Weather(delay=5 * MILLISECOND, rate=50_000_000), 0)
+    pipe.open(Config(), Config(), bytes(4_000_000), b"")
+    pipe.run_until(lambda: len(pipe.sides) == 2 and len(pipe.sides[1].received) > 1_000_000)
+    cwnd = pipe.sides[0].connection.sender.congestion.cwnd
+    pipe.pause(pause)
+    start = pipe.now
+    pipe.run_until(lambda: len(pipe.sides[1].received) == 4_000_000)
+    whole = 3_000_000 * 8 * SECOND // 50_000_000
+    assert pipe.now - start - pause < whole * 5 // 4
+    assert pipe.sent_twice <= 20  # a few at each timeout
+    assert pipe.sides[0].connection.sender.congestion.cwnd >= cwnd

@@ -330,3 +330,47 @@ def test_a_probe_of_zero_length_round_trips_is_harmless() -> None:
     drill.out()
     drill.inject(".", 1, 3001)
     assert drill.connection.poll_at() is None
+
+
+# --- a timeout for nothing ---
+
+STAMPED = Config(window_scaling=False, congestion="newreno")
+
+
+def paused(answer: int) -> Drill:
+    """Nine segments are out, two timeouts have come, and now an ACK that echoes the timestamp ``answer``."""
+    drill = Drill(STAMPED)
+    drill.established(sack_permitted=True, round_trip=ROUND_TRIP, timestamps=(1, 0))
+    drill.inject(".", 1, 1, timestamps=(2, drill.now // MILLISECOND & 0xFFFFFFFF))
+    drill.connection.write(bytes(9000))
+    drill.out()
+    stamps = [segment.timestamps[0] for segment in drill.sent if segment.timestamps is not None]
+    for _ in range(3):  # the probe and two timeouts
+        drill.until_timer()
+        drill.out()
+        stamps += [segment.timestamps[0] for segment in drill.sent if segment.timestamps is not None]
+    drill.wait(ROUND_TRIP)
+    drill.inject(".", 1, 1001, timestamps=(3, stamps[answer]))
+    return drill
+
+
+def test_an_answer_to_what_was_sent_before_the_timeout_takes_it_back() -> None:
+    drill = paused(0)
+    assert drill.connection.sender.congestion.cwnd >= 9000
+    drill.expect()
+    drill.inject(".", 1, 9001, timestamps=(4, 0))
+    drill.expect()
+    assert drill.connection.poll_at() is None
+
+
+def test_an_answer_to_what_was_sent_again_does_not() -> None:
+    drill = paused(-1)
+    assert drill.connection.sender.congestion.cwnd <= 2000
+    assert drill.octets_sent() > 0
+
+
+def test_a_probe_waits_ten_milliseconds_at_least() -> None:
+    drill = Drill(SACK).established(sack_permitted=True, round_trip=MILLISECOND)
+    drill.connection.write(bytes(3000))
+    drill.out()
+    assert drill.until_timer() == 10 * MILLISECOND

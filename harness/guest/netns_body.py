@@ -30,7 +30,7 @@ from typing import Final, NamedTuple
 from harness.core.address import Mac
 from harness.core.errors import EnvironmentMissing, GuestError
 from harness.guest import tap
-from harness.world.kernel import (
+from harness.system.calls import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
     CLONE_NEWNS,

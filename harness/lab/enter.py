@@ -35,7 +35,7 @@ from typing import Final, NoReturn
 
 from harness.core.errors import EnvironmentMissing
 from harness.lab import protocol
-from harness.world.kernel import (
+from harness.system.calls import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
     CLONE_NEWNS,

@@ -34,7 +34,8 @@ from harness.lab.guests import Guests
 from harness.lab.makers import maker_for
 from harness.lab.protocol import LabStatus, Request, RunResult, Sizes
 from harness.lab.serve import ControlServer
-from harness.stacks.base import Stack, StackOptions, open_stack
+from harness.stacks.base import Stack, StackOptions
+from harness.stacks.registry import open_stack
 from harness.world.description import World
 from harness.world.mounts import cover, write_etc
 from harness.world.namespaces import Namespaces, build

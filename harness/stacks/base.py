@@ -1,4 +1,4 @@
-"""What a stack is to the lab, and the registry of those that exist.
+"""What a stack is to the lab.
 
 A lab opens one stack, starts it, and plugs each guest into it::
 
@@ -10,20 +10,14 @@ A lab opens one stack, starts it, and plugs each guest into it::
 """
 
 import os
-from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from harness.core.address import Mac
-from harness.core.errors import DescriptionError
 from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
-
-ENTRY_POINTS: Final = "guestnet.stacks"
-"""The entry point group in which other distributions register a ``Factory`` under their stack's name."""
 
 
 class StackOptions(Struct, frozen=True, kw_only=True):
@@ -90,44 +84,3 @@ class Stack(Protocol):
 
     async def stop(self) -> None:
         """Close everything. Idempotent."""
-
-
-Factory = Callable[[StackOptions], Stack]
-
-
-def _builtin(options: StackOptions) -> Stack:
-    from harness.stacks.builtin import BuiltinStack
-
-    return BuiltinStack(options)
-
-
-def _slirp(options: StackOptions) -> Stack:
-    from harness.stacks.slirp import SlirpStack
-
-    return SlirpStack(options)
-
-
-def _passt(options: StackOptions) -> Stack:
-    from harness.stacks.passt import PasstStack
-
-    return PasstStack(options)
-
-
-_STACKS: Final[dict[str, Factory]] = {"builtin": _builtin, "slirp": _slirp, "passt": _passt}
-
-
-def stack_names() -> list[str]:
-    """Every stack that can be opened here, sorted."""
-    return sorted({*_STACKS, *entry_points(group=ENTRY_POINTS).names})
-
-
-def open_stack(name: str, options: StackOptions) -> Stack:
-    """The stack called ``name``, not yet started. Raises DescriptionError naming those that exist."""
-    if name in _STACKS:
-        return _STACKS[name](options)
-    for entry in entry_points(group=ENTRY_POINTS, name=name):
-        factory: Factory = entry.load()
-        return factory(options)
-    raise DescriptionError(
-        f"there is no stack called {name!r}", remedy="choose one of " + ", ".join(stack_names())
-    )

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from harness.core.errors import EnvironmentMissing
+from harness.system.calls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, bind, mount
 from harness.world.description import LAPTOP, World
-from harness.world.kernel import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, bind, mount
 
 RUN: Final = Path("/run/guestnet")
 """Where a lab keeps sockets and other things that nobody needs after it."""

@@ -14,7 +14,8 @@ from harness.core.port import Frame
 from harness.core.recorder import Direction
 from harness.core.time import SECOND
 from harness.edge.clock import LabClock
-from harness.stacks.base import Stack, StackOptions, open_stack
+from harness.stacks.base import Stack, StackOptions
+from harness.stacks.registry import open_stack
 from harness.wire.dhcp import MessageType
 from tests.contract.fake_guest import GATEWAY, MAC, FakeGuest
 

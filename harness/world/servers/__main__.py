@@ -12,7 +12,7 @@ from ipaddress import ip_address
 
 import msgspec
 
-from harness.world.kernel import CLONE_NEWNET, setns
+from harness.system.calls import CLONE_NEWNET, setns
 from harness.world.servers.http import serve_http
 from harness.world.servers.messages import Failed, Order, Orders, Ready, Report, Request
 from harness.world.servers.streams import UdpEcho, serve_half_close, serve_tcp_echo

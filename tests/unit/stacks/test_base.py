@@ -9,8 +9,9 @@ import pytest
 from harness.core.address import Mac
 from harness.core.errors import DescriptionError, EnvironmentMissing, LabError
 from harness.edge.clock import LabClock
-from harness.stacks import base
-from harness.stacks.base import StackOptions, open_stack, stack_names
+from harness.stacks import registry
+from harness.stacks.base import StackOptions
+from harness.stacks.registry import open_stack, stack_names
 from tests.contract.bench import Notebook
 
 MAC = Mac.parse("52:54:00:65:00:01")
@@ -34,12 +35,12 @@ def test_an_unknown_stack_is_told_with_those_that_exist() -> None:
 
 
 def test_other_distributions_may_bring_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = EntryPoint(name="mine", value="harness.stacks.slirp:SlirpStack", group=base.ENTRY_POINTS)
+    mine = EntryPoint(name="mine", value="harness.stacks.slirp:SlirpStack", group=registry.ENTRY_POINTS)
 
     def found(*, group: str, name: str = mine.name) -> EntryPoints:
         return EntryPoints([mine]).select(group=group, name=name)
 
-    monkeypatch.setattr(base, "entry_points", found)
+    monkeypatch.setattr(registry, "entry_points", found)
     assert stack_names() == ["builtin", "mine", "passt", "slirp"]
     assert open_stack("mine", options()).name == "slirp"
 

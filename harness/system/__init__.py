@@ -1,0 +1,1 @@
+"""What the Linux kernel offers and Python 3.11 does not."""

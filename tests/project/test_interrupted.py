@@ -47,8 +47,13 @@ def interrupt(command: list[str], journal: str, number: int, mark: str, folder: 
     ``journal`` is where in ``folder`` the lab's journal will be, a glob.
     """
     environment = {**os.environ, "GUESTNET_MARK": mark, "TMPDIR": str(folder)}
+    # Who runs in the background of a shell ignores SIGINT, and so would everything that it starts.
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        ["env", "--default-signal=INT,TERM", *command],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + DEADLINE

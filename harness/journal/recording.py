@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from harness.core.events import Event, Noted
+from harness.core.events import Event, Noted, StepBegan, StepEnded
 from harness.core.port import Frame
 from harness.core.recorder import Direction
 from harness.journal.capture import ENOUGH, WHOLE, CaptureWriter
@@ -40,6 +40,8 @@ class FileRecorder:
     ) -> None:  # fmt: skip
         self.on_activity: Callable[[], None] | None = None
         self._now = 0
+        self._steps: list[StepBegan] = []
+        self._step = ""
         self._journal = JournalWriter(folder / JOURNAL, self._journal_failed)
         self._capture = CaptureWriter(
             folder / CAPTURE, self._warn, snaplen=snaplen, enough=enough, names=names
@@ -53,15 +55,24 @@ class FileRecorder:
     def event(self, event: Event) -> None:
         """Append ``event`` to the journal."""
         self._journal.event(event)
+        if isinstance(event, StepBegan):
+            self._steps.append(event)
+            self._step = _comment(self._steps)
+        elif isinstance(event, StepEnded):
+            self._steps = [step for step in self._steps if step.step != event.step]
+            self._step = _comment(self._steps)
         if self.on_activity is not None:
             self.on_activity()
 
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
     ) -> None:
-        """Append ``frames``, seen on ``link`` at ``now``, to the capture, each with ``comment``."""
+        """Append ``frames``, seen on ``link`` at ``now``, to the capture, each with ``comment``.
+
+        Without one, the comment is the step that is under way, the innermost of several.
+        """
         self._now = now
-        self._capture.frames(link, direction, frames, now, comment)
+        self._capture.frames(link, direction, frames, now, comment or self._step)
         if self.on_activity is not None:
             self.on_activity()
 
@@ -83,3 +94,7 @@ class FileRecorder:
 
     def _journal_failed(self, error: OSError) -> None:
         _log.error("the journal stops: %s", error)
+
+
+def _comment(steps: Sequence[StepBegan]) -> str:
+    return f"step {steps[-1].step}: {steps[-1].name}" if steps else ""

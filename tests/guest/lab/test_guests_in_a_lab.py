@@ -19,9 +19,11 @@ from harness.lab.protocol import (
     GuestInfo,
     ReadFile,
     ResetGuest,
+    RestoreGuest,
     Run,
     RunOn,
     SetLink,
+    SnapshotGuest,
     Status,
     StopGuest,
     WriteFile,
@@ -70,6 +72,19 @@ def test_a_guest_has_a_lease_and_reaches_the_world_through_the_stack(lab: LabPro
     assert json.loads(laptop.stdout)["client"].startswith("127.0.0.1:")
     assert opened["guest"].startswith(f"{address}:")
     assert opened["host"].startswith("192.168.1.10:")
+
+
+def test_a_guest_goes_back_to_a_kept_state_and_on_with_its_network(lab: LabProcess) -> None:
+    lab.call(Run(guest="guest1", command=LEASED))
+    kept = lab.call(SnapshotGuest(guest="guest1"))
+    lab.call(WriteFile(guest="guest1", path="/root/later", content=b"made after the snapshot"))
+
+    lab.call(RestoreGuest(guest="guest1", snapshot=kept), timeout=60)
+    later = lab.call(Run(guest="guest1", command="ls /root/later"))
+    page = lab.call(Run(guest="guest1", command=["curl", "--silent", "--retry", "3", "http://shop.example/"]))
+
+    assert later.status != 0
+    assert b"This is shop." in page.stdout
 
 
 def test_a_killed_qemu_is_an_error_of_its_guest_only(lab: LabProcess) -> None:

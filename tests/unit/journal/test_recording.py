@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.events import Noted
+from harness.core.events import Noted, StepBegan, StepEnded
 from harness.journal.capture import CaptureReader
 from harness.journal.journal import JournalReader
 from harness.journal.recording import FileRecorder
@@ -27,6 +27,25 @@ def test_after_a_flush_everything_can_be_read(tmp_path: Path) -> None:
     assert [record.data for record in CaptureReader(tmp_path / "capture.pcapng").read()] == [FRAME]
     assert list(JournalReader(tmp_path / "journal.jsonl").read()) == [Noted(at=1, text="one")]
     recorder.close(3)
+
+
+def test_frames_say_to_which_step_they_belong(tmp_path: Path) -> None:
+    recorder = FileRecorder(tmp_path)
+    recorder.frames("cable", "up", [FRAME], 1)
+    recorder.event(StepBegan(at=2, step=1, name="upload"))
+    recorder.frames("cable", "up", [FRAME], 3)
+    recorder.event(StepBegan(at=4, step=2, name="the first part"))
+    recorder.frames("cable", "up", [FRAME], 5)
+    recorder.frames("cable", "up", [FRAME], 6, "dropped by loss")
+    recorder.event(StepEnded(at=7, step=2, name="the first part", outcome="passed"))
+    recorder.frames("cable", "up", [FRAME], 8)
+    recorder.event(StepEnded(at=9, step=1, name="upload", outcome="passed"))
+    recorder.frames("cable", "up", [FRAME], 10)
+    recorder.close(11)
+
+    comments = [record.comment for record in CaptureReader(tmp_path / "capture.pcapng").read()]
+    first, second = "step 1: upload", "step 2: the first part"
+    assert comments == ["", first, second, "dropped by loss", first, ""]
 
 
 def test_nothing_is_held_back_for_long_while_more_comes(tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ class QemuGuest:
         try:
             await self._launch(named=True, memory_file=memory, keep_memory=False, state=descriptor)
             await self._leave_memory_out()
+            # No other machine has to be told that the guest moved here: it is a new one.
+            await self.control("migrate-set-parameters", **{"announce-rounds": 0})
             await self.control("migrate-incoming", uri=f"fd:{descriptor}")
         finally:
             os.close(descriptor)

@@ -305,7 +305,9 @@ class QemuGuest:
                 raise EnvironmentMissing(
                     f"{command[0]} does not start: {error}", remedy="install QEMU again"
                 ) from error
-        self._handle = os.pidfd_open(self._process.pid)
+        # A program that can't be executed is gone by now, and may be reaped: then there is nothing to kill.
+        with contextlib.suppress(ProcessLookupError):
+            self._handle = os.pidfd_open(self._process.pid)
         console, agent, self._joiner, control = ours
         self._joiner.setblocking(False)
         self._console = Console(console, self.machine.console_log, self._panicked)

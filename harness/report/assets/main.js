@@ -21,10 +21,14 @@ const nearWindow = new IntersectionObserver(
   { rootMargin: "400px" },
 );
 
-// Once the choice has settled: browsers refuse an address that changes with each repeat of a held key.
+// Once the choice has settled: browsers refuse an address that changes with each repeat of a held key. An address
+// that somebody entered meanwhile is the newer choice.
 function rememberPlace(address) {
   clearTimeout(remembering);
-  remembering = setTimeout(() => history.replaceState(null, "", address), 150);
+  const before = location.href;
+  remembering = setTimeout(() => {
+    if (location.href === before) history.replaceState(null, "", address);
+  }, 150);
 }
 
 function watch(box) {

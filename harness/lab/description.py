@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from harness.core.errors import DescriptionError
-from harness.world.description import World
+from harness.world.description import Families, World
 
 GuestKind = Literal["qemu", "netns"]
 
@@ -24,6 +24,8 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     guest: GuestKind = "qemu"
     profile: str | World = "plain"
     """A ready profile's name, the path of a TOML file, or the world itself."""
+    laptop: Families = "both"
+    """The IP versions of the laptop's network: "ipv4" or "ipv6" for one of both kinds alone."""
     guests: int = 1
     """How many guests are there when the lab has started; more can be added."""
     image: str = "tiny"
@@ -37,7 +39,7 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Whether a scenario begins only once its guests have their DHCP leases."""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     """QEMU's: "auto" takes the best that has been proved to work."""
-    capture: Literal["whole", "headers"] = "whole"
+    capture: Literal["whole", "headers", "none"] = "whole"
     """What the capture keeps of a frame, as long as it is not large: all, or what benchmarks can afford."""
 
     def __post_init__(self) -> None:
@@ -53,3 +55,5 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 )
         if self.guest not in ("qemu", "netns"):
             raise DescriptionError(f"guest: there is no kind {self.guest!r}", remedy="give qemu or netns")
+        if self.laptop not in ("both", "ipv4", "ipv6"):
+            raise DescriptionError(f"laptop: there is no {self.laptop!r}", remedy="give both, ipv4 or ipv6")

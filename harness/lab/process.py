@@ -25,7 +25,7 @@ from harness.core.events import LabStarted, LabStopped, Noted, Served
 from harness.edge.clock import LabClock
 from harness.guest.cache import Cache
 from harness.guest.machine import find_qemu
-from harness.journal.capture import HEADERS, WHOLE
+from harness.journal.capture import HEADERS, NOTHING, WHOLE
 from harness.journal.recording import FileRecorder
 from harness.lab import protocol
 from harness.lab.commands import run_on
@@ -138,7 +138,7 @@ class Lab:
     ) -> None:
         assert isinstance(description.profile, World), "the client sends the world itself"
         self._description = description
-        self._world = description.profile
+        self._world = description.profile.with_laptop(description.laptop)
         self._artifacts = artifacts
         self._on_fault = on_fault
         self._began = time.monotonic()
@@ -198,7 +198,7 @@ class Lab:
         try:
             recorder = FileRecorder(
                 self._artifacts,
-                snaplen=HEADERS if self._description.capture == "headers" else WHOLE,
+                snaplen={"whole": WHOLE, "headers": HEADERS, "none": NOTHING}[description.capture],
                 names=_names(self._world),
             )
         except OSError as error:

@@ -24,11 +24,18 @@ _DOMAIN: Final = re.compile(
 
 RouteKind = Literal["unicast", "unreachable", "blackhole", "prohibit"]
 """What the kernel does with a packet that takes the route: send it on, answer with ICMP host unreachable
-(`EHOSTUNREACH`), drop it in silence, answer with ICMP administratively prohibited (`EACCES`). Of both errors
-Linux sends a peer five at once and one a second after that, in all namespaces."""
+(`EHOSTUNREACH`; in IPv6 "no route", `ENETUNREACH`), drop it in silence, answer with ICMP administratively
+prohibited (`EACCES`). Of both errors Linux sends a peer five at once and one a second after that, in all
+namespaces."""
 
 ServerKind = Literal["http", "echo", "half-close", "dns"]
 RecordType = Literal["A", "AAAA", "CNAME", "TXT"]
+
+Families = Literal["both", "ipv4", "ipv6"]
+"""The IP versions that a laptop has a network for."""
+
+MIN_MTU6: Final = 1280
+"""Every link that carries IPv6 takes packets of this size (RFC 8200 section 5)."""
 
 Place = tuple[str | int, ...]
 """Where in a description, from the top: ``("hosts", "laptop", "routes", 0, "via")``."""
@@ -86,14 +93,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A server on ``host``, which must own ``address``.
+    """A server on ``host``, which must own all ``addresses``; it listens on the same port of each.
 
     ``records`` are what a server of kind "dns" is authoritative for; it answers NXDOMAIN to all else.
     """
 
     kind: ServerKind
     host: str
-    address: str
+    addresses: tuple[str, ...]
     port: int
     records: tuple[Record, ...] = ()
 
@@ -113,6 +120,37 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def addresses_of(self, host: str) -> tuple[IPv4Interface | IPv6Interface, ...]:
         """Every address of ``host``: its own (/32 or /128 unless given), then its links'."""
         return _addresses(host, self.hosts, self.links)
+
+    def with_laptop(self, families: Families) -> "World":
+        """The same world around a laptop that has addresses, routes and resolvers of these families only.
+
+        Its loopback keeps both, as every Linux does; so do the servers on it. Raises WorldError.
+        """
+        if families == "both":
+            return self
+        version = 4 if families == "ipv4" else 6
+        laptop = self.hosts[LAPTOP]
+        laptop = msgspec.structs.replace(
+            laptop,
+            addresses=_of(version, laptop.addresses),
+            routes=tuple(route for route in laptop.routes if _of(version, (route.via or route.to,))),
+            resolvers=_of(version, laptop.resolvers),
+        )
+        links = {
+            name: msgspec.structs.replace(
+                link,
+                ends={
+                    host: _of(version, addresses) if host == LAPTOP else addresses
+                    for host, addresses in link.ends.items()
+                },
+            )
+            for name, link in self.links.items()
+        }
+        return msgspec.structs.replace(self, hosts=self.hosts | {LAPTOP: laptop}, links=links)
+
+
+def _of(version: int, addresses: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(address for address in addresses if ip_interface(address).version == version)
 
 
 def dotted(path: Place) -> str:
@@ -141,6 +179,7 @@ def problems(
         yield from _server_problems(server_name, server, hosts, links, servers)
 
 
+_ADDRESS_RULE: Final = "write it as 203.0.113.10 or 2001:db8::10"
 _NAME_RULE: Final = "write 1 to 15 lower-case letters, digits and '-', with a letter first"
 
 
@@ -164,6 +203,11 @@ def _link_problems(name: str, link: Link, hosts: dict[str, Host]) -> Iterator[Pr
         )
     if not 576 <= link.mtu <= 65535:
         yield Problem((*path, "mtu"), f"an MTU of {link.mtu} bytes can't be", "give 576 to 65535")
+    elif link.mtu < MIN_MTU6 and any(
+        _is_address(each.partition("/")[0], version=6) for ends in link.ends.values() for each in ends
+    ):
+        allowed = f"give {MIN_MTU6} to 65535, or no IPv6 addresses"
+        yield Problem((*path, "mtu"), f"IPv6 needs more than an MTU of {link.mtu} bytes", allowed)
     for host, addresses in link.ends.items():
         if host not in hosts:
             yield _unknown_host((*path, "ends", host), host, hosts)
@@ -172,8 +216,10 @@ def _link_problems(name: str, link: Link, hosts: dict[str, Host]) -> Iterator[Pr
                 yield Problem(
                     (*path, "ends", host, index),
                     f"{address!r} is no address with a prefix length",
-                    "write it as 192.168.1.10/24",
+                    "write it as 192.168.1.10/24 or 2001:db8:1::10/64",
                 )
+            else:
+                yield from _scope_problems((*path, "ends", host, index), address)
 
 
 def _host_problems(
@@ -182,14 +228,14 @@ def _host_problems(
     path: Place = ("hosts", name)
     for index, address in enumerate(host.addresses):
         if not _is_interface(address):
-            yield Problem(
-                (*path, "addresses", index), f"{address!r} is no address", "write it as 203.0.113.10"
-            )
+            yield Problem((*path, "addresses", index), f"{address!r} is no address", _ADDRESS_RULE)
+        else:
+            yield from _scope_problems((*path, "addresses", index), address)
     for index, resolver in enumerate(host.resolvers):
         if not _is_address(resolver):
-            yield Problem(
-                (*path, "resolvers", index), f"{resolver!r} is no address", "write it as 203.0.113.53"
-            )
+            yield Problem((*path, "resolvers", index), f"{resolver!r} is no address", _ADDRESS_RULE)
+        else:
+            yield from _scope_problems((*path, "resolvers", index), resolver)
     if host.resolvers and name != LAPTOP:
         yield Problem((*path, "resolvers"), f"{name} is not the laptop", "give resolvers to the laptop only")
     for index, route in enumerate(host.routes):
@@ -201,8 +247,13 @@ def _route_problems(path: Place, host: str, route: Route, links: dict[str, Link]
         yield Problem(
             (*path, "to"),
             f"{route.to!r} is no prefix",
-            "write 'default' or a prefix without host bits, as 10.0.0.0/8",
+            "write 'default' or a prefix without host bits, as 10.0.0.0/8 or 2001:db8::/32",
         )
+    elif route.to != "default" and _is_address(route.via, version=10 - ip_network(route.to).version):
+        yield Problem(
+            (*path, "via"), f"{route.via} is no next hop to {route.to}", "give an address of the same family"
+        )
+        return
     if route.kind != "unicast":
         if route.via:
             yield Problem((*path, "via"), f"a route of kind {route.kind!r} goes nowhere", "leave 'via' out")
@@ -210,7 +261,7 @@ def _route_problems(path: Place, host: str, route: Route, links: dict[str, Link]
     if not route.via:
         yield Problem((*path, "to"), "the route has no next hop", "give 'via' an address of a neighbour")
     elif not _is_address(route.via):
-        yield Problem((*path, "via"), f"{route.via!r} is no address", "write it as 192.168.1.1")
+        yield Problem((*path, "via"), f"{route.via!r} is no address", _ADDRESS_RULE)
     elif not any(
         _on_link(route.via, address) for link in links.values() for address in link.ends.get(host, ())
     ):
@@ -228,29 +279,37 @@ def _server_problems(
     if server.host not in hosts:
         yield _unknown_host((*path, "host"), server.host, hosts)
         return
-    if not _is_address(server.address):
-        yield Problem((*path, "address"), f"{server.address!r} is no address", "write it as 203.0.113.10")
-        return
-    address = ip_address(server.address)
-    owned = [each.ip for each in _addresses(server.host, hosts, links)]
-    if address not in owned and not address.is_loopback:
-        allowed = "give one of " + ", ".join(["127.0.0.1", *map(str, owned)])
-        yield Problem((*path, "address"), f"{server.host} does not own {address}", allowed)
+    yield from _listening_problems((*path, "addresses"), server, hosts, links)
     if not 1 <= server.port <= 65535:
         yield Problem((*path, "port"), f"there is no port {server.port}", "give 1 to 65535")
     for other_name, other in servers.items():
         if other_name == name:
             break
-        if (other.host, other.port) == (server.host, server.port) and _same(other.address, server.address):
+        if (other.host, other.port) == (server.host, server.port) and _meet(other, server):
             yield Problem(
                 (*path, "port"), f"{other_name} listens there already", "choose another port or address"
             )
+            break
     if server.records and server.kind != "dns":
         yield Problem(
             (*path, "records"), f"a server of kind {server.kind!r} has no records", "only kind 'dns' has"
         )
     for index, record in enumerate(server.records):
         yield from _record_problems((*path, "records", index), record)
+
+
+def _listening_problems(
+    path: Place, server: Server, hosts: dict[str, Host], links: dict[str, Link]
+) -> Iterator[Problem]:
+    if not server.addresses:
+        yield Problem(path, "a server listens somewhere", "give an address of its host")
+    owned = [each.ip for each in _addresses(server.host, hosts, links)]
+    for index, text in enumerate(server.addresses):
+        if not _is_address(text):
+            yield Problem((*path, index), f"{text!r} is no address", _ADDRESS_RULE)
+        elif (address := ip_address(text)) not in owned and not address.is_loopback:
+            allowed = "give one of " + ", ".join(["127.0.0.1", "::1", *map(str, owned)])
+            yield Problem((*path, index), f"{server.host} does not own {address}", allowed)
 
 
 def _record_problems(path: Place, record: Record) -> Iterator[Problem]:
@@ -293,8 +352,20 @@ def _is_address(text: str, version: int | None = None) -> bool:
     return version is None or address.version == version
 
 
-def _same(one: str, other: str) -> bool:
-    return _is_address(one) and ip_address(one) == ip_address(other)
+def _meet(one: Server, other: Server) -> bool:
+    """Whether two servers have an address in common."""
+    mine, theirs = (
+        {ip_address(text) for text in each.addresses if _is_address(text)} for each in (one, other)
+    )
+    return bool(mine & theirs)
+
+
+def _scope_problems(path: Place, text: str) -> Iterator[Problem]:
+    """A link-local address means something only together with an interface (RFC 4007 section 6)."""
+    address = ip_interface(text).ip
+    if address.version == 6 and (address.is_link_local or address.is_multicast):
+        kind = "a link-local" if address.is_link_local else "a multicast"
+        yield Problem(path, f"{address} is {kind} address", "give a unicast address of wider scope")
 
 
 def _is_interface(text: str) -> bool:
@@ -314,4 +385,5 @@ def _is_network(text: str) -> bool:
 
 
 def _on_link(address: str, interface: str) -> bool:
+    # An address of one family is in no network of the other.
     return _is_interface(interface) and ip_address(address) in ip_interface(interface).network

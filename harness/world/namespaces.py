@@ -32,6 +32,9 @@ _SYSCTLS: Final = {
     # New namespaces inherit these from the machine; a world is the same everywhere.
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/conf/default/rp_filter": "0",
+    # A machine that does without IPv6 may have switched it off for its own interfaces.
+    "ipv6/conf/all/disable_ipv6": "0",
+    "ipv6/conf/default/disable_ipv6": "0",
     # Addresses work at once, without duplicate address detection (RFC 4862 section 5.4).
     "ipv6/conf/all/accept_dad": "0",
     "ipv6/conf/default/accept_dad": "0",
@@ -107,6 +110,7 @@ def build(world: World) -> Namespaces:
     # Here, in the thread: a fifth of a lab's start goes into this import, and a guest can restore meanwhile.
     from pyroute2 import IPRoute
 
+    _require_ipv6(world)
     try:
         namespaces = Namespaces.make(world)
     except OSError as error:
@@ -126,6 +130,15 @@ def build(world: World) -> Namespaces:
         namespaces.close()
         raise
     return namespaces
+
+
+def _require_ipv6(world: World) -> None:
+    has_ipv6 = any(address.version == 6 for host in world.hosts for address in world.addresses_of(host))
+    if has_ipv6 and not Path("/proc/sys/net/ipv6").exists():
+        raise EnvironmentMissing(
+            f"this kernel has no IPv6, and the world {world.name} has",
+            remedy="boot it without ipv6.disable=1",
+        )
 
 
 def _build(world: World, namespaces: Namespaces, sockets: dict[str, "IPRoute"]) -> None:

@@ -87,18 +87,20 @@ def test_names_have_the_addresses_of_the_profile(lab: LabProcess) -> None:
         lab,
         """
         import socket
-        names = ["shop.example", "www.example", "files.example", "echo.example", "dead.example", "v6.example"]
+        names = ["shop.example", "www.example", "files.example", "echo.example", "dead.example", "v6.example",
+                 "dead6.example"]
         answer = {name: sorted({a[4][0] for a in socket.getaddrinfo(name, 80)}) for name in names}
         """,
     )
 
     assert addresses == {
-        "shop.example": ["203.0.113.10"],
-        "www.example": ["203.0.113.10"],
-        "files.example": ["203.0.113.20"],
-        "echo.example": ["203.0.113.30"],
+        "shop.example": ["2001:db8::10", "203.0.113.10"],
+        "www.example": ["2001:db8::10", "203.0.113.10"],
+        "files.example": ["2001:db8::20", "203.0.113.20"],
+        "echo.example": ["2001:db8::30", "203.0.113.30"],
         "dead.example": ["203.0.113.99"],
         "v6.example": ["2001:db8::10"],
+        "dead6.example": ["2001:db8::99"],
     }
 
 
@@ -108,7 +110,7 @@ def test_the_resolver_says_nxdomain_to_everything_else_and_nodata_to_other_types
         """
         import dns.message, dns.query, dns.rcode
         answer = {}
-        for name, rdtype in ("nope.example", "A"), ("com", "MX"), ("x.org", "A"), ("shop.example", "AAAA"):
+        for name, rdtype in ("nope.example", "A"), ("com", "MX"), ("x.org", "A"), ("dead.example", "AAAA"):
             reply = dns.query.udp(dns.message.make_query(name, rdtype), "203.0.113.53", timeout=5)
             answer[f"{rdtype} {name}"] = [dns.rcode.to_text(reply.rcode()), len(reply.answer)]
         """,
@@ -118,7 +120,7 @@ def test_the_resolver_says_nxdomain_to_everything_else_and_nodata_to_other_types
         "A nope.example": ["NXDOMAIN", 0],
         "MX com": ["NXDOMAIN", 0],
         "A x.org": ["NXDOMAIN", 0],
-        "AAAA shop.example": ["NOERROR", 0],
+        "AAAA dead.example": ["NOERROR", 0],
     }
     assert served(lab, "A nope.example") | {"at": 0, "client": ""} == {
         "type": "Served",
@@ -137,7 +139,7 @@ def test_a_page_is_served_and_journaled_with_its_client(lab: LabProcess) -> None
     assert page[0] == 200
     assert "This is shop." in page[1]
     assert event["server"] == "shop"
-    assert event["client"].startswith("192.168.1.10:")
+    assert event["client"].startswith("[2001:db8:1::10]:")
     assert event["status"] == "200"
 
 
@@ -161,11 +163,14 @@ def test_a_status_can_be_ordered(lab: LabProcess) -> None:
     assert fetch(lab, "shop.example/nothing/here", "reply.status") == 404
 
 
-def test_a_server_tells_what_it_saw_of_a_request(lab: LabProcess) -> None:
-    seen = fetch(lab, "shop.example/headers", "json.loads(body)")
+@pytest.mark.parametrize(
+    ("host", "client"), [("shop.example", "[2001:db8:1::10]:"), ("203.0.113.10", "192.168.1.10:")]
+)
+def test_a_server_tells_what_it_saw_of_a_request(lab: LabProcess, host: str, client: str) -> None:
+    seen = fetch(lab, f"{host}/headers", "json.loads(body)")
 
-    assert seen["client"].startswith("192.168.1.10:")
-    assert seen["headers"]["Host"] == "shop.example"
+    assert seen["client"].startswith(client)
+    assert seen["headers"]["Host"] == host
 
 
 def test_a_delayed_answer_comes_later_but_others_do_not_wait(lab: LabProcess) -> None:
@@ -245,15 +250,21 @@ def test_the_half_close_server_answers_after_the_end_of_what_it_reads(lab: LabPr
     [
         ("shop.example", 81, "ECONNREFUSED"),
         ("dead.example", 80, "EHOSTUNREACH"),
-        ("2001:db8::10", 80, "ENETUNREACH"),
+        ("2001:db8::10", 80, "connected"),
+        ("2001:db8::10", 81, "ECONNREFUSED"),
+        ("2001:db8::53", 53, "connected"),
+        ("dead6.example", 80, "ENETUNREACH"),
+        ("2001:db9::1", 80, "ENETUNREACH"),
+        ("::1", 7, "connected"),
     ],
 )
 def test_a_connect_fails_as_the_profile_says(lab: LabProcess, host: str, port: int, error: str) -> None:
     assert connect_error(lab, host, port) == error
 
 
-def test_the_silent_host_is_silent(lab: LabProcess) -> None:
-    assert connect_error(lab, "silent.example", 80, timeout=0.5) == "silence"
+@pytest.mark.parametrize("host", ["silent.example", "silent6.example"])
+def test_the_silent_host_is_silent(lab: LabProcess, host: str) -> None:
+    assert connect_error(lab, host, 80, timeout=0.5) == "silence"
 
 
 def test_root_in_the_lab_may_open_ping_sockets(lab: LabProcess) -> None:
@@ -315,7 +326,7 @@ def test_name_services_of_this_machine_are_out_of_sight(lab: LabProcess) -> None
     )
 
     assert {"nscd", "systemd", "dbus"}.isdisjoint(files["run"])
-    assert files["resolv"] == "nameserver 203.0.113.53\n"
+    assert files["resolv"] == "nameserver 203.0.113.53\nnameserver 2001:db8::53\n"
     assert "127.0.0.1 localhost" in files["hosts"]
     assert files["name"] == "laptop"
     assert Path("/etc/resolv.conf").read_text() != files["resolv"]

@@ -29,31 +29,31 @@ def _log(server: str, client: str, request: str, status: str) -> None:
     _report(Request(server, client, request, status))
 
 
-def _bind(order: Order, kind: socket.SocketKind) -> socket.socket:
-    family = socket.AF_INET if ip_address(order.address).version == 4 else socket.AF_INET6
+def _bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
     bound = socket.socket(family, kind)
     if kind is socket.SOCK_STREAM:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((order.address, order.port))
+    bound.bind((address, port))
     if kind is socket.SOCK_STREAM:
         bound.listen(_BACKLOG)
     bound.setblocking(False)
     return bound
 
 
-async def _start(order: Order) -> object:
-    """The running server, to be kept."""
+async def _start(order: Order, address: str) -> object:
+    """The server running on one of its addresses, to be kept."""
     namespace = os.open(order.namespace, os.O_RDONLY | os.O_CLOEXEC)
     try:
         setns(namespace, CLONE_NEWNET)
     finally:
         os.close(namespace)
-    stream = _bind(order, socket.SOCK_STREAM)
+    stream = _bind(address, order.port, socket.SOCK_STREAM)
     if order.kind == "http":
         return serve_http(order.name, stream, _log)
     if order.kind == "half-close":
         return await serve_half_close(order.name, stream, _log)
-    datagram = _bind(order, socket.SOCK_DGRAM)
+    datagram = _bind(address, order.port, socket.SOCK_DGRAM)
     return await serve_tcp_echo(order.name, stream, _log), UdpEcho(order.name, datagram, _log)
 
 
@@ -63,11 +63,12 @@ async def _main() -> int:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     servers = []
     for order in msgspec.json.decode(await orders.readline(), type=Orders).servers:
-        try:
-            servers.append(await _start(order))
-        except OSError as error:
-            _report(Failed(order.name, f"{order.address} port {order.port}: {error.strerror}"))
-            return 1
+        for address in order.addresses:
+            try:
+                servers.append(await _start(order, address))
+            except OSError as error:
+                _report(Failed(order.name, f"{address} port {order.port}: {error.strerror}"))
+                return 1
     gc.freeze()
     _report(Ready())
     await orders.read()

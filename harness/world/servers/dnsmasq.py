@@ -45,7 +45,7 @@ def command(server: Server, folder: Path) -> list[str]:
         "--log-facility=-",
         "--log-queries=extra",
         "--bind-interfaces",
-        f"--listen-address={server.address}",
+        *(f"--listen-address={address}" for address in server.addresses),
         f"--port={server.port}",
         "--no-resolv",
         "--no-hosts",

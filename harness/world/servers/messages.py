@@ -10,12 +10,12 @@ from harness.world.description import ServerKind
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Run a server in the network namespace at the path ``namespace``."""
+    """Run a server in the network namespace at the path ``namespace``, on ``port`` of each address."""
 
     name: str
     kind: ServerKind
     namespace: str
-    address: str
+    addresses: tuple[str, ...]
     port: int
 
 

@@ -104,7 +104,7 @@ class Servers:
         assert process.stdin is not None
         assert process.stdout is not None
         orders = [
-            Order(name, server.kind, str(namespaces.path(server.host)), server.address, server.port)
+            Order(name, server.kind, str(namespaces.path(server.host)), server.addresses, server.port)
             for name, server in self._world.servers.items()
             if server.kind != "dns"
         ]

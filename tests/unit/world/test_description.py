@@ -2,6 +2,7 @@ import pytest
 
 from harness.core.errors import DescriptionError
 from harness.world.description import Host, Link, Record, Route, Server, World, WorldError
+from harness.world.profiles import load_profile
 
 LAPTOP = {"laptop": Host()}
 TWO = {"laptop": Host(), "far": Host(addresses=("10.9.9.9",))}
@@ -9,7 +10,7 @@ LINK = {"wifi": Link(ends={"laptop": ("10.0.0.2/24",), "far": ("10.0.0.1/24",)})
 
 
 def server(**fields: object) -> dict[str, Server]:
-    return {"s": Server(**{"kind": "http", "host": "far", "address": "10.9.9.9", "port": 80} | fields)}  # type: ignore[arg-type]
+    return {"s": Server(**{"kind": "http", "host": "far", "addresses": ("10.9.9.9",), "port": 80} | fields)}  # type: ignore[arg-type]
 
 
 def test_addresses_of_a_host_are_its_own_and_its_links() -> None:
@@ -19,7 +20,7 @@ def test_addresses_of_a_host_are_its_own_and_its_links() -> None:
 
 
 def test_a_server_may_listen_on_loopback() -> None:
-    World(name="w", hosts=TWO, links=LINK, servers=server(address="127.0.0.1"))
+    World(name="w", hosts=TWO, links=LINK, servers=server(addresses=("127.0.0.1", "::1")))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +58,35 @@ def test_a_server_may_listen_on_loopback() -> None:
             },
         ),
         ("servers.s.host", {"name": "w", "hosts": TWO, "servers": server(host="mars")}),
-        ("servers.s.address", {"name": "w", "hosts": TWO, "servers": server(address="10.9.9.8")}),
+        ("servers.s.addresses[0]", {"name": "w", "hosts": TWO, "servers": server(addresses=("10.9.9.8",))}),
+        ("servers.s.addresses[1]", {"name": "w", "hosts": TWO, "servers": server(addresses=("::1", "::2"))}),
+        ("servers.s.addresses", {"name": "w", "hosts": TWO, "servers": server(addresses=())}),
+        ("hosts.far.addresses[0]", {"name": "w", "hosts": {**LAPTOP, "far": Host(addresses=("fe80::1",))}}),
+        ("hosts.laptop.resolvers[0]", {"name": "w", "hosts": {"laptop": Host(resolvers=("ff02::fb",))}}),
+        (
+            "links.wifi.mtu",
+            {
+                "name": "w",
+                "hosts": TWO,
+                "links": {"wifi": Link(ends={"laptop": ("2001:db8::1/64",), "far": ()}, mtu=1279)},
+            },
+        ),
+        (
+            "hosts.laptop.routes[0].via",
+            {
+                "name": "w",
+                "hosts": TWO | {"laptop": Host(routes=(Route(to="2001:db8::/32", via="10.0.0.1"),))},
+                "links": LINK,
+            },
+        ),
+        (
+            "hosts.laptop.routes[0].via",
+            {
+                "name": "w",
+                "hosts": TWO | {"laptop": Host(routes=(Route(to="default", via="2001:db8::1"),))},
+                "links": LINK,
+            },
+        ),
         ("servers.s.port", {"name": "w", "hosts": TWO, "servers": server(port=0)}),
         ("servers.t.port", {"name": "w", "hosts": TWO, "servers": server() | {"t": server()["s"]}}),
         (
@@ -81,3 +110,24 @@ def test_what_can_not_be_is_an_error_that_names_the_place(place: str, fields: di
     assert caught.value.message.startswith(f"{place}: ")
     assert caught.value.remedy
     assert isinstance(caught.value, DescriptionError)
+
+
+def test_a_laptop_of_one_family_keeps_nothing_of_the_other_but_its_loopback() -> None:
+    plain = load_profile("plain")
+    four, six = plain.with_laptop("ipv4"), plain.with_laptop("ipv6")
+
+    assert [str(each) for each in four.addresses_of("laptop")] == ["192.168.1.10/24"]
+    assert [route.via for route in four.hosts["laptop"].routes] == ["192.168.1.1"]
+    assert four.hosts["laptop"].resolvers == ("203.0.113.53",)
+    assert [str(each) for each in six.addresses_of("laptop")] == ["2001:db8:1::10/64"]
+    assert [route.via for route in six.hosts["laptop"].routes] == ["2001:db8:1::1"]
+    assert six.hosts["laptop"].resolvers == ("2001:db8::53",)
+    for world in four, six:
+        assert world.servers == plain.servers
+        assert world.hosts["internet"] == plain.hosts["internet"]
+
+
+def test_a_laptop_of_both_families_is_the_worlds_own() -> None:
+    plain = load_profile("plain")
+
+    assert plain.with_laptop("both") == plain

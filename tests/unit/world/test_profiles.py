@@ -1,3 +1,4 @@
+from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
@@ -12,17 +13,26 @@ PLAIN = (profile_folder() / "plain.toml").read_text()
 
 def test_the_plain_world_is_what_scenarios_count_on() -> None:
     world = load_profile("plain")
-    records = {record.name: record.value for record in world.servers["dns"].records}
+    records = {(record.name, record.type): record.value for record in world.servers["dns"].records}
 
-    assert [str(each) for each in world.addresses_of("laptop")] == ["192.168.1.10/24"]
-    assert records["shop.example"] == "203.0.113.10"
-    assert records["www.example"] == "shop.example"
-    assert records["v6.example"] == "2001:db8::10"
+    assert [str(each) for each in world.addresses_of("laptop")] == ["192.168.1.10/24", "2001:db8:1::10/64"]
+    assert records["shop.example", "A"] == "203.0.113.10"
+    assert records["shop.example", "AAAA"] == "2001:db8::10"
+    assert records["www.example", "CNAME"] == "shop.example"
+    assert records["v6.example", "AAAA"] == "2001:db8::10"
+    assert ("v6.example", "A") not in records
     assert {route.to: route.kind for route in world.hosts["internet"].routes} == {
-        f"{records['dead.example']}/32": "unreachable",
-        f"{records['silent.example']}/32": "blackhole",
+        f"{records['dead.example', 'A']}/32": "unreachable",
+        f"{records['silent.example', 'A']}/32": "blackhole",
+        f"{records['dead6.example', 'AAAA']}/128": "unreachable",
+        f"{records['silent6.example', 'AAAA']}/128": "blackhole",
     }
     assert world.servers["half-close"].port == 9007
+
+
+def test_every_server_of_the_plain_world_listens_on_both_families() -> None:
+    for server in load_profile("plain").servers.values():
+        assert sorted(ip_address(address).version for address in server.addresses) == [4, 6]
 
 
 @pytest.mark.parametrize("name", profile_names())
@@ -72,7 +82,7 @@ def test_toml_and_python_are_the_same_model() -> None:
             'type = "AAAA"',
             'type = "MX"',
             '"MX"',
-            "servers.dns.records[7].type: invalid enum value 'MX': give one of A, AAAA, CNAME, TXT",
+            "servers.dns.records[1].type: invalid enum value 'MX': give one of A, AAAA, CNAME, TXT",
         ),
         ("port = 9007", 'port = "x"', 'port = "x"', "servers.half-close.port: a value of type str: give int"),
         (
@@ -85,15 +95,16 @@ def test_toml_and_python_are_the_same_model() -> None:
             '"2001:db8::10" }',
             '"20" }',
             '"20" }',
-            "servers.dns.records[7].value: '20' is no value of a AAAA record: give an IPv6 address",
+            "servers.dns.records[1].value: '20' is no value of a AAAA record: give an IPv6 address",
         ),
         (
-            'host = "internet", address = "203.0.113.20"',
-            'host = "internet", address = "203.0.113.21"',
-            'address = "203.0.113.21"',
+            'addresses = ["203.0.113.20", ',
+            'addresses = ["203.0.113.21", ',
+            'addresses = ["203.0.113.21"',
             (
-                "servers.files.address: internet does not own 203.0.113.21: give one of 127.0.0.1, "
-                "203.0.113.10, 203.0.113.20, 203.0.113.30, 203.0.113.53, 192.168.1.1"
+                "servers.files.addresses[0]: internet does not own 203.0.113.21: give one of 127.0.0.1, ::1, "
+                "203.0.113.10, 203.0.113.20, 203.0.113.30, 203.0.113.53, "
+                "2001:db8::10, 2001:db8::20, 2001:db8::30, 2001:db8::53, 192.168.1.1, 2001:db8:1::1"
             ),
         ),
         (
@@ -106,7 +117,7 @@ def test_toml_and_python_are_the_same_model() -> None:
             'kind = "echo", host = "laptop"',
             'host = "laptop"',
             "laptop-echo",
-            "servers.laptop-echo: the key 'kind' is missing: there are kind, host, address, port, records",
+            "servers.laptop-echo: the key 'kind' is missing: there are kind, host, addresses, port, records",
         ),
     ],
 )

@@ -40,11 +40,12 @@ def test_records_become_dnsmasqs_words(tmp_path: Path) -> None:
         Record(name="b.example", type="CNAME", value="a.example"),
         Record(name="c.example", type="TXT", value='say "hi"'),
     )
-    server = Server(kind="dns", host="far", address="10.0.0.53", port=53, records=records)
+    server = Server(kind="dns", host="far", addresses=("10.0.0.53", "fd00::53"), port=53, records=records)
     words = command(server, tmp_path)
 
     assert (tmp_path / "hosts").read_text() == "10.0.0.1 a.example\n"
-    assert {"--listen-address=10.0.0.53", "--port=53", "--no-resolv", "--address=/#/"} <= set(words)
+    assert {"--listen-address=10.0.0.53", "--listen-address=fd00::53", "--port=53"} <= set(words)
+    assert {"--no-resolv", "--address=/#/"} <= set(words)
     assert (tmp_path / "records.conf").read_text().splitlines() == [
         "cname=b.example,a.example,60",
         r'txt-record=c.example,"say \"hi\""',

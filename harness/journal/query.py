@@ -23,7 +23,7 @@ from harness.wire.arp import Arp
 from harness.wire.dhcp import Dhcp
 from harness.wire.ethernet import Ethernet
 from harness.wire.icmp import Icmp
-from harness.wire.ipv4 import Ipv4
+from harness.wire.ip import IpPacket
 from harness.wire.tcp import Segment
 from harness.wire.udp import Datagram
 
@@ -94,7 +94,7 @@ class Packet:
         return self.layers.arp
 
     @property
-    def ip(self) -> Ipv4 | None:
+    def ip(self) -> IpPacket | None:
         return self.layers.ip
 
     @property

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from harness.core.address import Mac
 from harness.wire.ipv4 import ANY, Ip4, show_ip4
+from harness.wire.names import decode_names, encode_names
 from harness.wire.octets import Octets, malformed, require, view
 
 SERVER_PORT: Final = 67
@@ -169,56 +170,7 @@ def _encode_routes(routes: tuple[Route, ...]) -> bytes:
 
 
 def _decode_search(data: bytes) -> tuple[str, ...]:
-    """Domain names in DNS encoding, compressed against the option itself (RFC 3397 2)."""
-    names = []
-    at = 0
-    while at < len(data):
-        name, at = _decode_name(data, at)
-        names.append(name)
-    return tuple(names)
-
-
-def _decode_name(data: bytes, start: int) -> tuple[str, int]:
-    labels: list[str] = []
-    at = start
-    after: int | None = None
-    lowest = start
-    while True:
-        if at >= len(data):
-            raise ValueError(f"the name at {start} has no end")
-        length = data[at]
-        if length >= 0xC0:
-            target = (length & 0x3F) << 8 | (data[at + 1] if at + 1 < len(data) else 0xFF)
-            # Pointers only go back, so that no name is endless.
-            if target >= lowest:
-                raise ValueError(f"the compression pointer at {at} does not point back")
-            after = at + 2 if after is None else after
-            at = lowest = target
-            continue
-        if length > 63 or at + 1 + length > len(data):
-            raise ValueError(f"the label at {at} does not fit")
-        at += 1
-        if length == 0:
-            return ".".join(labels), at if after is None else after
-        label = data[at : at + length].decode("latin-1")
-        if "." in label:
-            raise ValueError(f"the label at {at} holds a dot")
-        labels.append(label)
-        if len(labels) > 127:
-            raise ValueError(f"the name at {start} has too many labels")
-        at += length
-
-
-def _encode_search(names: tuple[str, ...]) -> bytes:
-    out = bytearray()
-    for name in names:
-        for label in name.split(".") if name else ():
-            octets = label.encode("latin-1")
-            if not 0 < len(octets) < 64:
-                raise ValueError(f"{name!r} is no domain name")
-            out += bytes((len(octets),)) + octets
-        out.append(0)
-    return bytes(out)
+    return decode_names(data, compressed=True)
 
 
 _TEXT: Final = (_decode_text, _encode_text)
@@ -245,7 +197,7 @@ _CODECS: Final[dict[int, _Codec]] = {
     60: _Codec("vendor_class", *_TEXT),
     61: _Codec("client_identifier", bytes, bytes),
     114: _Codec("captive_portal", *_TEXT),
-    119: _Codec("domain_search", _decode_search, _encode_search),
+    119: _Codec("domain_search", _decode_search, encode_names),
     121: _Codec("classless_routes", _decode_routes, _encode_routes),
     252: _Codec("proxy_autodiscovery", *_TEXT),
 }

@@ -7,7 +7,8 @@ from typing import Final
 from msgspec import Struct
 
 from harness.wire import checksum
-from harness.wire.ipv4 import Ip4, Protocol, show_ip4
+from harness.wire.ip import IpAddress, show_ip
+from harness.wire.ipv4 import Protocol
 from harness.wire.octets import Octets, malformed, require, view
 
 HEADER: Final = 20
@@ -72,7 +73,7 @@ class Segment(Struct, frozen=True):
         return len(self.payload) + (self.flags & 1) + (self.flags >> 1 & 1)
 
 
-def parse(data: Octets, source: Ip4 | None = None, destination: Ip4 | None = None) -> Segment:
+def parse(data: Octets, source: IpAddress | None = None, destination: IpAddress | None = None) -> Segment:
     """Raises WireError on a bad data offset, option or checksum (checked when the addresses are given)."""
     octets = view(data)
     require(octets, HEADER, "tcp header")
@@ -189,7 +190,7 @@ def emit_options(segment: Segment) -> bytes:
     return bytes(out)
 
 
-def emit(segment: Segment, source: Ip4, destination: Ip4) -> bytes:
+def emit(segment: Segment, source: IpAddress, destination: IpAddress) -> bytes:
     """The segment with its checksum."""
     options = emit_options(segment)
     payload = segment.payload
@@ -208,14 +209,17 @@ def show_flags(flags: int) -> str:
 
 
 def show(
-    segment: Segment, source: Ip4 | None = None, destination: Ip4 | None = None, length: int | None = None
+    segment: Segment,
+    source: IpAddress | None = None,
+    destination: IpAddress | None = None,
+    length: int | None = None,
 ) -> str:
     """``10.0.0.1.80 > 10.0.0.2.4000: Flags [P.], seq 1:6, ack 9, win 502, length 5``, with its options.
 
     ``length`` is that of the payload when a capture cut it.
     """
-    left = f"{show_ip4(source)}." if source is not None else ""
-    right = f"{show_ip4(destination)}." if destination is not None else ""
+    left = f"{show_ip(source)}." if source is not None else ""
+    right = f"{show_ip(destination)}." if destination is not None else ""
     parts = [f"Flags [{show_flags(segment.flags)}]"]
     length = len(segment.payload) if length is None else length
     if length:

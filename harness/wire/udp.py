@@ -6,7 +6,8 @@ from typing import Final
 from msgspec import Struct
 
 from harness.wire import checksum
-from harness.wire.ipv4 import Ip4, Protocol, show_ip4
+from harness.wire.ip import IpAddress, show_ip
+from harness.wire.ipv4 import Protocol
 from harness.wire.octets import Octets, malformed, require, view
 
 HEADER: Final = 8
@@ -22,12 +23,17 @@ class Datagram(Struct, frozen=True):
 
 
 def parse(
-    data: Octets, source: Ip4 | None = None, destination: Ip4 | None = None, *, wire_length: int | None = None
+    data: Octets,
+    source: IpAddress | None = None,
+    destination: IpAddress | None = None,
+    *,
+    wire_length: int | None = None,
 ) -> Datagram:
     """Raises WireError on a bad length or checksum.
 
-    The checksum is checked when the addresses are given, unless the sender left it out (zero).
-    ``wire_length`` as in ipv4.parse: a cut datagram's payload is what is left, its checksum unchecked.
+    The checksum is checked when the addresses are given, unless the sender left it out (zero), which IPv6
+    does not permit (RFC 8200 8.1). ``wire_length`` as in ipv4.parse: a cut datagram's payload is what is
+    left, its checksum unchecked.
     """
     octets = view(data)
     require(octets, HEADER, "udp header")
@@ -36,14 +42,15 @@ def parse(
         raise malformed("udp length", 4, f"{length} is less than the header's {HEADER}")
     if length > (len(octets) if wire_length is None else wire_length):
         raise malformed("udp length", 4, f"{length} is more than there are ({wire_length or len(octets)})")
-    if check and source is not None and destination is not None and length <= len(octets):
+    if source is not None and destination is not None and length <= len(octets):
         initial = checksum.pseudo_sum(source, destination, Protocol.UDP, length)
-        if not checksum.is_valid(octets[:length], initial):
+        wrong = not checksum.is_valid(octets[:length], initial) if check else len(source) > 4
+        if wrong:
             raise malformed("udp checksum", 6, "wrong")
     return Datagram(source_port, destination_port, octets[HEADER:length])
 
 
-def emit(datagram: Datagram, source: Ip4, destination: Ip4) -> bytes:
+def emit(datagram: Datagram, source: IpAddress, destination: IpAddress) -> bytes:
     """The datagram with length and checksum. Raises ValueError when it is longer than 65,535 octets."""
     payload = datagram.payload
     length = HEADER + len(payload)
@@ -57,13 +64,16 @@ def emit(datagram: Datagram, source: Ip4, destination: Ip4) -> bytes:
 
 
 def show(
-    datagram: Datagram, source: Ip4 | None = None, destination: Ip4 | None = None, length: int | None = None
+    datagram: Datagram,
+    source: IpAddress | None = None,
+    destination: IpAddress | None = None,
+    length: int | None = None,
 ) -> str:
     """``192.168.65.3.68 > 192.168.65.1.67: UDP, length 300``; without addresses only the ports.
 
     ``length`` is that of the payload when a capture cut it.
     """
-    left = f"{show_ip4(source)}." if source is not None else ""
-    right = f"{show_ip4(destination)}." if destination is not None else ""
+    left = f"{show_ip(source)}." if source is not None else ""
+    right = f"{show_ip(destination)}." if destination is not None else ""
     ports = f"{left}{datagram.source_port} > {right}{datagram.destination_port}"
     return f"{ports}: UDP, length {len(datagram.payload) if length is None else length}"

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.address import Mac
-from harness.wire import arp, dhcp, ethernet, frame, icmp, ipv4, tcp, udp
+from harness.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
 from harness.wire.tcp import Flags
 from tests.unit.wire import strategies as of
 
 A, B = ipv4.ip4("192.168.65.3"), ipv4.ip4("1.2.3.4")
+A6, B6 = ipv6.ip6("fd65:6775:6573:7400::3"), ipv6.ip6("2001:db8::1")
 MAC = Mac.parse("52:54:00:12:34:56")
 
 
@@ -20,6 +21,10 @@ def eth(ethertype: int, payload: bytes) -> bytes:
 
 def ip(protocol: int, payload: bytes) -> bytes:
     return eth(0x0800, ipv4.emit(ipv4.Ipv4(A, B, protocol, payload)))
+
+
+def ip6(protocol: int, payload: bytes) -> bytes:
+    return eth(0x86DD, ipv6.emit(ipv6.Ipv6(A6, B6, protocol, payload)))
 
 
 SYN = tcp.Segment(
@@ -33,7 +38,12 @@ RESPONSE = dns.message.from_text(
 )
 DISCOVER = dhcp.Dhcp(dhcp.Op.REQUEST, 7, MAC, dhcp.Options(message_type=dhcp.MessageType.DISCOVER))
 QUOTE = ipv4.emit(ipv4.Ipv4(B, A, 17, udp.emit(udp.Datagram(53, 4000, b"12345678"), B, A)))
+PLAIN = tcp.Segment(4000, 80, 1, 9, Flags.ACK, 500)
+SOLICIT = dhcpv6.Dhcpv6(dhcpv6.MessageType.SOLICIT, 7)
+QUOTE6 = ipv6.emit(ipv6.Ipv6(B6, A6, 17, udp.emit(udp.Datagram(53, 4000, b"12345678"), B6, A6)))
 IP = "IP 192.168.65.3"
+IP6 = "IP6 fd65:6775:6573:7400::3"
+ABOUT6 = "IP6 2001:db8::1.53 > fd65:6775:6573:7400::3.4000: UDP, length 8"
 PORTS = f"{IP}.4000 > 1.2.3.4.80"
 ABOUT = "IP 1.2.3.4.53 > 192.168.65.3.4000: UDP, length 8"
 
@@ -74,7 +84,34 @@ LINES = [
         f"{IP}.53 > 1.2.3.4.4000: DNS 7 NOERROR A? example.com. = CNAME www.example.com., A 1.2.3.5",
     ),
     (ip(47, b"gre"), f"{IP} > 1.2.3.4: 47, ttl 64, length 3"),
-    (eth(0x86DD, bytes(40)), f"{MAC} > {MAC}, IPV6 (0x86dd), length 54"),
+    (eth(0x8100, bytes(40)), f"{MAC} > {MAC}, VLAN (0x8100), length 54"),
+    (ip6(6, tcp.emit(PLAIN, A6, B6)), f"{IP6}.4000 > 2001:db8::1.80: Flags [.], ack 9, win 500, length 0"),
+    (ip6(17, udp.emit(udp.Datagram(7, 9, b"abc"), A6, B6)), f"{IP6}.7 > 2001:db8::1.9: UDP, length 3"),
+    (
+        ip6(17, udp.emit(udp.Datagram(546, 547, dhcpv6.emit(SOLICIT)), A6, B6)),
+        f"{IP6}.546 > 2001:db8::1.547: DHCPv6 SOLICIT xid 0x7",
+    ),
+    (
+        ip6(17, udp.emit(udp.Datagram(4000, 53, QUERY.to_wire()), A6, B6)),
+        f"{IP6}.4000 > 2001:db8::1.53: DNS 7 AAAA? example.com.",
+    ),
+    (
+        ip6(58, icmpv6.emit(icmpv6.echo_request(1, 2, b"x" * 56), A6, B6)),
+        f"{IP6} > 2001:db8::1: ICMP6 echo request, id 1, seq 2, length 64",
+    ),
+    (
+        ip6(58, icmpv6.emit(icmpv6.unreachable(icmpv6.Unreachable.PORT, QUOTE6), A6, B6)),
+        f"{IP6} > 2001:db8::1: ICMP6 unreachable - port unreachable, length 64, about: {ABOUT6}",
+    ),
+    (
+        ip6(58, icmpv6.emit(icmpv6.packet_too_big(1400, QUOTE6[:56]), A6, B6)),
+        f"{IP6} > 2001:db8::1: ICMP6 packet too big, mtu 1400, length 64, about: {ABOUT6}",
+    ),
+    (
+        ip6(58, icmpv6.emit(ndp.emit(ndp.NeighbourSolicitation(B6)), A6, B6)),
+        f"{IP6} > 2001:db8::1: ICMP6 neighbour solicitation, who has 2001:db8::1",
+    ),
+    (ip6(59, b""), f"{IP6} > 2001:db8::1: 59, hlim 64, length 0"),
 ]  # fmt: skip
 
 
@@ -117,6 +154,9 @@ def test_a_headers_only_capture_tells_the_length_on_the_wire() -> None:
         (ip(6, tcp.emit(DATA, A, B)), "tcp"),
         (ip(17, udp.emit(udp.Datagram(7, 9, b"abc"), A, B)), "udp"),
         (ip(1, icmp.emit(icmp.echo_request(1, 2, b"abc"))), "icmp"),
+        (ip6(6, tcp.emit(DATA, A6, B6)), "tcp"),
+        (ip6(17, udp.emit(udp.Datagram(7, 9, b"abc"), A6, B6)), "udp"),
+        (ip6(58, icmpv6.emit(icmpv6.echo_request(1, 2, b"abc"), A6, B6)), "icmpv6"),
     ],
 )
 def test_a_wrong_checksum_is_reported_beside_the_layer(octets: bytes, layer: str) -> None:
@@ -156,6 +196,8 @@ def test_nothing_makes_decode_raise(octets: bytes, wire_length: int | None) -> N
     assert frame.show(frame.decode(octets, wire_length))
     assert frame.show(frame.decode(eth(0x0800, octets), wire_length))
     assert frame.show(frame.decode(eth(0x0806, octets), wire_length))
+    assert frame.show(frame.decode(eth(0x86DD, octets), wire_length))
+    assert frame.show(frame.decode(ip6(58, octets), wire_length))
 
 
 @given(st.sampled_from([octets for octets, _ in LINES]), st.data())

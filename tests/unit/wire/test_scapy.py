@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from scapy.layers import dhcp as scapy_dhcp
-    from scapy.layers import inet, l2
+    from scapy.layers import dhcp6 as scapy_dhcp6
+    from scapy.layers import inet, inet6, l2
 
 from harness.core.address import Mac
-from harness.wire import arp, dhcp, ethernet, frame, icmp, ipv4, tcp, udp
+from harness.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
 from tests.unit.wire import strategies as of
 
 A, B = ipv4.ip4("192.168.65.3"), ipv4.ip4("93.184.216.34")
@@ -184,3 +185,98 @@ def test_our_frame_is_scapys() -> None:
     octets = ethernet.emit(ethernet.Ethernet(MAC_B, MAC_A, 0x0806, arp.emit(arp.request(MAC_A, A, B))))
     theirs = l2.Ether(octets)
     assert (theirs.src, theirs.dst, theirs[l2.ARP].pdst) == (str(MAC_A), str(MAC_B), "93.184.216.34")
+
+
+GUEST, ROUTER = "fd65:6775:6573:7400::3", "fe80::1"
+A6, B6 = ipv6.ip6(GUEST), ipv6.ip6(ROUTER)
+
+
+def ip_6(**fields: Any) -> Any:
+    return inet6.IPv6(src=GUEST, dst=ROUTER, **fields)
+
+
+@pytest.mark.parametrize("payload", [b"", b"x", b"hello" * 300])
+def test_tcp_and_udp_over_ipv6_are_scapys(payload: bytes) -> None:
+    packet = ipv6.parse(bytes(ip_6(tc=3, fl=7, hlim=9) / inet.TCP(sport=4000, dport=4001, seq=5) / payload))
+    assert (packet.source, packet.destination, packet.protocol) == (A6, B6, 6)
+    assert (packet.traffic_class, packet.flow_label, packet.hop_limit) == (3, 7, 9)
+    assert tcp.parse(packet.payload, A6, B6).payload == payload
+    datagram = ipv6.parse(bytes(ip_6() / inet.UDP(sport=40001, dport=40002) / payload))
+    assert udp.emit(udp.Datagram(40001, 40002, payload), A6, B6) == datagram.payload
+
+
+def test_extension_headers_are_scapys() -> None:
+    theirs = bytes(
+        ip_6()
+        / inet6.IPv6ExtHdrHopByHop(options=[inet6.RouterAlert(value=0)])
+        / inet6.IPv6ExtHdrDestOpt(options=[inet6.PadN(optdata=b"abcdefghij")])
+        / inet6.IPv6ExtHdrFragment(offset=3, m=1, id=77, nh=17)
+        / b"12345678"
+    )
+    packet = ipv6.parse(theirs)
+    assert [one.kind for one in packet.extensions if isinstance(one, ipv6.Extension)] == [0, 60]
+    assert packet.fragment == ipv6.Fragment(24, True, 77)
+    assert (packet.protocol, packet.payload) == (17, b"12345678")
+    assert ipv6.emit(packet) == theirs
+
+
+@given(st.binary(max_size=1000), of.u16, of.u16)
+def test_echo_over_ipv6_is_the_same_both_ways(payload: bytes, identifier: int, sequence: int) -> None:
+    theirs = bytes(ip_6() / inet6.ICMPv6EchoRequest(id=identifier, seq=sequence, data=payload))[40:]
+    message = icmpv6.echo_request(identifier, sequence, payload)
+    assert icmpv6.parse(theirs, A6, B6) == message
+    assert icmpv6.emit(message, A6, B6) == theirs
+
+
+def test_scapys_router_advertisement_is_ours() -> None:
+    theirs = bytes(
+        ip_6()
+        / inet6.ICMPv6ND_RA(M=1, O=1, prf=0, routerlifetime=1800, chlim=64)
+        / inet6.ICMPv6NDOptSrcLLAddr(lladdr=str(MAC_A))
+        / inet6.ICMPv6NDOptMTU(mtu=1400)
+        / inet6.ICMPv6NDOptPrefixInfo(
+            prefix="fd65:6775:6573:7400::", prefixlen=64, validlifetime=100, preferredlifetime=50
+        )
+        / inet6.ICMPv6NDOptRDNSS(dns=[GUEST], lifetime=300)
+        / inet6.ICMPv6NDOptDNSSL(searchlist=["lab.example"], lifetime=300)
+    )[40:]
+    options = ndp.Options(
+        source_mac=MAC_A, mtu=1400,
+        prefixes=(ndp.Prefix(ipv6.ip6("fd65:6775:6573:7400::"), 64, True, True, 100, 50),),
+        dns_servers=(ndp.DnsServers((A6,), 300),),
+        dns_search=(ndp.DnsSearch(("lab.example",), 300),),
+    )  # fmt: skip
+    ours = ndp.RouterAdvertisement(1800, managed=True, other_config=True, options=options)
+    assert ndp.parse(icmpv6.parse(theirs, A6, B6)) == ours
+    assert icmpv6.emit(ndp.emit(ours), A6, B6) == theirs
+
+
+def test_our_advertisement_is_scapys() -> None:
+    ours = ndp.NeighbourAdvertisement(A6, router=True, override=True, options=ndp.Options(target_mac=MAC_B))
+    octets = ipv6.emit(ipv6.Ipv6(A6, B6, 58, icmpv6.emit(ndp.emit(ours), A6, B6), hop_limit=255))
+    theirs = inet6.IPv6(octets)[inet6.ICMPv6ND_NA]
+    assert (theirs.tgt, theirs.R, theirs.S, theirs.O, theirs.lladdr) == (GUEST, 1, 0, 1, str(MAC_B))
+
+
+def test_scapys_dhcpv6_is_ours() -> None:
+    theirs = bytes(
+        scapy_dhcp6.DHCP6_Request(trid=0x123456)
+        / scapy_dhcp6.DHCP6OptClientId(duid=scapy_dhcp6.DUID_LL(lladdr=str(MAC_A)))
+        / scapy_dhcp6.DHCP6OptIA_NA(
+            iaid=7, T1=10, T2=20,
+            ianaopts=[scapy_dhcp6.DHCP6OptIAAddress(addr=GUEST, preflft=30, validlft=40)],
+        )
+        / scapy_dhcp6.DHCP6OptOptReq(reqopts=[23, 24])
+        / scapy_dhcp6.DHCP6OptElapsedTime(elapsedtime=5)
+    )  # fmt: skip
+    options = dhcpv6.Options(
+        client_id=dhcpv6.duid_ll(MAC_A),
+        ia_na=(dhcpv6.IaNa(7, 10, 20, (dhcpv6.IaAddress(A6, 30, 40),)),),
+        option_request=(23, 24),
+        elapsed_time=5,
+    )
+    ours = dhcpv6.Dhcpv6(dhcpv6.MessageType.REQUEST, 0x123456, options)
+    assert dhcpv6.parse(theirs) == ours
+    again = scapy_dhcp6.DHCP6_Request(dhcpv6.emit(ours))
+    assert again[scapy_dhcp6.DHCP6OptIAAddress].addr == GUEST
+    assert again[scapy_dhcp6.DHCP6OptOptReq].reqopts == [23, 24]

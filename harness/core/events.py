@@ -170,6 +170,29 @@ class FlowClosed(Event, frozen=True):
     down: int = 0
 
 
+class LimitReached(Event, frozen=True):
+    """A bound of the gateway turned away ``count`` more within about a second.
+
+    ``limit`` is its name ("connecting", "tcp_flows", "udp_flows", "echo_flows", "icmp_errors", "descriptors"
+    for those of the process), ``bound`` its value, 0 when only the kernel knows it.
+    """
+
+    limit: str
+    bound: int
+    count: int
+
+
+class AddressConflict(Event, frozen=True):
+    """``claimant`` uses ``address``, a MAC or IP address that belongs, or did so far, to ``holder``.
+
+    The two are MAC addresses, or for a MAC address the ports of the switch.
+    """
+
+    address: str
+    holder: str
+    claimant: str
+
+
 # Servers in the world
 
 
@@ -199,6 +222,8 @@ AnyEvent = (
     | FlowOpened
     | FlowRefused
     | FlowClosed
+    | LimitReached
+    | AddressConflict
     | Served
 )
 """For decoders: ``msgspec.json.Decoder(AnyEvent)``."""

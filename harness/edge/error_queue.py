@@ -11,24 +11,40 @@ IP_MTU_DISCOVER: Final = 10
 IP_PMTUDISC_DONT: Final = 0
 IP_PMTUDISC_DO: Final = 2
 _EXTENDED_ERROR: Final = struct.Struct("=IBBBBII")
+_ORIGIN_LOCAL: Final = 1
 _ORIGIN_ICMP: Final = 2
 _OFFENDER_AT: Final = _EXTENDED_ERROR.size + 4
 _QUOTE: Final = 2048
 
 
 class Failure(NamedTuple):
-    """One error: the datagram's destination, how the datagram began, and what caused it."""
+    """One error: the packet's destination, how its payload began, and what caused it.
+
+    Without a ``cause`` it was the own kernel; ``mtu`` is then what EMSGSIZE would have let through.
+    """
 
     address: bytes
     port: int
     errno: int
     payload: bytes
     cause: IcmpCause | None
+    mtu: int = 0
 
 
 def enable(sock: socket.socket) -> None:
     """Collect errors in the queue instead of only the last one."""
     sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+
+
+def disable(sock: socket.socket) -> None:
+    """No more of that: on a connected TCP socket it would make every passing error the end."""
+    sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 0)
+
+
+def dont_fragment(sock: socket.socket, wanted: bool) -> None:
+    """Send with DF and refuse what is larger than the path's MTU, or send all without DF (ip(7))."""
+    how = IP_PMTUDISC_DO if wanted else IP_PMTUDISC_DONT
+    sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, how)
 
 
 def drain(sock: socket.socket, limit: int = 64) -> list[Failure]:
@@ -49,7 +65,9 @@ def drain(sock: socket.socket, limit: int = 64) -> list[Failure]:
 
 def _failure(payload: bytes, data: bytes, destination: tuple[str, int]) -> Failure:
     number, origin, icmp_type, icmp_code, _, info, _ = _EXTENDED_ERROR.unpack_from(data)
-    cause = None
+    cause, mtu = None, 0
     if origin == _ORIGIN_ICMP:
         cause = IcmpCause(icmp_type, icmp_code, data[_OFFENDER_AT : _OFFENDER_AT + 4], info)
-    return Failure(socket.inet_aton(destination[0]), destination[1], number, payload, cause)
+    elif origin == _ORIGIN_LOCAL:
+        mtu = info
+    return Failure(socket.inet_aton(destination[0]), destination[1], number, payload, cause, mtu)

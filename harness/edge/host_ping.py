@@ -21,13 +21,14 @@ _MAX_MESSAGE: Final = 65535
 
 
 class _Socket:
-    __slots__ = ("fd", "flow", "sock", "ttl")
+    __slots__ = ("dont_fragment", "fd", "flow", "sock", "ttl")
 
     def __init__(self, flow: int, sock: socket.socket) -> None:
         self.flow = flow
         self.sock = sock
         self.fd = sock.fileno()
         self.ttl = 0
+        self.dont_fragment: bool | None = None
 
 
 class HostPing:
@@ -49,6 +50,9 @@ class HostPing:
         if opened.ttl != command.ttl:
             opened.ttl = command.ttl
             opened.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, command.ttl)
+        if opened.dont_fragment != command.dont_fragment:
+            opened.dont_fragment = command.dont_fragment
+            error_queue.dont_fragment(opened.sock, command.dont_fragment)
         message = icmp.emit(icmp.echo_request(0, command.sequence, command.payload))
         destination = (socket.inet_ntoa(command.address), 0)
         for _ in range(3):
@@ -57,12 +61,15 @@ class HostPing:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                if self._drain(opened):
+                waiting, mtu = self._drain(opened)
+                if waiting:
                     continue
-                number = error.errno or 0
                 self._emit(
-                    EchoFailed(command.flow, command.address, command.sequence, number, command.payload)
-                )
+                    EchoFailed(
+                        command.flow, command.address, command.sequence, error.errno or 0, command.payload,
+                        mtu=mtu,
+                    )
+                )  # fmt: skip
             return
 
     def close_flow(self, command: commands.CloseEcho) -> None:
@@ -113,16 +120,22 @@ class HostPing:
                 self._emit(EchoReplied(opened.flow, source, message.sequence, message.payload))
         self._poller.again(opened.fd)
 
-    def _drain(self, opened: _Socket) -> bool:
+    def _drain(self, opened: _Socket) -> tuple[bool, int]:
+        """As of ``HostUdp``."""
         failures = error_queue.drain(opened.sock)
+        waiting, mtu = False, 0
         for failure in failures:
+            if failure.cause is None:
+                mtu = failure.mtu
+                continue
+            waiting = True
             # What is quoted is our echo request from its ICMP header on.
             sequence = int.from_bytes(failure.payload[6:8], "big")
             payload = failure.payload[icmp.HEADER :]
             self._emit(
                 EchoFailed(opened.flow, failure.address, sequence, failure.errno, payload, failure.cause)
             )
-        return bool(failures)
+        return waiting, mtu
 
     def _drop(self, opened: _Socket) -> None:
         self._poller.remove(opened.fd)

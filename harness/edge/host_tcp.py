@@ -2,7 +2,8 @@
 
 Reads never exceed the credit that the gateway gave; writes that the socket does not take wait here, and are
 never more than the window that the gateway advertised to the guest. Late errors (SO_ERROR after a
-connect, a reset while nobody reads) come back as events with their errno.
+connect, a reset while nobody reads) come back as events with their errno; a connect that the network refused
+also with the ICMP message that did.
 """
 
 import errno
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
+from harness.edge import error_queue
 from harness.edge.poller import BROKEN, READABLE, WRITABLE, Poller
 from harness.gateway import commands
 from harness.gateway.events import (
@@ -80,6 +82,9 @@ class HostTcp:
             self._emit(ConnectFailed(command.flow, error.errno or errno.EMFILE))
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if command.ttl:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, command.ttl)
+        error_queue.enable(sock)
         stream = _Stream(command.flow, sock)
         number = sock.connect_ex((socket.inet_ntop(family, command.address), command.port))
         if number not in (0, errno.EINPROGRESS):
@@ -160,11 +165,13 @@ class HostTcp:
                 stream.sock.getpeername()
             except OSError:
                 return False  # still connecting: a wake without news
+            error_queue.disable(stream.sock)
             stream.is_connected = True
             self._emit(Connected(stream.flow, show_address(stream.sock.getsockname())))
             return True
+        cause = next((failure.cause for failure in reversed(error_queue.drain(stream.sock))), None)
         self._drop(stream)
-        self._emit(ConnectFailed(stream.flow, number))
+        self._emit(ConnectFailed(stream.flow, number, cause))
         return False
 
     def _read(self, stream: _Stream) -> None:

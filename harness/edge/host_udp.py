@@ -74,8 +74,7 @@ class HostUdp:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, command.ttl)
         if opened.dont_fragment != command.dont_fragment:
             opened.dont_fragment = command.dont_fragment
-            how = error_queue.IP_PMTUDISC_DO if command.dont_fragment else error_queue.IP_PMTUDISC_DONT
-            sock.setsockopt(socket.IPPROTO_IP, error_queue.IP_MTU_DISCOVER, how)
+            error_queue.dont_fragment(sock, command.dont_fragment)
         destination = (socket.inet_ntoa(command.address), command.port)
         # An error that waits from an earlier datagram is told by the next call and sends nothing: try again.
         for _ in range(3):
@@ -84,13 +83,15 @@ class HostUdp:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                if self._drain(opened):
+                waiting, mtu = self._drain(opened)
+                if waiting:
                     continue
                 self._emit(
                     DatagramFailed(
-                        command.flow, command.address, command.port, error.errno or 0, command.payload
+                        command.flow, command.address, command.port, error.errno or 0, command.payload,
+                        mtu=mtu,
                     )
-                )
+                )  # fmt: skip
             return
 
     def close_flow(self, command: commands.CloseDatagram) -> None:
@@ -125,15 +126,24 @@ class HostUdp:
             self._emit(DatagramReceived(opened.flow, source, address[1], bytes(memoryview(buffer)[:count])))
         self._poller.again(opened.fd)
 
-    def _drain(self, opened: _Socket) -> bool:
+    def _drain(self, opened: _Socket) -> tuple[bool, int]:
+        """Tell what the network said of earlier datagrams: whether there was any.
+
+        And the MTU, if the kernel has just refused one for its size: that, sendto() has told already.
+        """
         failures = error_queue.drain(opened.sock)
+        waiting, mtu = False, 0
         for failure in failures:
+            if failure.cause is None:
+                mtu = failure.mtu
+                continue
+            waiting = True
             self._emit(
                 DatagramFailed(
                     opened.flow, failure.address, failure.port, failure.errno, failure.payload, failure.cause
                 )
             )
-        return bool(failures)
+        return waiting, mtu
 
     def _drop(self, opened: _Socket) -> None:
         self._poller.remove(opened.fd)

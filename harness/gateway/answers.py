@@ -7,7 +7,7 @@ from harness.gateway.events import IcmpCause
 from harness.gateway.interface import Interface
 from harness.wire import icmp
 from harness.wire.icmp import Unreachable
-from harness.wire.ipv4 import Ipv4
+from harness.wire.octets import Octets
 
 UNREACHABLE: Final = {
     errno.ECONNREFUSED: Unreachable.PORT,
@@ -17,28 +17,41 @@ UNREACHABLE: Final = {
     errno.ENETDOWN: Unreachable.NET,
     errno.EACCES: Unreachable.COMMUNICATION_PROHIBITED,
     errno.EPERM: Unreachable.COMMUNICATION_PROHIBITED,
+    errno.EMSGSIZE: Unreachable.FRAGMENTATION_NEEDED,
 }
 """By the host's errno, the code with which a guest's kernel comes to the same errno or the nearest."""
 
+LIMITED: Final = "limited"
+"""There would have been an answer, but too many of its kind were given just now."""
+_PASSED_ON: Final = frozenset(
+    {icmp.Type.DESTINATION_UNREACHABLE, icmp.Type.TIME_EXCEEDED, icmp.Type.PARAMETER_PROBLEM}
+)
+"""Not redirects and source quench: they are the business of whom they were sent to (RFC 6633)."""
 _PLAIN: Final = frozenset({Unreachable.NET, Unreachable.HOST, Unreachable.PROTOCOL, Unreachable.PORT})
 
 
-def answer_error(interface: Interface, about: Ipv4, number: int, cause: IcmpCause | None) -> str:
-    """Tell the sender of ``about`` what went wrong with it; the answer's name, or "none".
+def answer_error(
+    interface: Interface, about: Octets, number: int, cause: IcmpCause | None, *, mtu: int = 0,
+    is_owed: bool = False,
+) -> str:  # fmt: skip
+    """Tell the sender of ``about`` what went wrong with it; the answer's name, "none" or ``LIMITED``.
 
     What the network said is passed on from whom it came, so that traceroute shows the way; what the
-    host's own kernel said (``number``) comes from the gateway.
+    host's own kernel said (``number``; ``mtu`` with EMSGSIZE) comes from the gateway. ``is_owed`` as of
+    ``Interface.send_error``.
     """
-    if cause is not None and cause.type in icmp.ERRORS:
+    if cause is not None and cause.type in _PASSED_ON:
+        kind, code, mtu = cause.type, cause.code, cause.mtu
         source = interface.addressing.to_guest(cause.offender)
-        mtu = cause.mtu if cause.code == Unreachable.FRAGMENTATION_NEEDED else 0
-        interface.send_error(cause.type, cause.code, about, source=source, mtu=mtu)
-        return show_error(cause.type, cause.code)
-    code = UNREACHABLE.get(number)
-    if code is None:
+    elif number in UNREACHABLE:
+        kind, code, source = icmp.Type.DESTINATION_UNREACHABLE, UNREACHABLE[number], None
+    else:
         return "none"
-    interface.send_error(icmp.Type.DESTINATION_UNREACHABLE, code, about)
-    return show_error(icmp.Type.DESTINATION_UNREACHABLE, code)
+    if kind != icmp.Type.DESTINATION_UNREACHABLE or code != Unreachable.FRAGMENTATION_NEEDED:
+        mtu = 0
+    if not interface.send_error(kind, code, about, source=source, mtu=mtu, is_owed=is_owed):
+        return LIMITED
+    return show_error(kind, code)
 
 
 def show_error(kind: int, code: int) -> str:

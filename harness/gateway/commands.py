@@ -23,11 +23,15 @@ class Record(Struct):
 
 
 class Connect(Struct):
-    """Open a TCP socket to ``address`` and ``port``: Connected or ConnectFailed."""
+    """Open a TCP socket to ``address`` and ``port``: Connected or ConnectFailed.
+
+    ``ttl`` is what its packets begin with, so that a traceroute of the guest is one of the host; 0: any.
+    """
 
     flow: int
     address: bytes
     port: int
+    ttl: int = 0
 
 
 class Receive(Struct):
@@ -94,6 +98,7 @@ class SendEcho(Struct):
     sequence: int
     payload: Octets
     ttl: int
+    dont_fragment: bool = False
 
 
 class CloseEcho(Struct):

@@ -20,17 +20,25 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Bounds on what the gateway holds; idle times in nanoseconds.
 
     ``connecting`` bounds host connects in flight, ``tcp_flows`` all TCP flows. ``tcp_buffer`` is octets a
-    direction of one flow. ``udp_idle`` is RFC 4787 REQ-5's recommended five minutes.
+    direction of one flow. ``udp_idle`` is RFC 4787 REQ-5's recommended five minutes; ``udp_dns_idle`` is for
+    flows that only ever asked port 53, of which everybody uses a new one for each question.
+    ``udp_inbound_refresh``: what comes from outside also keeps a flow alive (REQ-6 leaves the choice).
+    ``icmp_errors`` a second are made for each guest and kind, and ten times as many in all; ``icmp_burst`` at
+    once (RFC 1812 4.3.2.8).
     """
 
-    tcp_flows: int = 10_000
+    tcp_flows: int = 16_384
     connecting: int = 512
     tcp_buffer: int = 1 << 20
     udp_flows: int = 2_048
     udp_idle: int = 300 * SECOND
+    udp_dns_idle: int = 30 * SECOND
+    udp_inbound_refresh: bool = True
     echo_flows: int = 256
     echo_idle: int = 30 * SECOND
     dns_pending: int = 512
+    icmp_errors: int = 100
+    icmp_burst: int = 100
 
 
 class GatewayConfig(Struct, frozen=True, kw_only=True):

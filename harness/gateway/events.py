@@ -19,6 +19,15 @@ class FramesReceived(Struct):
     frames: Sequence[Frame]
 
 
+class IcmpCause(Struct, frozen=True):
+    """The ICMP message behind an error: its type and code, who sent it, and the MTU it told (0: none)."""
+
+    type: int
+    code: int
+    offender: bytes
+    mtu: int = 0
+
+
 class Connected(Struct):
     """The host's connect() succeeded; ``host`` is the local end as "ip:port"."""
 
@@ -31,6 +40,7 @@ class ConnectFailed(Struct):
 
     flow: int
     errno: int
+    cause: IcmpCause | None = None
 
 
 class DataReceived(Struct):
@@ -86,17 +96,11 @@ class DatagramReceived(Struct):
     payload: Octets
 
 
-class IcmpCause(Struct, frozen=True):
-    """The ICMP message behind an error: its type and code, who sent it, and the MTU it told (0: none)."""
-
-    type: int
-    code: int
-    offender: bytes
-    mtu: int = 0
-
-
 class DatagramFailed(Struct):
-    """An error came back for a datagram to ``address`` and ``port``; ``payload`` is how it began."""
+    """An error came back for a datagram to ``address`` and ``port``; ``payload`` is how it began.
+
+    ``mtu``: with EMSGSIZE of the host's own kernel, what it would have let through (0: not told).
+    """
 
     flow: int
     address: bytes
@@ -104,6 +108,7 @@ class DatagramFailed(Struct):
     errno: int
     payload: Octets = b""
     cause: IcmpCause | None = None
+    mtu: int = 0
 
 
 class EchoReplied(Struct):
@@ -116,7 +121,7 @@ class EchoReplied(Struct):
 
 
 class EchoFailed(Struct):
-    """An error came back for a ping to ``address``."""
+    """An error came back for a ping to ``address``; ``mtu`` as of DatagramFailed."""
 
     flow: int
     address: bytes
@@ -124,6 +129,7 @@ class EchoFailed(Struct):
     errno: int
     payload: Octets = b""
     cause: IcmpCause | None = None
+    mtu: int = 0
 
 
 class EchoLost(Struct):

@@ -3,14 +3,15 @@
 This file only decides who gets what. A turn is: every event to its part, then every part's ``flush`` (timers,
 and what it has to say), then all commands, with the frames of the turn at the end.
 
-==========  ======================================================================
+=========== ======================================================================
 packet to   goes to
-==========  ======================================================================
+=========== ======================================================================
 group       DHCP when it is that; all else is the switch's business
 gateway     DHCP, DNS, echo; other UDP: port unreachable, other TCP: RST
 host        the laptop's loopback: TCP and UDP flows; echo is answered here
 elsewhere   TCP, UDP and echo flows, TTL permitting; other protocols: unreachable
-==========  ======================================================================
+any of them an ICMP error about what we sent goes to whom it concerns (``guest_errors``)
+=========== ======================================================================
 """
 
 from collections.abc import Callable, Sequence
@@ -21,13 +22,15 @@ from harness.gateway import events
 from harness.gateway.addressing import Addressing, Reach
 from harness.gateway.commands import Command
 from harness.gateway.config import GatewayConfig
+from harness.gateway.guest_errors import GuestErrors
 from harness.gateway.icmp_flows import IcmpFlows
 from harness.gateway.interface import Interface
 from harness.gateway.local import DNS_PORT, LocalServices
 from harness.gateway.outbox import Outbox
 from harness.gateway.tcp_flows import TcpFlows
+from harness.gateway.turned_away import TurnedAway
 from harness.gateway.udp_flows import UdpFlows
-from harness.wire import dhcp, icmp, tcp, udp
+from harness.wire import dhcp, icmp, ipv4, tcp, udp
 from harness.wire.ipv4 import ANY, Ipv4, Protocol
 
 
@@ -38,12 +41,14 @@ class Gateway:
         self.config = config
         self._addressing = Addressing(config)
         self._outbox = Outbox()
-        self._interface = Interface(config, self._addressing, self._outbox)
+        self._turned_away = TurnedAway(self._outbox)
+        self._interface = Interface(config, self._addressing, self._outbox, self._turned_away)
         draws = rng.stream(config.seed, "gateway", "tcp")
-        self.tcp = TcpFlows(config, self._interface, self._outbox, draws)
-        self.udp = UdpFlows(config, self._interface, self._outbox)
-        self.icmp = IcmpFlows(config, self._interface, self._outbox)
+        self.tcp = TcpFlows(config, self._interface, self._outbox, self._turned_away, draws)
+        self.udp = UdpFlows(config, self._interface, self._outbox, self._turned_away)
+        self.icmp = IcmpFlows(config, self._interface, self._outbox, self._turned_away)
         self.local = LocalServices(config, self._interface, self._outbox, draws)
+        self._guest_errors = GuestErrors(config.gateway, self.tcp, self.udp, self.local)
         self._now = 0
         self._handlers: dict[type[events.Event], Callable[[Any, int], None]] = {
             events.FramesReceived: self._frames_received,
@@ -73,11 +78,12 @@ class Gateway:
         self.icmp.flush(now)
         self.local.flush(now)
         self._interface.flush()
+        self._turned_away.flush(now)
         return self._outbox.take()
 
     def poll_at(self) -> int | None:
         """When to call ``handle`` again even if nothing happens; may be too early, never too late."""
-        parts = (self.tcp, self.udp, self.icmp, self.local, self._interface)
+        parts = (self.tcp, self.udp, self.icmp, self.local, self._interface, self._turned_away)
         return min((at for part in parts if (at := part.poll_at()) is not None), default=None)
 
     def _frames_received(self, event: events.FramesReceived, now: int) -> None:
@@ -102,9 +108,15 @@ class Gateway:
         ):
             return
         elif packet.protocol == Protocol.ICMP:
-            self.icmp.receive(packet, reach, self._now)
+            message = icmp.parse(packet.payload)
+            if message.is_error:
+                self._guest_errors.receive(packet, message, self._now)
+            else:
+                self.icmp.receive(packet, message, reach, self._now)
         else:
-            self._interface.send_error(icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PROTOCOL, packet)
+            self._interface.send_error(
+                icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PROTOCOL, ipv4.emit(packet)
+            )
 
     def _deliver_merged(self, packet: Ipv4, segment: tcp.Segment) -> bool:
         """The segments of a run as one; False when somebody must look at each."""
@@ -123,7 +135,9 @@ class Gateway:
             if datagram.destination_port == DNS_PORT:
                 self.local.dns_datagram(packet, datagram, self._now)
             else:
-                self._interface.send_error(icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PORT, packet)
+                self._interface.send_error(
+                    icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PORT, ipv4.emit(packet)
+                )
         elif reach is Reach.HOST or self._may_travel(packet):
             self.udp.receive(packet, datagram, self._now)
 
@@ -136,5 +150,5 @@ class Gateway:
         """A router's TTL rule (RFC 1812 5.3.1)."""
         if packet.ttl > 1:
             return True
-        self._interface.send_error(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.TTL, packet)
+        self._interface.send_error(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.TTL, ipv4.emit(packet))
         return False

@@ -10,13 +10,14 @@ from typing import Final
 from harness.core.events import FlowClosed, FlowOpened, FlowRefused
 from harness.gateway import commands, events
 from harness.gateway.addressing import Reach
-from harness.gateway.answers import answer_error, show_errno
+from harness.gateway.answers import LIMITED, answer_error, show_errno
 from harness.gateway.config import GatewayConfig
 from harness.gateway.interface import Interface
 from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
+from harness.gateway.turned_away import TurnedAway
 from harness.tcpip import icmp as icmp_answers
-from harness.wire import icmp
+from harness.wire import icmp, ipv4
 from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
 
 _NO_PERMISSION: Final = frozenset({errno.EACCES, errno.EPERM})
@@ -37,10 +38,13 @@ class _Flow:
 class IcmpFlows:
     """All echo flows of one gateway; ``guest`` in events is address and identifier."""
 
-    def __init__(self, config: GatewayConfig, interface: Interface, outbox: Outbox) -> None:
+    def __init__(
+        self, config: GatewayConfig, interface: Interface, outbox: Outbox, turned_away: TurnedAway
+    ) -> None:
         self._limits = config.limits
         self._interface = interface
         self._outbox = outbox
+        self._turned_away = turned_away
         self._by_guest: dict[tuple[Ip4, int], _Flow] = {}
         self._by_number: dict[int, _Flow] = {}
         self._timers: Timers[int] = Timers()
@@ -49,9 +53,8 @@ class IcmpFlows:
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def receive(self, packet: Ipv4, reach: Reach, now: int) -> None:
-        """An ICMP packet from a guest. Raises WireError when it is malformed."""
-        message = icmp.parse(packet.payload)
+    def receive(self, packet: Ipv4, message: icmp.Icmp, reach: Reach, now: int) -> None:
+        """``message``, no error, came in ``packet`` from a guest; ``reach`` tells of its destination."""
         if message.type != icmp.Type.ECHO_REQUEST or message.code != 0:
             return
         if reach in (Reach.GATEWAY, Reach.HOST):
@@ -68,15 +71,18 @@ class IcmpFlows:
         self._timers.set(flow.number, now + self._limits.echo_idle)
         self._outbox.command(
             commands.SendEcho(
-                flow.number, packet.destination, message.sequence, message.payload, packet.ttl - 1
+                flow.number, packet.destination, message.sequence, message.payload, packet.ttl - 1,
+                packet.dont_fragment,
             )
-        )
+        )  # fmt: skip
 
     def _open(self, key: tuple[Ip4, int], remote: Ip4, now: int) -> _Flow | None:
         flow = _Flow(self._next_number, *key, remote)
         self._next_number += 1
         if len(self._by_number) >= self._limits.echo_flows:
-            self._refused(flow, remote, f"{len(self._by_number)} flows are open", "none", now)
+            bound = self._limits.echo_flows
+            told = _refused(flow, remote, f"no room: limits.echo_flows is {bound}", "none", now)
+            self._turned_away.note("echo_flows", bound, now, told)
             return None
         self._by_guest[key] = self._by_number[flow.number] = flow
         self._outbox.record(
@@ -105,9 +111,11 @@ class IcmpFlows:
         if flow is None:
             return
         message = icmp.emit(icmp.echo_request(flow.identifier, event.sequence, event.payload))
-        about = Ipv4(flow.guest, event.address, Protocol.ICMP, message)
-        answer = answer_error(self._interface, about, event.errno, event.cause)
-        self._refused(flow, event.address, show_errno(event.errno), answer, now)
+        about = ipv4.emit(Ipv4(flow.guest, event.address, Protocol.ICMP, message))
+        answer = answer_error(self._interface, about, event.errno, event.cause, mtu=event.mtu)
+        if answer != LIMITED:
+            told = _refused(flow, event.address, show_errno(event.errno), answer, now)
+            self._outbox.record(told)
 
     def lost(self, event: events.EchoLost, now: int) -> None:
         """There is no ping socket."""
@@ -117,7 +125,8 @@ class IcmpFlows:
         error = show_errno(event.errno)
         if event.errno in _NO_PERMISSION:
             error += ": the laptop's net.ipv4.ping_group_range does not allow ping sockets"
-        self._refused(flow, flow.remote, error, "none", now)
+        told = _refused(flow, flow.remote, error, "none", now)
+        self._turned_away.note("descriptors", 0, now, told)
         self._forget(flow)
 
     # --- time ---
@@ -144,13 +153,12 @@ class IcmpFlows:
         del self._by_guest[flow.guest, flow.identifier]
         self._timers.set(flow.number, None)
 
-    def _refused(self, flow: _Flow, remote: bytes, error: str, answer: str, now: int) -> None:
-        self._outbox.record(
-            FlowRefused(
-                at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip4(remote),
-                error=error, answer=answer,
-            )
-        )  # fmt: skip
+
+def _refused(flow: _Flow, remote: bytes, error: str, answer: str, now: int) -> FlowRefused:
+    return FlowRefused(
+        at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip4(remote),
+        error=error, answer=answer,
+    )  # fmt: skip
 
 
 def _guest(flow: _Flow) -> str:

@@ -14,11 +14,13 @@ from typing import Final
 
 from harness.core.address import Mac
 from harness.core.errors import WireError
-from harness.core.events import FrameDropped, Noted
+from harness.core.events import AddressConflict, FrameDropped
 from harness.core.port import Frame
 from harness.gateway.addressing import Addressing
 from harness.gateway.config import GatewayConfig
 from harness.gateway.outbox import Outbox
+from harness.gateway.rate import RateLimit
+from harness.gateway.turned_away import TurnedAway
 from harness.tcpip import icmp as icmp_errors
 from harness.tcpip.neighbour import Conflict, NeighbourCache
 from harness.tcpip.reassembly import Reassembler, fragment
@@ -40,6 +42,7 @@ ECT_0: Final = 2
 CE: Final = 3
 """The codepoints of RFC 3168 5 that we use: the last two bits of the former TOS octet."""
 _HEADERS: Final = ethernet.HEADER + ipv4.HEADER
+_HOLDERS: Final = 1024
 _IPV4: Final = EtherType.IPV4.to_bytes(2, "big")
 
 Deliver = Callable[[Ipv4, bool], None]
@@ -51,7 +54,9 @@ DeliverMerged = Callable[[Ipv4, Segment], bool]
 class Interface:
     """``now`` is the time of the turn, set by the gateway before anything else is called."""
 
-    def __init__(self, config: GatewayConfig, addressing: Addressing, outbox: Outbox) -> None:
+    def __init__(
+        self, config: GatewayConfig, addressing: Addressing, outbox: Outbox, turned_away: TurnedAway
+    ) -> None:
         self.now = 0
         self.addressing = addressing
         self.mtu = config.mtu
@@ -61,6 +66,13 @@ class Interface:
         self._neighbours = NeighbourCache(config.mac, (config.gateway, config.host))
         self._reassembler = Reassembler()
         self._identification = 0
+        self._turned_away = turned_away
+        rate, burst = config.limits.icmp_errors, config.limits.icmp_burst
+        self._error_rate = rate
+        self._errors = RateLimit(rate, burst)
+        self._all_errors = RateLimit(10 * rate, 10 * burst)
+        self._holders: dict[Ip4, bytes] = {}
+        self._conflicts = RateLimit(1, 1)
 
     # --- in ---
 
@@ -78,7 +90,10 @@ class Interface:
         if run[0][: ethernet.HEADER] != self._mac + bytes(run[0][6:12]) + _IPV4:
             return False
         merged = coalesce(run, ethernet.HEADER)
-        return merged is not None and self._is_credible(merged[0]) and deliver_merged(*merged)
+        if merged is None or not self._is_credible(merged[0]):
+            return False
+        self._note_holder(merged[0].source, bytes(run[0][6:12]))
+        return deliver_merged(*merged)
 
     def _receive(self, frame: memoryview, deliver: Deliver) -> None:
         if len(frame) < ethernet.HEADER:
@@ -92,6 +107,7 @@ class Interface:
             packet = ipv4.parse(frame[ethernet.HEADER :])
             if not self._is_credible(packet):
                 raise WireError(f"ipv4 source {show_ip4(packet.source)} is no guest's")
+            self._note_holder(packet.source, bytes(frame[6:12]))
             whole = self._reassembler.on_packet(packet, self.now) if packet.is_fragment else packet
             if whole is not None:
                 deliver(whole, group)
@@ -103,6 +119,29 @@ class Interface:
         return self.addressing.is_guest(packet.source) or (
             packet.source == ANY and packet.protocol == ipv4.Protocol.UDP
         )
+
+    def _note_holder(self, address: Ip4, mac: bytes) -> None:
+        """Who speaks as ``address``: it is told when that changes, at most once a second for each address.
+
+        It may be a guest made anew, or one that pretends to be another; so nothing is dropped.
+        """
+        holder = self._holders.get(address)
+        if holder == mac:
+            return
+        if address != ANY:
+            self._holders[address] = mac
+            if len(self._holders) > _HOLDERS:
+                del self._holders[next(iter(self._holders))]
+            if holder is not None:
+                self._conflict(address, Mac(holder), Mac(mac))
+
+    def _conflict(self, address: Ip4, holder: Mac, claimant: Mac) -> None:
+        if self._conflicts.allows(address, self.now):
+            self._outbox.record(
+                AddressConflict(
+                    at=self.now, address=show_ip4(address), holder=str(holder), claimant=str(claimant)
+                )
+            )
 
     # --- out ---
 
@@ -154,22 +193,30 @@ class Interface:
         self,
         kind: int,
         code: int,
-        packet: Ipv4,
+        original: Octets,
         *,
         source: Ip4 | None = None,
         mtu: int = 0,
-        group: bool = False,
-    ) -> None:
-        """An ICMP error about a guest's ``packet``, from the gateway unless another ``source`` is given.
+        is_owed: bool = False,
+    ) -> bool:
+        """An ICMP error about ``original``, a guest's packet or how it began, from ``source`` or the gateway.
 
-        Not where RFC 1122 3.2.2 forbids one; ``group``: the frame was addressed to a group.
+        Not where RFC 1122 3.2.2 forbids one. False when there were too many of its kind (RFC 1812 4.3.2.8),
+        each guest, code and source on its own, so that none of them starves the others; ``is_owed``: one that
+        does not count, being the only answer to something bounded by itself.
         """
-        error = icmp_errors.error_about(
-            ipv4.emit(packet), source or self.addressing.gateway, kind, code, mtu=mtu, link_group=group,
-            broadcasts=self._broadcasts,
-        )  # fmt: skip
-        if error is not None:
-            self.send_packet(error)
+        source = source or self.addressing.gateway
+        error = icmp_errors.error_about(original, source, kind, code, mtu=mtu, broadcasts=self._broadcasts)
+        if error is None:
+            return True
+        if not is_owed and not (
+            self._errors.allows((error.destination, kind, code, source), self.now)
+            and self._all_errors.allows("", self.now)
+        ):
+            self._turned_away.note("icmp_errors", self._error_rate, self.now)
+            return False
+        self.send_packet(error)
+        return True
 
     def _resolve(
         self, source: Ip4, destination: Ip4, protocol: int, payloads: Sequence[Octets]
@@ -197,14 +244,13 @@ class Interface:
         """At the end of a turn: timers, and what ARP has to say."""
         self._neighbours.on_timer(self.now)
         for first in self._reassembler.on_timer(self.now):
-            self.send_error(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.REASSEMBLY, first)
+            self.send_error(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.REASSEMBLY, ipv4.emit(first))
         for outgoing in self._neighbours.transmit():
             header = ethernet.header(outgoing.destination, self._mac, outgoing.ethertype)
             self._outbox.frames([header + outgoing.payload])
         for event in self._neighbours.events():
             if isinstance(event, Conflict):
-                text = f"{event.mac} claims the gateway's address {show_ip4(event.address)}"
-                self._outbox.record(Noted(at=self.now, text=text, level="warning"))
+                self._conflict(event.address, self._mac, event.mac)
             else:
                 for packet in event.packets:
                     self._drop(

@@ -17,6 +17,7 @@ from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
 from harness.services.dhcp import DhcpConfig, DhcpServer
 from harness.services.dns import DnsService, Forward, Reply
+from harness.tcpip.icmp import Quoted
 from harness.tcpip.tcp.config import Config
 from harness.tcpip.tcp.connection import Connection
 from harness.tcpip.tcp.state import State
@@ -147,6 +148,13 @@ class LocalServices:
         stream.used_at = now
         self._touched[key] = stream
         return True
+
+    def packet_too_big(self, quoted: Quoted, mtu: int, now: int) -> None:
+        """As of ``TcpFlows``."""
+        key = (quoted.destination, quoted.destination_port)
+        stream = self._streams.get(key)
+        if stream is not None and stream.connection.on_packet_too_big(mtu, quoted.seq, now):
+            self._touched[key] = stream
 
     def _settle(self, key: StreamKey, stream: _Stream, now: int) -> None:
         connection = stream.connection

@@ -24,8 +24,8 @@ half-closed flows live for as long as both sides like. A reset on one side is a 
 directions are closed and all octets are out, the host's socket is closed; the connection stays through
 TIME-WAIT, and is the first to go when the table is full.
 
-*Bounds.* ``Limits.tcp_flows`` and ``Limits.connecting``: beyond them a SYN is dropped with a
-``FlowRefused``, and the guest's retransmission tries again.
+*Bounds.* ``TcpTable``: at a bound somebody gives way, or the SYN is dropped, each with a journal event; the
+guest's retransmission tries again.
 """
 
 import errno
@@ -33,7 +33,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from harness.core.events import FlowClosed, FlowOpened, FlowRefused
+from harness.core.events import FlowClosed, FlowOpened
 from harness.core.rng import Stream
 from harness.core.time import SECOND
 from harness.gateway import commands, events
@@ -41,58 +41,45 @@ from harness.gateway.answers import answer_error, show_errno
 from harness.gateway.config import GatewayConfig
 from harness.gateway.interface import CE, ECT_0, NOT_ECT, Interface
 from harness.gateway.outbox import Outbox
+from harness.gateway.tcp_flow import Flow, Key, ending, ends, key_of, refused
+from harness.gateway.tcp_table import TcpTable
 from harness.gateway.timers import Timers
-from harness.tcpip.tcp import events as tcp_events
+from harness.gateway.turned_away import TurnedAway
+from harness.tcpip.icmp import Quoted
 from harness.tcpip.tcp.config import Config
 from harness.tcpip.tcp.connection import Connection
 from harness.tcpip.tcp.output import reset_for
 from harness.tcpip.tcp.sequence import MASK
 from harness.tcpip.tcp.state import RECEIVING, State
-from harness.wire import tcp
-from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
+from harness.wire import ipv4, tcp
+from harness.wire.ipv4 import Ipv4, Protocol
 
 _RESET: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
 """What a RST tells. Else ``UNREACHABLE`` says how. ETIMEDOUT is in neither: no ICMP message makes a connect()
 fail with it, but the guest's own patience does, which silence lets run out."""
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""The laptop has no room for another socket. That passes, so the guest's SYN is left to come again."""
 _TIME_WAIT: Final = 10 * SECOND
 """Twice the maximum segment lifetime of a cable of ours, generously."""
 _SYN: Final = 0x02
 _SYN_ACK_RST: Final = 0x16
 
-Key = tuple[Ip4, Ip4, bytes]
-"""Guest's address, destination, and the four octets of both ports as they are in the segment."""
-
-
-class _Flow:
-    __slots__ = (
-        "connection", "credit", "destination", "down", "host_done", "is_answering", "is_connected",
-        "is_recorded", "key", "number", "syn", "unsent", "up", "write_shut",
-    )  # fmt: skip
-
-    def __init__(self, number: int, key: Key, syn: Ipv4, connection: Connection) -> None:
-        self.number = number
-        self.key = key
-        self.destination: Ip4 = key[1]
-        self.connection = connection
-        self.syn: Ipv4 | None = syn
-        self.is_connected = False
-        self.is_answering = False
-        self.is_recorded = False
-        self.host_done = False
-        self.write_shut = False
-        self.credit = 0
-        self.unsent = 0
-        self.up = 0
-        self.down = 0
-
 
 class TcpFlows:
     """All TCP flows of one gateway."""
 
-    def __init__(self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: Stream) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        interface: Interface,
+        outbox: Outbox,
+        turned_away: TurnedAway,
+        draws: Stream,
+    ) -> None:
         self._limits = config.limits
         self._interface = interface
         self._outbox = outbox
+        self._turned_away = turned_away
         self._draws = draws
         self._tcp = Config(
             mtu=config.mtu,
@@ -103,16 +90,12 @@ class TcpFlows:
             # An ACK costs an emulated guest as much as several segments.
             stretch_ack=config.limits.tcp_buffer // 4,
         )
-        self._by_key: dict[Key, _Flow] = {}
-        self._by_number: dict[int, _Flow] = {}
-        self._waiting: dict[int, None] = {}
-        self._connecting = 0
-        self._next_number = 1
-        self._touched: dict[int, _Flow] = {}
+        self._table = TcpTable(config.limits)
+        self._touched: dict[int, Flow] = {}
         self._timers: Timers[int] = Timers()
 
     def __len__(self) -> int:
-        return len(self._by_number)
+        return len(self._table)
 
     # --- from the guest ---
 
@@ -125,9 +108,14 @@ class TcpFlows:
             # Kept for as long as the flow lives: a view would keep alive all that was read with it.
             packet = replace(packet, payload=bytes(packet.payload))
             segment = replace(segment, payload=bytes(segment.payload))
-        flow = self._by_key.get(key)
+        flow = self._table.by_key(key)
         if flow is not None and flow.connection.yields_to(segment):
             self._detach(flow)
+            flow = None
+        if flow is not None and flow.syn is not None and flags & _SYN and flow.syn.ttl != packet.ttl:
+            # Another probe of a traceroute. The host's socket keeps to the TTL that it began with.
+            self._outbox.command(commands.Reset(flow.number))
+            self._forget(flow)
             flow = None
         if flow is not None:
             if flow.syn is not None and flags & _SYN:
@@ -144,8 +132,8 @@ class TcpFlows:
 
         Of those out of order, each would be answered by an ACK of its own.
         """
-        ports = segment.source_port.to_bytes(2, "big") + segment.destination_port.to_bytes(2, "big")
-        flow = self._by_key.get((packet.source, packet.destination, ports))
+        key = key_of(packet.source, segment.source_port, packet.destination, segment.destination_port)
+        flow = self._table.by_key(key)
         if flow is None or flow.connection.state not in RECEIVING or packet.tos & CE == CE:
             return False
         receiver = flow.connection.receiver
@@ -165,42 +153,54 @@ class TcpFlows:
         if answer is not None:
             self._interface.send(packet.destination, packet.source, Protocol.TCP, [answer])
 
+    def packet_too_big(self, quoted: Quoted, mtu: int, now: int) -> None:
+        """The guest got less than a whole segment of ours and says what its way takes (RFC 1191)."""
+        key = key_of(quoted.destination, quoted.destination_port, quoted.source, quoted.source_port)
+        flow = self._table.by_key(key)
+        if flow is not None and flow.connection.on_packet_too_big(mtu, quoted.seq, now):
+            self._touched[flow.number] = flow
+
     def _open(self, key: Key, packet: Ipv4, segment: tcp.Segment, now: int) -> None:
-        full = self._bound_reached(now)
-        if full:
-            self._outbox.record(_refused(self._number(), key, full, "none", now))
+        if not self._make_room(key, now):
             return
         connection = Connection.from_syn(
             segment, now, self._tcp, source=packet.source, destination=packet.destination,
             iss=self._draws.getrandbits(32), timestamp_offset=self._draws.getrandbits(32),
         )  # fmt: skip
-        flow = _Flow(self._number(), key, packet, connection)
-        self._by_key[key] = self._by_number[flow.number] = flow
-        self._connecting += 1
-        address = self._interface.addressing.to_host(packet.destination)
-        self._outbox.command(commands.Connect(flow.number, address, segment.destination_port))
+        flow = Flow(self._table.number(), key, packet, connection, now)
+        self._table.add(flow)
+        addressing = self._interface.addressing
+        ttl = packet.ttl if packet.destination == addressing.host else packet.ttl - 1
+        address = addressing.to_host(packet.destination)
+        self._outbox.command(commands.Connect(flow.number, address, segment.destination_port, ttl))
 
-    def _bound_reached(self, now: int) -> str:
-        if self._connecting >= self._limits.connecting:
-            return f"{self._connecting} connects are in flight"
-        if len(self._by_number) >= self._limits.tcp_flows:
-            oldest = next(iter(self._waiting), None)
-            if oldest is None:
-                return f"{len(self._by_number)} flows are open"
-            self._forget(self._by_number[oldest])
-        return ""
+    def _make_room(self, key: Key, now: int) -> bool:
+        limit, victim = self._table.full(key[1], now)
+        if not limit and victim is None:
+            return True
+        if victim is not None and victim.is_recorded:
+            self._forget(victim)
+            return True
+        bound = self._limits.connecting if limit == "connecting" else self._limits.tcp_flows
+        if victim is None:
+            error = f"no room: limits.{limit} is {bound}"
+            event = refused(self._table.number(), key, error, "none", now)
+            self._turned_away.note(limit, bound, now, event)
+            return False
+        self._turned_away.note(limit, bound, now)
+        self._give_up(victim, f"made room for another: limits.{limit} is {bound}", now)
+        return True
 
     # --- from the host ---
 
     def connected(self, event: events.Connected, now: int) -> None:
         """The host side is open: the guest gets its SYN-ACK."""
-        flow = self._by_number.get(event.flow)
+        flow = self._table.by_number(event.flow)
         if flow is None or flow.is_connected:
             return
-        self._connecting -= 1
-        flow.is_connected = True
+        self._table.connected(flow)
         flow.syn = None
-        guest, remote = _ends(flow.key)
+        guest, remote = ends(flow.key)
         self._outbox.record(
             FlowOpened(at=now, flow=flow.number, transport="tcp", guest=guest, remote=remote, host=event.host)
         )
@@ -209,7 +209,7 @@ class TcpFlows:
 
     def connect_failed(self, event: events.ConnectFailed, now: int) -> None:
         """The host side was refused: so is the guest, with the same error."""
-        flow = self._by_number.get(event.flow)
+        flow = self._table.by_number(event.flow)
         if flow is None or flow.is_connected:
             return
         shown = "none"
@@ -218,13 +218,18 @@ class TcpFlows:
             flow.connection.refuse(now)
             self._transmit(flow, now)
         elif flow.syn is not None:
-            shown = answer_error(self._interface, flow.syn, event.errno, None)
-        self._outbox.record(_refused(flow.number, flow.key, show_errno(event.errno), shown, now))
+            # Owed, however many there are: each is the answer to a connect(), as a RST would be.
+            shown = answer_error(self._interface, ipv4.emit(flow.syn), event.errno, event.cause, is_owed=True)
+        told = refused(flow.number, flow.key, show_errno(event.errno), shown, now)
+        if event.errno in _EXHAUSTED:
+            self._turned_away.note("descriptors", 0, now, told)
+        else:
+            self._outbox.record(told)
         self._forget(flow)
 
     def received(self, event: events.DataReceived, now: int) -> None:
         """Octets for the guest."""
-        flow = self._by_number.get(event.flow)
+        flow = self._table.by_number(event.flow)
         if flow is None:
             return
         flow.credit -= len(event.data)
@@ -236,7 +241,7 @@ class TcpFlows:
 
     def ended(self, event: events.EndOfStream, now: int) -> None:
         """The remote end will send no more."""
-        flow = self._by_number.get(event.flow)
+        flow = self._table.by_number(event.flow)
         if flow is not None:
             flow.host_done = True
             flow.connection.shutdown()
@@ -244,7 +249,7 @@ class TcpFlows:
 
     def sent(self, event: events.Sent, now: int) -> None:
         """The host's socket took octets: the guest may send as many more."""
-        flow = self._by_number.get(event.flow)
+        flow = self._table.by_number(event.flow)
         if flow is not None:
             flow.is_answering = False
             flow.unsent -= event.count
@@ -255,7 +260,7 @@ class TcpFlows:
 
     def lost(self, event: events.ConnectionLost, now: int) -> None:
         """The host's socket failed: the guest gets a reset."""
-        flow = self._by_number.get(event.flow)
+        flow = self._table.by_number(event.flow)
         if flow is None:
             return
         # What came before the reset goes before the reset, as far as the guest's window lets it.
@@ -275,38 +280,40 @@ class TcpFlows:
     def flush(self, now: int) -> None:
         """At the end of a turn: timers, then everything that the touched flows have to say."""
         for number in self._timers.due(now):
-            flow = self._by_number.get(number)
+            flow = self._table.by_number(number)
             if flow is not None:
                 flow.connection.on_timer(now)
                 self._touched[number] = flow
         touched, self._touched = self._touched, {}
         for flow in touched.values():
-            if flow.number in self._by_number:
+            if self._table.by_number(flow.number) is flow:
                 self._settle(flow, now)
 
-    def _settle(self, flow: _Flow, now: int) -> None:
+    def _settle(self, flow: Flow, now: int) -> None:
         """Bring one flow forward: octets up, closing, credit, segments, timer."""
         connection = flow.connection
         # Readable data and closing are asked of the connection itself; only why it ended is told by an event.
-        reason = _ending(connection.events())
-        if reason == "reset by the guest" or reason.startswith("gave up"):
+        reason = ending(connection.events())
+        if reason:
             self._transmit(flow, now)
-            self._end_by_guest(flow, reason, now)
+            self._give_up(flow, reason, now)
             return
+        if flow.is_half_open and connection.state is not State.SYN_RECEIVED:
+            self._table.opened(flow)
         if flow.is_connected:
             self._move_up(flow)
             self._move_credit(flow)
         if not flow.is_answering:
             self._transmit(flow, now)
-        if connection.state in (State.TIME_WAIT, State.CLOSED) and flow.host_done and self._is_out(flow):
+        if connection.state in (State.TIME_WAIT, State.CLOSED) and flow.host_done and flow.is_out:
             self._close_host(flow, now)
             if connection.state is State.CLOSED:
                 self._forget(flow)
                 return
-            self._waiting[flow.number] = None
+            self._table.waits(flow)
         self._timers.set(flow.number, connection.poll_at())
 
-    def _move_up(self, flow: _Flow) -> None:
+    def _move_up(self, flow: Flow) -> None:
         connection = flow.connection
         if connection.readable:
             data = connection.read(connection.readable)
@@ -317,7 +324,7 @@ class TcpFlows:
             flow.write_shut = True
             self._outbox.command(commands.ShutdownWrite(flow.number))
 
-    def _move_credit(self, flow: _Flow) -> None:
+    def _move_credit(self, flow: Flow) -> None:
         if flow.host_done:
             return
         room = flow.connection.send_room
@@ -325,7 +332,7 @@ class TcpFlows:
             flow.credit = room
             self._outbox.command(commands.Receive(flow.number, room))
 
-    def _transmit(self, flow: _Flow, now: int) -> None:
+    def _transmit(self, flow: Flow, now: int) -> None:
         while runs := flow.connection.transmit_runs(now):
             ecn = ECT_0 if flow.connection.ect else NOT_ECT
             for segments in runs:
@@ -333,27 +340,24 @@ class TcpFlows:
 
     # --- the end ---
 
-    def _is_out(self, flow: _Flow) -> bool:
-        return flow.write_shut and flow.unsent == 0
-
-    def _end_by_guest(self, flow: _Flow, reason: str, now: int) -> None:
+    def _give_up(self, flow: Flow, reason: str, now: int) -> None:
         self._outbox.command(commands.Reset(flow.number))
         if flow.is_connected:
             self._close_record(flow, reason, now)
         else:
-            self._outbox.record(_refused(flow.number, flow.key, reason, "none", now))
+            self._outbox.record(refused(flow.number, flow.key, reason, "none", now))
         self._forget(flow)
 
-    def _close_host(self, flow: _Flow, now: int) -> None:
+    def _close_host(self, flow: Flow, now: int) -> None:
         if not flow.is_recorded:
             self._outbox.command(commands.Close(flow.number))
             self._close_record(flow, "closed by both sides", now)
 
-    def _close_record(self, flow: _Flow, reason: str, now: int) -> None:
+    def _close_record(self, flow: Flow, reason: str, now: int) -> None:
         if flow.is_recorded:
             return
         flow.is_recorded = True
-        guest, remote = _ends(flow.key)
+        guest, remote = ends(flow.key)
         self._outbox.record(
             FlowClosed(
                 at=now, flow=flow.number, transport="tcp", guest=guest, remote=remote, reason=reason,
@@ -361,45 +365,13 @@ class TcpFlows:
             )
         )  # fmt: skip
 
-    def _detach(self, flow: _Flow) -> None:
-        """Make room for a new flow of the same addresses and ports; the old one may still have to send."""
+    def _detach(self, flow: Flow) -> None:
+        """Make room for a new flow of the same addresses and ports."""
         if flow.is_recorded:
             self._forget(flow)
         else:
-            del self._by_key[flow.key]
+            self._table.detach(flow)
 
-    def _forget(self, flow: _Flow) -> None:
-        if not flow.is_connected:
-            self._connecting -= 1
-        del self._by_number[flow.number]
-        if self._by_key.get(flow.key) is flow:
-            del self._by_key[flow.key]
-        self._waiting.pop(flow.number, None)
+    def _forget(self, flow: Flow) -> None:
+        self._table.forget(flow)
         self._timers.set(flow.number, None)
-
-    def _number(self) -> int:
-        number = self._next_number
-        self._next_number += 1
-        return number
-
-
-def _ending(happened: list[tcp_events.Event]) -> str:
-    for event in happened:
-        if isinstance(event, tcp_events.Reset):
-            return "reset by the guest"
-        if isinstance(event, tcp_events.Aborted):
-            return f"gave up: {event.reason}"
-    return ""
-
-
-def _ends(key: Key) -> tuple[str, str]:
-    ports = key[2]
-    guest = f"{show_ip4(key[0])}:{int.from_bytes(ports[:2], 'big')}"
-    return guest, f"{show_ip4(key[1])}:{int.from_bytes(ports[2:], 'big')}"
-
-
-def _refused(number: int, key: Key, error: str, answer: str, now: int) -> FlowRefused:
-    guest, remote = _ends(key)
-    return FlowRefused(
-        at=now, flow=number, transport="tcp", guest=guest, remote=remote, error=error, answer=answer
-    )

@@ -1,10 +1,13 @@
 """UDP flows: endpoint-independent mapping (RFC 4787 REQ-1) of each guest's address and port to a host socket.
 
 One flow for each guest address and port, whoever it talks to; anybody may answer (endpoint-independent
-filtering, REQ-8's most transparent choice). A flow ends when nothing went through it for the idle time;
-when the table is full, one that was idle for a while makes room, else the datagram is dropped with a
-``FlowRefused``. Errors that come back to the host socket become the ICMP errors that the guest would have
-had.
+filtering, REQ-8's most transparent choice). A flow ends when nothing went through it for the idle time, or
+when the guest says that nobody is there; when the table is full, one that was idle for a while makes room,
+else the datagram is dropped with a ``FlowRefused``.
+
+Errors that come back to the host socket become the ICMP errors that the guest would have had. What they
+quote is the guest's own datagram where tools look at each octet of it: of datagrams with a small TTL, which
+are a traceroute's, the beginning is kept for a while. Others are quoted as the host's socket quotes them.
 """
 
 from typing import Final
@@ -12,21 +15,34 @@ from typing import Final
 from harness.core.events import FlowClosed, FlowOpened, FlowRefused
 from harness.core.time import SECOND
 from harness.gateway import commands, events
-from harness.gateway.answers import answer_error, show_errno
+from harness.gateway.answers import LIMITED, answer_error, show_errno
 from harness.gateway.config import GatewayConfig
 from harness.gateway.interface import Interface
 from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
-from harness.wire import udp
+from harness.gateway.turned_away import TurnedAway
+from harness.tcpip.icmp import Quoted
+from harness.wire import ipv4, udp
 from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
 
 _EVICTABLE: Final = 20 * SECOND
+_DNS_PORT: Final = 53
+_PROBE_TTL: Final = 40
+"""Traceroutes stop at 30 hops; no kernel begins with less than 64."""
+_PROBES: Final = 32
+_QUOTE: Final = 548
+"""Octets of a packet that an ICMP error of 576 has room for."""
+
+_Remote = tuple[Ip4, int]
 
 
 class _Flow:
-    __slots__ = ("down", "guest", "number", "port", "remote", "up", "used_at")
+    __slots__ = ("down", "guest", "idle", "latest", "number", "port", "probes", "remote", "up", "used_at")
 
     def __init__(self, number: int, guest: Ip4, port: int, remote: str, now: int) -> None:
+        self.idle = 0
+        self.latest: _Remote = (b"", 0)
+        self.probes: dict[_Remote, bytes] = {}
         self.number = number
         self.guest = guest
         self.port = port
@@ -39,10 +55,13 @@ class _Flow:
 class UdpFlows:
     """All UDP flows of one gateway. ``remote`` in events is the destination that opened the flow."""
 
-    def __init__(self, config: GatewayConfig, interface: Interface, outbox: Outbox) -> None:
+    def __init__(
+        self, config: GatewayConfig, interface: Interface, outbox: Outbox, turned_away: TurnedAway
+    ) -> None:
         self._limits = config.limits
         self._interface = interface
         self._outbox = outbox
+        self._turned_away = turned_away
         self._by_guest: dict[tuple[Ip4, int], _Flow] = {}
         self._by_number: dict[int, _Flow] = {}
         self._timers: Timers[int] = Timers()
@@ -59,8 +78,13 @@ class UdpFlows:
         flow = self._by_guest.get(key) or self._open(key, packet, datagram, now)
         if flow is None:
             return
+        flow.latest = (packet.destination, datagram.destination_port)
+        if datagram.destination_port != _DNS_PORT:
+            flow.idle = self._limits.udp_idle
         self._use(flow, now)
         flow.up += len(datagram.payload)
+        if packet.ttl < _PROBE_TTL:
+            _keep_probe(flow, packet)
         addressing = self._interface.addressing
         ttl = packet.ttl - 1 if packet.destination != addressing.host else packet.ttl
         self._outbox.command(
@@ -73,9 +97,13 @@ class UdpFlows:
     def _open(self, key: tuple[Ip4, int], packet: Ipv4, datagram: udp.Datagram, now: int) -> _Flow | None:
         remote = f"{show_ip4(packet.destination)}:{datagram.destination_port}"
         flow = _Flow(self._next_number, *key, remote, now)
+        flow.idle = self._limits.udp_dns_idle
         self._next_number += 1
-        if len(self._by_number) >= self._limits.udp_flows and not self._evict(now):
-            self._refused(flow, f"{len(self._by_number)} flows are open", now)
+        bound = self._limits.udp_flows
+        if len(self._by_number) >= bound and not self._evict(now):
+            self._turned_away.note(
+                "udp_flows", bound, now, _refused(flow, f"no room: limits.udp_flows is {bound}", now)
+            )
             return None
         self._by_guest[key] = self._by_number[flow.number] = flow
         self._outbox.command(commands.OpenDatagram(flow.number, flow.port))
@@ -92,7 +120,7 @@ class UdpFlows:
     def _use(self, flow: _Flow, now: int) -> None:
         flow.used_at = now
         self._by_number[flow.number] = self._by_number.pop(flow.number)
-        self._timers.set(flow.number, now + self._limits.udp_idle)
+        self._timers.set(flow.number, now + flow.idle)
 
     # --- from the host ---
 
@@ -115,7 +143,7 @@ class UdpFlows:
         """There is no host socket: the flow is over, the datagram lost."""
         flow = self._by_number.get(event.flow)
         if flow is not None:
-            self._refused(flow, show_errno(event.errno), now)
+            self._turned_away.note("descriptors", 0, now, _refused(flow, show_errno(event.errno), now))
             self._forget(flow)
 
     def received(self, event: events.DatagramReceived, now: int) -> None:
@@ -123,7 +151,8 @@ class UdpFlows:
         flow = self._by_number.get(event.flow)
         if flow is None:
             return
-        self._use(flow, now)
+        if self._limits.udp_inbound_refresh:
+            self._use(flow, now)
         flow.down += len(event.payload)
         source = self._interface.addressing.to_guest(event.address)
         octets = udp.emit(udp.Datagram(event.port, flow.port, event.payload), source, flow.guest)
@@ -136,9 +165,13 @@ class UdpFlows:
             return
         addressing = self._interface.addressing
         remote = addressing.to_guest(event.address)
-        octets = udp.emit(udp.Datagram(flow.port, event.port, event.payload), flow.guest, remote)
-        about = Ipv4(flow.guest, remote, Protocol.UDP, octets)
-        answer = answer_error(self._interface, about, event.errno, event.cause)
+        about = flow.probes.get((remote, event.port))
+        if about is None:
+            octets = udp.emit(udp.Datagram(flow.port, event.port, event.payload), flow.guest, remote)
+            about = ipv4.emit(Ipv4(flow.guest, remote, Protocol.UDP, octets))
+        answer = answer_error(self._interface, about, event.errno, event.cause, mtu=event.mtu)
+        if answer == LIMITED:
+            return
         self._outbox.record(
             FlowRefused(
                 at=now, flow=flow.number, transport="udp", guest=_guest(flow),
@@ -146,6 +179,15 @@ class UdpFlows:
                 error=show_errno(event.errno), answer=answer,
             )
         )  # fmt: skip
+
+    def unreachable(self, quoted: Quoted, now: int) -> None:
+        """The guest has no socket for what it got of whom it asked last: the flow is over.
+
+        Of anybody else it may just not want to hear, as a connected socket does not.
+        """
+        flow = self._by_guest.get((quoted.destination, quoted.destination_port))
+        if flow is not None and flow.latest == (quoted.source, quoted.source_port):
+            self._close(flow, "the guest closed its port", now)
 
     # --- time ---
 
@@ -174,14 +216,21 @@ class UdpFlows:
         del self._by_guest[flow.guest, flow.port]
         self._timers.set(flow.number, None)
 
-    def _refused(self, flow: _Flow, error: str, now: int) -> None:
-        self._outbox.record(
-            FlowRefused(
-                at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote,
-                error=error,
-                answer="none",
-            )
-        )  # fmt: skip
+
+def _keep_probe(flow: _Flow, packet: Ipv4) -> None:
+    # Taken out and put back, so that the first is the oldest.
+    key = flow.latest
+    flow.probes.pop(key, None)
+    flow.probes[key] = ipv4.emit(packet)[:_QUOTE]
+    if len(flow.probes) > _PROBES:
+        del flow.probes[next(iter(flow.probes))]
+
+
+def _refused(flow: _Flow, error: str, now: int) -> FlowRefused:
+    return FlowRefused(
+        at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote, error=error,
+        answer="none",
+    )  # fmt: skip
 
 
 def _guest(flow: _Flow) -> str:

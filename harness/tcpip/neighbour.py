@@ -43,14 +43,17 @@ class State(Enum):
 
 
 class Config(Struct, frozen=True):
-    """Times in nanoseconds (the defaults are RFC 4861's 10), sizes in entries."""
+    """Times in nanoseconds (the defaults are RFC 4861's 10), sizes in entries; ``max_waiting`` octets of one.
+
+    A datagram of 64 KiB must fit, for its fragments are worth nothing without each other.
+    """
 
     reachable_time: int = 30 * SECOND
     retrans_timer: int = 1 * SECOND
     delay_first_probe: int = 5 * SECOND
     max_solicitations: int = 3
     max_entries: int = 1024
-    max_waiting: int = 4
+    max_waiting: int = 128 << 10
 
 
 class Outgoing(NamedTuple):
@@ -79,7 +82,7 @@ Event: TypeAlias = Conflict | Unreachable
 
 
 class _Neighbour:
-    __slots__ = ("asked", "deadline", "mac", "state", "waiting")
+    __slots__ = ("asked", "deadline", "mac", "octets", "state", "waiting")
 
     def __init__(self) -> None:
         self.state = State.INCOMPLETE
@@ -87,6 +90,7 @@ class _Neighbour:
         self.deadline: int | None = None
         self.asked = 0
         self.waiting: list[Octets] = []
+        self.octets = 0
 
 
 class NeighbourCache:
@@ -111,8 +115,7 @@ class NeighbourCache:
             neighbour = self._add(address)
             self._solicit(address, neighbour, now)
         if neighbour.mac is None:
-            neighbour.waiting.append(packet)
-            del neighbour.waiting[: -self._config.max_waiting]
+            self._wait(neighbour, packet)
             return None
         self._neighbours.move_to_end(address)
         if neighbour.state is State.STALE:
@@ -212,7 +215,7 @@ class NeighbourCache:
         neighbour.deadline = now + self._config.reachable_time
         self._neighbours.move_to_end(address)
         self._outgoing += [Outgoing(mac, EtherType.IPV4, packet) for packet in neighbour.waiting]
-        neighbour.waiting = []
+        neighbour.waiting, neighbour.octets = [], 0
 
     def _add(self, address: Ip4) -> _Neighbour:
         """A new entry; the one used longest ago makes room."""
@@ -222,6 +225,13 @@ class NeighbourCache:
                 self._events.append(Unreachable(victim, tuple(neighbour.waiting)))
         neighbour = self._neighbours[address] = _Neighbour()
         return neighbour
+
+    def _wait(self, neighbour: _Neighbour, packet: Octets) -> None:
+        waiting = neighbour.waiting
+        waiting.append(packet)
+        neighbour.octets += len(packet)
+        while neighbour.octets > self._config.max_waiting and len(waiting) > 1:
+            neighbour.octets -= len(waiting.pop(0))
 
     def _defend(self, packet: Arp, now: int) -> None:
         address = packet.sender_ip

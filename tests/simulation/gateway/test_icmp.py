@@ -84,7 +84,7 @@ def test_echo_flows_are_bounded() -> None:
     message = icmp.emit(icmp.echo_request(78, 1))
     bench.guest.send_packet(Ipv4(bench.guest.address, SERVER, 1, message))
     bench.settle()
-    assert "flows are open" in bench.noted(FlowRefused)[0].error
+    assert "no room: limits." in bench.noted(FlowRefused)[0].error
 
 
 def test_an_unknown_protocol_is_unreachable() -> None:

@@ -7,7 +7,7 @@ import dns.rrset
 import pytest
 
 from harness.core.address import BROADCAST as BROADCAST_MAC
-from harness.core.events import DhcpServed, DnsAnswered, FrameDropped, Noted
+from harness.core.events import AddressConflict, DhcpServed, DnsAnswered, FrameDropped
 from harness.core.time import MINUTE, SECOND
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig
@@ -187,7 +187,8 @@ def test_a_guest_that_claims_the_gateways_address_is_told_of() -> None:
     bench = Bench()
     claim = arp.emit(arp.request(MAC, GATEWAY, GATEWAY))
     bench.tell(events.FramesReceived([ethernet.header(BROADCAST_MAC, MAC, EtherType.ARP) + claim]))
-    assert "claims the gateway's address" in bench.noted(Noted)[0].text
+    (conflict,) = bench.noted(AddressConflict)
+    assert (conflict.address, conflict.claimant) == ("192.168.65.1", str(MAC))
 
 
 def test_what_cannot_be_delivered_because_nobody_answers_arp_is_told() -> None:

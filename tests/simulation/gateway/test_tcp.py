@@ -356,7 +356,7 @@ def test_connects_in_flight_are_bounded_and_said() -> None:
     bench.settle()
     (refused,) = bench.noted(FlowRefused)
     assert refused.answer == "none"
-    assert "in flight" in refused.error
+    assert "limits.connecting" in refused.error
     first = bench.take(commands.Connect)
     bench.tell(events.ConnectFailed(first.flow, REFUSED))
     bench.take(commands.Connect)
@@ -371,7 +371,7 @@ def test_flows_are_bounded_and_said() -> None:
     bench.guest.connect(SERVER, 99)
     bench.settle()
     assert not bench.has(commands.Connect)
-    assert "flows are open" in bench.noted(FlowRefused)[0].error
+    assert "no room: limits." in bench.noted(FlowRefused)[0].error
 
 
 def test_a_flow_that_only_waits_for_time_makes_room() -> None:

@@ -155,7 +155,7 @@ def test_flows_are_bounded_and_an_idle_one_makes_room() -> None:
     bench = Bench(GatewayConfig(limits=Limits(udp_flows=2)))
     for port in (1, 2, 3):
         send(bench, source_port=port)
-    assert "flows are open" in bench.noted(FlowRefused)[0].error
+    assert "no room: limits." in bench.noted(FlowRefused)[0].error
     assert len(bench.gateway.udp) == 2
     bench.advance(30 * SECOND)
     send(bench, source_port=2)

@@ -49,11 +49,12 @@ def test_packets_wait_for_the_answer_and_then_go_out_in_order(cache: NeighbourCa
 
 
 def test_only_the_latest_packets_wait(cache: NeighbourCache) -> None:
-    for number in range(10):
-        cache.send(GUEST, bytes([number]), 0)
+    packets = [bytes([number]) * 20_000 for number in range(10)]
+    for packet in packets:
+        cache.send(GUEST, packet, 0)
     cache.transmit()
     cache.on_arp(answer(), 1)
-    assert [out.payload for out in cache.transmit()] == [b"\6", b"\7", b"\x08", b"\x09"]
+    assert [out.payload for out in cache.transmit()] == packets[4:]
 
 
 def test_a_silent_neighbour_is_asked_three_times_and_given_up(cache: NeighbourCache) -> None:

@@ -1,0 +1,73 @@
+"""One TCP flow: what is known of it, and how the journal names it."""
+
+from typing import TypeAlias
+
+from harness.core.events import FlowRefused
+from harness.tcpip.tcp import events as tcp_events
+from harness.tcpip.tcp.connection import Connection
+from harness.wire.ipv4 import Ip4, Ipv4, show_ip4
+
+Key: TypeAlias = tuple[Ip4, Ip4, bytes]
+"""Guest's address, destination, and the four octets of both ports as they are in the guest's segments."""
+
+
+class Flow:
+    """``syn`` is the guest's latest, kept while the host connects; ``credit`` and ``unsent`` in octets."""
+
+    __slots__ = (
+        "connection", "credit", "destination", "down", "host_done", "is_answering", "is_connected",
+        "is_half_open", "is_recorded", "key", "number", "opened_at", "syn", "unsent", "up", "write_shut",
+    )  # fmt: skip
+
+    def __init__(self, number: int, key: Key, syn: Ipv4, connection: Connection, now: int) -> None:
+        self.number = number
+        self.key = key
+        self.destination: Ip4 = key[1]
+        self.connection = connection
+        self.syn: Ipv4 | None = syn
+        self.opened_at = now
+        self.is_connected = False
+        self.is_half_open = False
+        self.is_answering = False
+        self.is_recorded = False
+        self.host_done = False
+        self.write_shut = False
+        self.credit = 0
+        self.unsent = 0
+        self.up = 0
+        self.down = 0
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the host has all that the guest will ever send."""
+        return self.write_shut and self.unsent == 0
+
+
+def key_of(guest: Ip4, guest_port: int, remote: Ip4, remote_port: int) -> Key:
+    """The key of the flow between these two."""
+    return guest, remote, guest_port.to_bytes(2, "big") + remote_port.to_bytes(2, "big")
+
+
+def ends(key: Key) -> tuple[str, str]:
+    """The guest's end and the remote one, as the journal writes them."""
+    ports = key[2]
+    guest = f"{show_ip4(key[0])}:{int.from_bytes(ports[:2], 'big')}"
+    return guest, f"{show_ip4(key[1])}:{int.from_bytes(ports[2:], 'big')}"
+
+
+def refused(number: int, key: Key, error: str, answer: str, now: int) -> FlowRefused:
+    """For the journal."""
+    guest, remote = ends(key)
+    return FlowRefused(
+        at=now, flow=number, transport="tcp", guest=guest, remote=remote, error=error, answer=answer
+    )
+
+
+def ending(happened: list[tcp_events.Event]) -> str:
+    """Why the guest's side is over when it did not end in order; else empty."""
+    for event in happened:
+        if isinstance(event, tcp_events.Reset):
+            return "reset by the guest"
+        if isinstance(event, tcp_events.Aborted):
+            return f"gave up: {event.reason}"
+    return ""

@@ -1,0 +1,51 @@
+"""What bounds turn away, so that the journal says it without becoming a flood of its own.
+
+At each bound the first few of a second are written down one by one, as the events that they are; and at the
+end of each second in which a bound turned somebody away, one ``LimitReached`` with their number.
+"""
+
+from typing import Final
+
+from harness.core.events import Event, LimitReached
+from harness.core.time import SECOND
+from harness.gateway.outbox import Outbox
+
+SHOWN: Final = 32
+"""Events of one bound and second."""
+
+
+class _Window:
+    __slots__ = ("bound", "count", "ends_at")
+
+    def __init__(self, bound: int, ends_at: int) -> None:
+        self.bound = bound
+        self.count = 0
+        self.ends_at = ends_at
+
+
+class TurnedAway:
+    """Shared by all parts of one gateway."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._windows: dict[str, _Window] = {}
+
+    def note(self, limit: str, bound: int, now: int, event: Event | None = None) -> None:
+        """``limit``, which is ``bound`` (0: not known), turned something away; ``event`` says what."""
+        window = self._windows.get(limit)
+        if window is None:
+            window = self._windows[limit] = _Window(bound, now + SECOND)
+        window.count += 1
+        if event is not None and window.count <= SHOWN:
+            self._outbox.record(event)
+
+    def poll_at(self) -> int | None:
+        """When ``flush`` should be called."""
+        return min((window.ends_at for window in self._windows.values()), default=None)
+
+    def flush(self, now: int) -> None:
+        """Tell of the seconds that are over."""
+        for limit, window in list(self._windows.items()):
+            if now >= window.ends_at:
+                del self._windows[limit]
+                self._outbox.record(LimitReached(at=now, limit=limit, bound=window.bound, count=window.count))

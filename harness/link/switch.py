@@ -3,13 +3,15 @@
 Frames come in batches and leave in batches: ``forward(port, frames, now) -> {port: frames}``. Runs of frames
 with the same addresses, nearly all traffic, are decided once. Group addresses and unknown ones go to every
 other port. The filtering database is bounded and ages; addresses given at the start stay where they are, so
-that no guest can claim the gateway's.
+that no guest can claim the gateway's. An address that comes from another port than before, or than it is fixed
+at, is told of: somebody moved, or pretends to be somebody else.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from harness.core.address import Mac
+from harness.core.events import AddressConflict
 from harness.core.events import Event as JournalEvent
 from harness.core.port import Frame
 from harness.core.time import SECOND
@@ -38,6 +40,7 @@ class Switch:
         self._static = dict(static or {})
         self._ports: dict[str, None] = {}
         self._learned: dict[bytes, tuple[str, int]] = {}
+        self._told: dict[bytes, int] = {}
         self._events: list[JournalEvent] = []
 
     @property
@@ -110,10 +113,27 @@ class Switch:
         entry = self._learned.get(mac)
         if entry is not None and entry[0] == port and now - entry[1] < _REFRESH:
             return
-        if mac in self._static:
+        fixed = self._static.get(Mac(mac))
+        if fixed is not None:
+            if fixed != port:
+                self._tell_conflict(mac, fixed, port, now)
             return
+        if entry is not None and entry[0] != port:
+            self._tell_conflict(mac, entry[0], port, now)
         # Taken out and put back, so that the first entry is always the one that was silent for longest.
         self._learned.pop(mac, None)
         if len(self._learned) >= self._limit:
             del self._learned[next(iter(self._learned))]
         self._learned[mac] = (port, now)
+
+    def _tell_conflict(self, mac: bytes, holder: str, claimant: str, now: int) -> None:
+        """At most once a second for each address: two who share one would be heard of with every frame."""
+        told = self._told.pop(mac, None)
+        if told is None or now - told >= SECOND:
+            told = now
+            self._events.append(
+                AddressConflict(at=now, address=str(Mac(mac)), holder=holder, claimant=claimant)
+            )
+        if len(self._told) >= self._limit:
+            del self._told[next(iter(self._told))]
+        self._told[mac] = told

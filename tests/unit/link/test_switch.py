@@ -3,7 +3,7 @@
 import pytest
 
 from harness.core.address import BROADCAST, Mac
-from harness.core.events import FrameDropped
+from harness.core.events import AddressConflict, FrameDropped
 from harness.core.time import SECOND
 from harness.link.switch import AGEING, Switch
 
@@ -49,6 +49,26 @@ def test_the_gateways_address_is_known_before_it_spoke(switch: Switch) -> None:
 def test_a_guest_cannot_take_the_gateways_address(switch: Switch) -> None:
     switch.forward("two", [frame(BROADCAST, GATEWAY)], START)
     assert set(switch.forward("one", [frame(GATEWAY, ONE)], START)) == {"gateway"}
+
+
+def test_a_guest_that_uses_anothers_address_is_told_of_once_a_second(switch: Switch) -> None:
+    for mac, holder in ((GATEWAY, "gateway"), (ONE, "one")):
+        switch.forward(holder, [frame(BROADCAST, mac)], START)
+        assert switch.take_events() == []
+        for _ in range(5):
+            switch.forward("two", [frame(BROADCAST, mac), frame(BROADCAST, TWO)], START + SECOND)
+            switch.forward(holder, [frame(BROADCAST, mac)], START + SECOND)
+        (event,) = switch.take_events()
+        assert event == AddressConflict(at=START + SECOND, address=str(mac), holder=holder, claimant="two")
+        switch.forward("two", [frame(BROADCAST, mac)], START + 2 * SECOND)
+        assert len(switch.take_events()) == 1
+
+
+def test_a_guest_that_was_plugged_in_elsewhere_is_no_conflict(switch: Switch) -> None:
+    switch.forward("one", [frame(BROADCAST, ONE)], START)
+    switch.remove_port("one")
+    switch.forward("two", [frame(BROADCAST, ONE)], START)
+    assert switch.take_events() == []
 
 
 def test_a_batch_keeps_its_order_at_each_port(switch: Switch) -> None:

@@ -22,9 +22,10 @@ from harness.gateway.outbox import Outbox
 from harness.gateway.rate import RateLimit
 from harness.gateway.turned_away import TurnedAway
 from harness.tcpip import icmp as icmp_errors
-from harness.tcpip.neighbour import Conflict, NeighbourCache
+from harness.tcpip.arp import ArpCache
+from harness.tcpip.neighbour import Conflict
 from harness.tcpip.reassembly import Reassembler, fragment
-from harness.tcpip.tcp.coalesce import coalesce
+from harness.tcpip.tcp.coalesce import coalesce, merge
 from harness.wire import arp, ethernet, icmp, ipv4
 from harness.wire import frame as layers
 from harness.wire.ethernet import EtherType
@@ -32,6 +33,7 @@ from harness.wire.ipv4 import ANY, Ip4, Ipv4, show_ip4
 from harness.wire.octets import Octets, view
 from harness.wire.run import Run
 from harness.wire.tcp import Segment
+from harness.wire.train import Train
 
 _LINK: Final = "gateway"
 """The name of the cable between the switch and us, in journal events."""
@@ -41,7 +43,6 @@ NOT_ECT: Final = 0
 ECT_0: Final = 2
 CE: Final = 3
 """The codepoints of RFC 3168 5 that we use: the last two bits of the former TOS octet."""
-_HEADERS: Final = ethernet.HEADER + ipv4.HEADER
 _HOLDERS: Final = 1024
 _IPV4: Final = EtherType.IPV4.to_bytes(2, "big")
 
@@ -63,7 +64,7 @@ class Interface:
         self._mac = config.mac
         self._broadcasts = (config.broadcast,)
         self._outbox = outbox
-        self._neighbours = NeighbourCache(config.mac, (config.gateway, config.host))
+        self._neighbours = ArpCache(config.mac, (config.gateway, config.host))
         self._reassembler = Reassembler()
         self._identification = 0
         self._turned_away = turned_away
@@ -78,7 +79,7 @@ class Interface:
 
     def receive(self, frames: Sequence[Frame], deliver: Deliver, deliver_merged: DeliverMerged) -> None:
         """A batch from the ethernet."""
-        if isinstance(frames, Run) and self._receive_run(frames, deliver_merged):
+        if isinstance(frames, (Run, Train)) and self._receive_run(frames, deliver_merged):
             return
         for frame in frames:
             try:
@@ -86,13 +87,15 @@ class Interface:
             except WireError as error:
                 self._drop(frame, str(error))
 
-    def _receive_run(self, run: Run, deliver_merged: DeliverMerged) -> bool:
-        if run[0][: ethernet.HEADER] != self._mac + bytes(run[0][6:12]) + _IPV4:
+    def _receive_run(self, run: Run | Train, deliver_merged: DeliverMerged) -> bool:
+        first = run.head if isinstance(run, Train) else run[0]
+        holder = bytes(first[6:12])
+        if first[: ethernet.HEADER] != self._mac + holder + _IPV4:
             return False
-        merged = coalesce(run, ethernet.HEADER)
+        merged = merge(run) if isinstance(run, Train) else coalesce(run, ethernet.HEADER)
         if merged is None or not self._is_credible(merged[0]):
             return False
-        self._note_holder(merged[0].source, bytes(run[0][6:12]))
+        self._note_holder(merged[0].source, holder)
         return deliver_merged(*merged)
 
     def _receive(self, frame: memoryview, deliver: Deliver) -> None:
@@ -156,9 +159,11 @@ class Interface:
         if mac is None:
             return
         link = ethernet.header(mac, self._mac, EtherType.IPV4)
-        if isinstance(payloads, Run) and payloads.lead >= _HEADERS:
-            head = link + _header(source, destination, protocol, payloads.length, ecn)
-            self._outbox.frames(payloads.preceded(head))
+        if isinstance(payloads, Train):
+            train = payloads.over(
+                lambda length: link + _header(source, destination, protocol, length, ecn)
+            )
+            self._outbox.frames(train)
             return
         frames: list[Frame] = []
         length = -1

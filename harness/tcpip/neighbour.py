@@ -1,19 +1,20 @@
-"""The neighbour cache: which MAC address has an IPv4 address (RFC 826), as a machine.
+"""The neighbour cache: which MAC address has an IP address, as a machine: what ARP and NDP have in common.
 
 Theory of operation. States and their names are RFC 4861's (7.3.2), which describe better what every ARP
 does anyway:
 
-    INCOMPLETE   asked by broadcast, not answered yet; a few packets wait
+    INCOMPLETE   asked of everyone, not answered yet; a few packets wait
     REACHABLE    confirmed within ``reachable_time``
     STALE        not confirmed for longer; used as it is, which begins
     DELAY        a while in which traffic may confirm it (``confirm``), then
     PROBE        asked by unicast; no answer: forgotten
 
-We learn from what is addressed to us and refresh what we know from anything (RFC 826, "packet reception").
-Requests for our own addresses are answered, a conflict about one is reported and defended at most once
-in ten seconds (RFC 5227 2.4). All is bounded: entries, packets that wait.
+How to ask, and what to learn from what is heard, say ``tcpip.arp`` and ``tcpip.ndp``. A conflict about one of
+our addresses is reported and defended at most once in ten seconds (RFC 5227 2.4). All is bounded: entries,
+packets that wait.
 """
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable
 from enum import Enum
@@ -21,12 +22,10 @@ from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from harness.core.address import BROADCAST, Mac
+from harness.core.address import Mac
 from harness.core.time import SECOND
-from harness.wire import arp
-from harness.wire.arp import Arp, Operation
 from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import Ip4
+from harness.wire.ip import IpAddress
 from harness.wire.octets import Octets
 
 DEFEND_INTERVAL: Final = 10 * SECOND
@@ -57,7 +56,7 @@ class Config(Struct, frozen=True):
 
 
 class Outgoing(NamedTuple):
-    """A frame to be sent: an ARP packet, or one that waited for the address."""
+    """A frame to be sent: a question, an answer, or a packet that waited for the address."""
 
     destination: Mac
     ethertype: int
@@ -67,14 +66,14 @@ class Outgoing(NamedTuple):
 class Conflict(Struct, frozen=True):
     """``mac`` claims our ``address``."""
 
-    address: Ip4
+    address: IpAddress
     mac: Mac
 
 
 class Unreachable(Struct, frozen=True):
     """Nobody answered for ``address``: these packets are dropped, an ICMP host unreachable is due."""
 
-    address: Ip4
+    address: IpAddress
     packets: tuple[Octets, ...]
 
 
@@ -93,19 +92,22 @@ class _Neighbour:
         self.octets = 0
 
 
-class NeighbourCache:
+class NeighbourCache(ABC):
     """For one interface with ``mac`` and the addresses that it answers for, its own first."""
 
-    def __init__(self, mac: Mac, addresses: Iterable[Ip4], config: Config | None = None) -> None:
+    ethertype: EtherType
+    """Of the packets that wait."""
+
+    def __init__(self, mac: Mac, addresses: Iterable[IpAddress], config: Config | None = None) -> None:
         self.mac = mac
         self._addresses = tuple(addresses)
         self._config = config if config is not None else Config()
-        self._neighbours: OrderedDict[Ip4, _Neighbour] = OrderedDict()
+        self._neighbours: OrderedDict[IpAddress, _Neighbour] = OrderedDict()
         self._outgoing: list[Outgoing] = []
         self._events: list[Event] = []
-        self._defended: dict[Ip4, int] = {}
+        self._defended: dict[IpAddress, int] = {}
 
-    def send(self, address: Ip4, packet: Octets, now: int) -> Mac | None:
+    def send(self, address: IpAddress, packet: Octets, now: int) -> Mac | None:
         """The MAC address to send ``packet`` to; None: it waits in the cache until the address is known.
 
         When too many wait, the oldest is dropped (RFC 1122 2.3.2.2 keeps the latest).
@@ -123,52 +125,41 @@ class NeighbourCache:
             neighbour.deadline = now + self._config.delay_first_probe
         return neighbour.mac
 
-    def state(self, address: Ip4) -> State | None:
+    def state(self, address: IpAddress) -> State | None:
         """None when nothing is known of ``address``."""
         neighbour = self._neighbours.get(address)
         return neighbour.state if neighbour is not None else None
 
-    def lookup(self, address: Ip4) -> Mac | None:
+    def lookup(self, address: IpAddress) -> Mac | None:
         """The MAC address, if known, without using it."""
         neighbour = self._neighbours.get(address)
         return neighbour.mac if neighbour is not None else None
 
-    def learn(self, address: Ip4, mac: Mac, now: int) -> None:
+    def learn(self, address: IpAddress, mac: Mac, now: int) -> None:
         """``address`` is known by other means, such as a DHCP lease or its packets."""
         self._confirm(address, self._neighbours.get(address) or self._add(address), mac, now)
 
-    def forget(self, address: Ip4) -> None:
+    def forget(self, address: IpAddress) -> None:
         """Its lease has ended. What waits for it is dropped."""
         self._neighbours.pop(address, None)
 
-    def confirm(self, address: Ip4, now: int) -> None:
+    def confirm(self, address: IpAddress, now: int) -> None:
         """A transport saw progress: the neighbour receives what we send (RFC 4861 7.3.1)."""
         neighbour = self._neighbours.get(address)
         if neighbour is not None and neighbour.mac is not None:
             self._confirm(address, neighbour, neighbour.mac, now)
 
-    def on_arp(self, packet: Arp, now: int) -> None:
-        """Learn from a packet and answer it."""
-        sender, target = packet.sender_ip, packet.target_ip
-        ours = self._addresses
-        if packet.sender_mac == self.mac or packet.sender_mac.is_group:
-            return
-        if sender in ours:
-            self._defend(packet, now)
-            return
-        if any(sender):
-            neighbour = self._neighbours.get(sender)
-            if neighbour is None and target in ours:
-                neighbour = self._add(sender)
-            if neighbour is not None:
-                self._confirm(sender, neighbour, packet.sender_mac, now)
-        if packet.operation == Operation.REQUEST and target in ours:
-            self._send_arp(packet.sender_mac, arp.reply(packet, self.mac))
-
+    @abstractmethod
     def announce(self) -> None:
-        """Tell everyone our addresses (RFC 5227 2.3)."""
-        for address in self._addresses:
-            self._send_arp(BROADCAST, arp.request(self.mac, address, address))
+        """Tell everyone our addresses."""
+
+    @abstractmethod
+    def _ask(self, address: IpAddress, mac: Mac | None) -> None:
+        """Send a question for ``address``, to ``mac`` if that is known, else to everyone."""
+
+    @abstractmethod
+    def _claim(self, address: IpAddress) -> None:
+        """Tell everyone that ``address`` is ours."""
 
     def transmit(self) -> list[Outgoing]:
         """The frames due now; drained."""
@@ -191,7 +182,7 @@ class NeighbourCache:
             if neighbour.deadline is not None and now >= neighbour.deadline:
                 self._expire(address, neighbour, now)
 
-    def _expire(self, address: Ip4, neighbour: _Neighbour, now: int) -> None:
+    def _expire(self, address: IpAddress, neighbour: _Neighbour, now: int) -> None:
         if neighbour.state is State.REACHABLE:
             neighbour.state, neighbour.deadline = State.STALE, None
         elif neighbour.state is State.DELAY:
@@ -204,20 +195,25 @@ class NeighbourCache:
             if neighbour.waiting:
                 self._events.append(Unreachable(address, tuple(neighbour.waiting)))
 
-    def _solicit(self, address: Ip4, neighbour: _Neighbour, now: int) -> None:
+    def _solicit(self, address: IpAddress, neighbour: _Neighbour, now: int) -> None:
         neighbour.asked += 1
         neighbour.deadline = now + self._config.retrans_timer
-        destination = neighbour.mac if neighbour.mac is not None else BROADCAST
-        self._send_arp(destination, arp.request(self.mac, self._addresses[0], address))
+        self._ask(address, neighbour.mac)
 
-    def _confirm(self, address: Ip4, neighbour: _Neighbour, mac: Mac, now: int) -> None:
-        neighbour.state, neighbour.mac, neighbour.asked = State.REACHABLE, mac, 0
+    def _confirm(self, address: IpAddress, neighbour: _Neighbour, mac: Mac, now: int) -> None:
+        self._set(address, neighbour, mac)
+        neighbour.state = State.REACHABLE
         neighbour.deadline = now + self._config.reachable_time
+
+    def _set(self, address: IpAddress, neighbour: _Neighbour, mac: Mac) -> None:
+        """``mac`` is known but not confirmed: STALE. What waited is sent."""
+        neighbour.state, neighbour.mac, neighbour.asked = State.STALE, mac, 0
+        neighbour.deadline = None
         self._neighbours.move_to_end(address)
-        self._outgoing += [Outgoing(mac, EtherType.IPV4, packet) for packet in neighbour.waiting]
+        self._outgoing += [Outgoing(mac, self.ethertype, packet) for packet in neighbour.waiting]
         neighbour.waiting, neighbour.octets = [], 0
 
-    def _add(self, address: Ip4) -> _Neighbour:
+    def _add(self, address: IpAddress) -> _Neighbour:
         """A new entry; the one used longest ago makes room."""
         if len(self._neighbours) >= self._config.max_entries:
             victim, neighbour = self._neighbours.popitem(last=False)
@@ -233,13 +229,10 @@ class NeighbourCache:
         while neighbour.octets > self._config.max_waiting and len(waiting) > 1:
             neighbour.octets -= len(waiting.pop(0))
 
-    def _defend(self, packet: Arp, now: int) -> None:
-        address = packet.sender_ip
-        self._events.append(Conflict(address, packet.sender_mac))
+    def _defend(self, address: IpAddress, mac: Mac, now: int) -> None:
+        """``mac`` claims our ``address``."""
+        self._events.append(Conflict(address, mac))
         last = self._defended.get(address)
         if last is None or now - last >= DEFEND_INTERVAL:
             self._defended[address] = now
-            self._send_arp(BROADCAST, arp.request(self.mac, address, address))
-
-    def _send_arp(self, destination: Mac, packet: Arp) -> None:
-        self._outgoing.append(Outgoing(destination, EtherType.ARP, arp.emit(packet)))
+            self._claim(address)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from harness.core.address import BROADCAST as BROADCAST_MAC
 from harness.core.address import Mac
 from harness.core.port import Frame
-from harness.tcpip.neighbour import NeighbourCache
+from harness.tcpip.arp import ArpCache
 from harness.tcpip.reassembly import Reassembler, fragment
 from harness.tcpip.tcp import events as tcp_events
 from harness.tcpip.tcp.config import Config, Endpoint
@@ -89,7 +89,7 @@ class FakeGuest:
 
     def __post_init__(self) -> None:
         self._streams: dict[tuple[Ip4, int, int], Stream] = {}
-        self._neighbours = NeighbourCache(self.mac, [self.address])
+        self._neighbours = ArpCache(self.mac, [self.address])
         self._reassembler = Reassembler()
         self._next_port = 40000
 
@@ -98,7 +98,7 @@ class FakeGuest:
     def take_address(self, address: Ip4) -> None:
         """As after a lease."""
         self.address = address
-        self._neighbours = NeighbourCache(self.mac, [address])
+        self._neighbours = ArpCache(self.mac, [address])
 
     def send_dhcp(self, kind: MessageType, **options: object) -> None:
         """Broadcast a DHCP message."""

@@ -4,7 +4,8 @@ import pytest
 
 from harness.core.address import BROADCAST, Mac
 from harness.core.time import SECOND
-from harness.tcpip.neighbour import Config, Conflict, NeighbourCache, Outgoing, State, Unreachable
+from harness.tcpip.arp import ArpCache
+from harness.tcpip.neighbour import Config, Conflict, Outgoing, State, Unreachable
 from harness.wire import arp
 from harness.wire.ethernet import EtherType
 from harness.wire.ipv4 import ip4
@@ -16,8 +17,8 @@ GATEWAY, HOST, GUEST = ip4("192.168.65.1"), ip4("192.168.65.2"), ip4("192.168.65
 
 
 @pytest.fixture
-def cache() -> NeighbourCache:
-    return NeighbourCache(GATEWAY_MAC, [GATEWAY, HOST])
+def cache() -> ArpCache:
+    return ArpCache(GATEWAY_MAC, [GATEWAY, HOST])
 
 
 def question(to: Mac = BROADCAST) -> Outgoing:
@@ -28,14 +29,14 @@ def answer(mac: Mac = GUEST_MAC) -> arp.Arp:
     return arp.reply(arp.request(GATEWAY_MAC, GATEWAY, GUEST), mac)
 
 
-def until_timer(cache: NeighbourCache) -> int:
+def until_timer(cache: ArpCache) -> int:
     due = cache.poll_at()
     assert due is not None
     cache.on_timer(due)
     return due
 
 
-def test_packets_wait_for_the_answer_and_then_go_out_in_order(cache: NeighbourCache) -> None:
+def test_packets_wait_for_the_answer_and_then_go_out_in_order(cache: ArpCache) -> None:
     assert cache.send(GUEST, b"one", 0) is None
     assert cache.send(GUEST, b"two", 0) is None
     assert cache.transmit() == [question()]
@@ -48,7 +49,7 @@ def test_packets_wait_for_the_answer_and_then_go_out_in_order(cache: NeighbourCa
     assert cache.transmit() == []
 
 
-def test_only_the_latest_packets_wait(cache: NeighbourCache) -> None:
+def test_only_the_latest_packets_wait(cache: ArpCache) -> None:
     packets = [bytes([number]) * 20_000 for number in range(10)]
     for packet in packets:
         cache.send(GUEST, packet, 0)
@@ -57,7 +58,7 @@ def test_only_the_latest_packets_wait(cache: NeighbourCache) -> None:
     assert [out.payload for out in cache.transmit()] == packets[4:]
 
 
-def test_a_silent_neighbour_is_asked_three_times_and_given_up(cache: NeighbourCache) -> None:
+def test_a_silent_neighbour_is_asked_three_times_and_given_up(cache: ArpCache) -> None:
     cache.send(GUEST, b"lost", 0)
     asked = [cache.transmit()]
     for _ in range(2):
@@ -72,21 +73,21 @@ def test_a_silent_neighbour_is_asked_three_times_and_given_up(cache: NeighbourCa
 
 
 @pytest.mark.parametrize("target", [GATEWAY, HOST])
-def test_a_request_for_us_is_answered_and_learnt_from(cache: NeighbourCache, target: bytes) -> None:
+def test_a_request_for_us_is_answered_and_learnt_from(cache: ArpCache, target: bytes) -> None:
     asked = arp.request(GUEST_MAC, GUEST, target)
     cache.on_arp(asked, 0)
     assert cache.transmit() == [Outgoing(GUEST_MAC, EtherType.ARP, arp.emit(arp.reply(asked, GATEWAY_MAC)))]
     assert cache.lookup(GUEST) == GUEST_MAC
 
 
-def test_a_probe_for_our_address_is_answered_but_not_learnt_from(cache: NeighbourCache) -> None:
+def test_a_probe_for_our_address_is_answered_but_not_learnt_from(cache: ArpCache) -> None:
     cache.on_arp(arp.request(GUEST_MAC, bytes(4), GATEWAY), 0)
     [reply] = cache.transmit()
     assert reply.destination == GUEST_MAC
     assert cache.lookup(bytes(4)) is None
 
 
-def test_talk_among_others_is_not_learnt_but_refreshes(cache: NeighbourCache) -> None:
+def test_talk_among_others_is_not_learnt_but_refreshes(cache: ArpCache) -> None:
     among_others = arp.request(GUEST_MAC, GUEST, ip4("192.168.65.9"))
     cache.on_arp(among_others, 0)
     assert cache.lookup(GUEST) is None
@@ -96,7 +97,7 @@ def test_talk_among_others_is_not_learnt_but_refreshes(cache: NeighbourCache) ->
     assert cache.lookup(GUEST) == GUEST_MAC
 
 
-def test_a_used_entry_is_confirmed_by_unicast_before_it_is_forgotten(cache: NeighbourCache) -> None:
+def test_a_used_entry_is_confirmed_by_unicast_before_it_is_forgotten(cache: ArpCache) -> None:
     cache.learn(GUEST, GUEST_MAC, 0)
     assert until_timer(cache) == 30 * SECOND
     assert cache.state(GUEST) is State.STALE
@@ -110,7 +111,7 @@ def test_a_used_entry_is_confirmed_by_unicast_before_it_is_forgotten(cache: Neig
     assert cache.state(GUEST) is State.REACHABLE
 
 
-def test_a_neighbour_that_left_is_forgotten(cache: NeighbourCache) -> None:
+def test_a_neighbour_that_left_is_forgotten(cache: ArpCache) -> None:
     cache.learn(GUEST, GUEST_MAC, 0)
     until_timer(cache)
     cache.send(GUEST, b"x", 100 * SECOND)
@@ -120,14 +121,14 @@ def test_a_neighbour_that_left_is_forgotten(cache: NeighbourCache) -> None:
     assert cache.events() == []
 
 
-def test_progress_of_a_transport_confirms(cache: NeighbourCache) -> None:
+def test_progress_of_a_transport_confirms(cache: ArpCache) -> None:
     cache.learn(GUEST, GUEST_MAC, 0)
     until_timer(cache)
     cache.confirm(GUEST, 40 * SECOND)
     assert cache.state(GUEST) is State.REACHABLE
 
 
-def test_a_conflict_is_reported_and_defended_once_in_ten_seconds(cache: NeighbourCache) -> None:
+def test_a_conflict_is_reported_and_defended_once_in_ten_seconds(cache: ArpCache) -> None:
     claim = arp.request(GUEST_MAC, GATEWAY, GATEWAY)
     for now in (0, 1 * SECOND, 9 * SECOND):
         cache.on_arp(claim, now)
@@ -138,14 +139,14 @@ def test_a_conflict_is_reported_and_defended_once_in_ten_seconds(cache: Neighbou
     assert cache.transmit() == [announcement]
 
 
-def test_our_own_frames_coming_back_are_ignored(cache: NeighbourCache) -> None:
+def test_our_own_frames_coming_back_are_ignored(cache: ArpCache) -> None:
     cache.on_arp(arp.request(GATEWAY_MAC, GATEWAY, GATEWAY), 0)
     cache.on_arp(arp.Arp(2, BROADCAST, GUEST, GATEWAY_MAC, GATEWAY), 0)
     assert (cache.events(), cache.transmit(), cache.lookup(GUEST)) == ([], [], None)
 
 
 def test_the_cache_is_bounded_and_keeps_what_is_used() -> None:
-    cache = NeighbourCache(GATEWAY_MAC, [GATEWAY], Config(max_entries=3))
+    cache = ArpCache(GATEWAY_MAC, [GATEWAY], Config(max_entries=3))
     cache.learn(GUEST, GUEST_MAC, 0)
     for last in range(100, 150):
         cache.learn(ip4(f"192.168.65.{last}"), OTHER_MAC, 0)
@@ -155,7 +156,7 @@ def test_the_cache_is_bounded_and_keeps_what_is_used() -> None:
 
 
 def test_a_scan_does_not_grow_the_cache_and_says_what_it_drops() -> None:
-    cache = NeighbourCache(GATEWAY_MAC, [GATEWAY], Config(max_entries=2))
+    cache = ArpCache(GATEWAY_MAC, [GATEWAY], Config(max_entries=2))
     for last in range(10, 20):
         cache.send(ip4(f"192.168.65.{last}"), b"x", 0)
     assert len(cache.events()) == 8

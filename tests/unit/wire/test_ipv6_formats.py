@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.core.address import Mac
 from harness.core.errors import DescriptionError, WireError
 from harness.wire import dhcpv6, icmpv6, ip, ipv6, names, ndp, tcp, udp
 from harness.wire.ipv6 import Extension, Fragment, Ipv6, NextHeader, ip6
@@ -205,7 +206,7 @@ def test_a_dhcpv6_error_names_the_culprit(octets: bytes, culprit: str) -> None:
 
 
 def test_a_duid_may_tell_the_mac() -> None:
-    mac = of.Mac.parse("52:54:00:12:34:56")
+    mac = Mac.parse("52:54:00:12:34:56")
     assert dhcpv6.duid_mac(dhcpv6.duid_ll(mac)) == mac
     assert dhcpv6.duid_mac(b"\0\1\0\1\0\0\0\0" + mac) == mac
     assert dhcpv6.duid_mac(b"\0\4" + bytes(16)) is None

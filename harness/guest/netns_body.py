@@ -75,6 +75,7 @@ exec {_BUSYBOX} init >/dev/console 2>&1
 """
 _OPTIONS: Final = ("search", "mtu", "ntpsrv", "staticroutes", "100", "101", "114", "252")
 _INITTAB: Final = (
+    "::respawn:/usr/lib/guestnet/rdnss\n"
     f"::respawn:/usr/bin/udhcpc -f -i {tap.NIC} -R -t 5 -T 1 -A 3 -p /run/udhcpc.pid"
     " -s /usr/lib/guestnet/lease -x hostname:{hostname} "
     + " ".join(f"-O {option}" for option in _OPTIONS)
@@ -91,6 +92,7 @@ class Plan(NamedTuple):
     mac: Mac
     memory: int
     console: Path
+    offloads: bool = True
     tun: Path = tap.TUN
 
 
@@ -150,7 +152,7 @@ def _make(plan: Plan, former: int | None) -> tuple[Body, int | None]:
             socket.sethostname(plan.hostname)
         device = None
         if former is None:
-            device = tap.open_tap(plan.tun)
+            device = tap.open_tap(plan.tun, offloads=plan.offloads)
             opened.callback(os.close, device)
         else:
             _take_nic(former, own)
@@ -246,6 +248,7 @@ def _write_etc(root: Path, hostname: str) -> None:
     (root / "tmp").chmod(0o1777)
     for folder in ("guestnet", "lock"):
         (root / "run" / folder).mkdir(parents=True, exist_ok=True)
+    (root / "run/guestnet/rdnss").write_text("\n")
 
 
 def _start(own: int, plan: Plan, network: socket.socket) -> Body:

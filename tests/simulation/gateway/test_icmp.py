@@ -2,11 +2,14 @@
 
 import errno
 
+import pytest
+
 from harness.core.events import FlowClosed, FlowRefused
 from harness.core.time import MINUTE
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig, Limits
 from harness.gateway.events import IcmpCause
+from harness.tcpip.reassembly import fragment
 from harness.wire import icmp
 from harness.wire.ipv4 import Ipv4, ip4
 from tests.contract.fake_guest import GATEWAY
@@ -36,6 +39,35 @@ def test_a_reply_carries_the_guests_identifier_and_the_hosts_address() -> None:
     ((source, message),) = bench.guest.messages
     assert source == SERVER
     assert message == icmp.echo_reply(77, 3, b"payload")
+
+
+@pytest.mark.parametrize("destination", [SERVER, GATEWAY])
+def test_the_largest_ping_comes_back_whole(destination: bytes) -> None:
+    bench = Bench()
+    payload = bytes(range(256)) * 255 + bytes(227)
+    message = icmp.emit(icmp.echo_request(77, 9, payload))
+    whole = Ipv4(bench.guest.address, destination, 1, message, identification=3)
+    for piece in fragment(whole, 1500):
+        bench.guest.send_packet(piece)
+    bench.settle()
+    if destination == SERVER:
+        sent = bench.take(commands.SendEcho)
+        assert bytes(sent.payload) == payload
+        bench.tell(events.EchoReplied(sent.flow, SERVER, 9, payload))
+    ((source, reply),) = bench.guest.messages
+    assert (source, reply) == (destination, icmp.echo_reply(77, 9, payload))
+
+
+def test_a_ping_that_must_not_be_fragmented_is_not() -> None:
+    bench = Bench()
+    message = icmp.emit(icmp.echo_request(77, 1, bytes(1400)))
+    bench.guest.send_packet(Ipv4(bench.guest.address, SERVER, 1, message, dont_fragment=True))
+    bench.settle()
+    sent = bench.take(commands.SendEcho)
+    assert sent.dont_fragment
+    bench.tell(events.EchoFailed(sent.flow, SERVER, 1, errno.EMSGSIZE, sent.payload, mtu=1280))
+    ((source, told),) = bench.guest.messages
+    assert (source, told.code, told.mtu) == (GATEWAY, icmp.Unreachable.FRAGMENTATION_NEEDED, 1280)
 
 
 def test_one_ping_command_is_one_flow_that_ends_when_idle() -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from harness.core.address import Mac
 from harness.core.events import FlowClosed, FlowOpened, FlowRefused
-from harness.core.time import SECOND
+from harness.core.time import MINUTE, SECOND
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig, Limits
 from harness.gateway.events import IcmpCause
-from harness.wire import icmp
-from harness.wire.ipv4 import ip4
+from harness.wire import icmp, udp
+from harness.wire.ipv4 import Ipv4, Protocol, ip4
 from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest
 from tests.simulation.gateway.bench import SERVER, START, Bench
 
@@ -68,11 +68,42 @@ def test_the_laptops_loopback_answers_as_the_host_address() -> None:
 def test_a_large_answer_comes_in_fragments_and_a_large_question_is_reassembled() -> None:
     bench = Bench()
     payload = bytes(range(256)) * 30
-    send(bench, GATEWAY, 9)  # ARP first: its cache holds only a few packets
     send(bench, payload=payload)
     assert bytes(bench.take(commands.SendDatagram).payload) == payload
     bench.tell(events.DatagramReceived(bench.take(commands.OpenDatagram).flow, SERVER, 7, payload))
     assert bytes(bench.guest.datagrams[0][1].payload) == payload
+
+
+@pytest.mark.parametrize("mtu", [576, 1500])
+def test_the_largest_answer_comes_whole_though_the_guests_address_is_not_known_yet(mtu: int) -> None:
+    """All fragments wait for ARP, more than a hundred at the least MTU."""
+    guest = FakeGuest(mtu=mtu)
+    bench = Bench(GatewayConfig(mtu=mtu), guest)
+    guest._neighbours.learn(GATEWAY, bench.gateway.config.mac, START)
+    send(bench)
+    assert guest.arps == []
+    payload = bytes(range(256)) * 255 + bytes(227)
+    assert len(payload) == 65507
+    bench.tell(events.DatagramReceived(bench.take(commands.OpenDatagram).flow, SERVER, 7, payload))
+    assert len(guest.arps) == 1
+    assert bytes(guest.datagrams[0][1].payload) == payload
+
+
+def test_a_datagram_too_large_for_the_laptops_way_tells_its_mtu() -> None:
+    """RFC 1191: the guest asked for DF, the laptop's uplink takes less than the guest's."""
+    bench = Bench()
+    source = bench.guest.address
+    octets = udp.emit(udp.Datagram(5000, 7, bytes(1400)), source, SERVER)
+    bench.guest.send_packet(Ipv4(source, SERVER, Protocol.UDP, octets, dont_fragment=True))
+    bench.settle()
+    sent = bench.take(commands.SendDatagram)
+    assert sent.dont_fragment
+    bench.tell(events.DatagramFailed(sent.flow, SERVER, 7, errno.EMSGSIZE, sent.payload, mtu=1280))
+    ((origin, message),) = bench.guest.messages
+    assert (origin, message.type, message.code) == (GATEWAY, 3, icmp.Unreachable.FRAGMENTATION_NEEDED)
+    assert message.mtu == 1280
+    send(bench, payload=bytes(1400))
+    assert not bench.take(commands.SendDatagram).dont_fragment
 
 
 def test_a_router_counts_the_ttl_down_and_says_when_it_is_over() -> None:
@@ -149,6 +180,38 @@ def test_an_idle_flow_is_closed_and_a_used_one_is_not() -> None:
     (closed,) = bench.noted(FlowClosed)
     assert (closed.up, closed.down, closed.reason) == (5, 3, "idle")
     assert len(bench.gateway.udp) == 0
+
+
+def test_a_flow_that_asked_only_for_names_is_closed_soon() -> None:
+    bench = Bench()
+    send(bench, port=53, source_port=1)
+    send(bench, port=53, source_port=2)
+    send(bench, port=7, source_port=2)
+    bench.advance(MINUTE)
+    (closed,) = bench.noted(FlowClosed)
+    assert closed.guest == "192.168.65.3:1"
+    bench.advance(10 * MINUTE)
+    assert [event.guest for event in bench.noted(FlowClosed)] == ["192.168.65.3:1", "192.168.65.3:2"]
+
+
+def test_by_default_no_flow_ends_within_two_minutes_of_its_last_datagram() -> None:
+    """RFC 4787 REQ-5."""
+    bench = Bench()
+    send(bench)
+    bench.advance(2 * MINUTE)
+    assert bench.noted(FlowClosed) == []
+
+
+@pytest.mark.parametrize("refreshes", [True, False])
+def test_what_comes_from_outside_keeps_a_flow_alive_by_choice(refreshes: bool) -> None:
+    """RFC 4787 REQ-6: outbound always, inbound may."""
+    bench = Bench(GatewayConfig(limits=Limits(udp_idle=60 * SECOND, udp_inbound_refresh=refreshes)))
+    send(bench)
+    flow = bench.take(commands.OpenDatagram).flow
+    bench.advance(50 * SECOND)
+    bench.tell(events.DatagramReceived(flow, OTHER, 7, b"still there?"))
+    bench.advance(20 * SECOND)
+    assert bench.has(commands.CloseDatagram) is not refreshes
 
 
 def test_flows_are_bounded_and_an_idle_one_makes_room() -> None:

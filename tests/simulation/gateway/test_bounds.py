@@ -1,0 +1,252 @@
+"""Scans, floods and dead destinations: what is held is bounded, said, and never costs a live connect."""
+
+import errno
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.core.events import FlowClosed, FlowRefused, LimitReached
+from harness.core.time import MILLISECOND, MINUTE, SECOND
+from harness.gateway import commands, events
+from harness.gateway.config import GatewayConfig, Limits
+from harness.gateway.turned_away import SHOWN
+from harness.wire import icmp
+from harness.wire.ipv4 import ip4
+from harness.wire.tcp import Flags, Segment
+from tests.contract.fake_guest import GATEWAY
+from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
+
+SILENT = ip4("203.0.113.98")
+
+
+def dead(number: int) -> bytes:
+    return bytes((10, 9, number >> 8, number & 255))
+
+
+def syn(bench: Bench, destination: bytes, port: int = 80, *, source_port: int = 4000) -> None:
+    """Without a stream: nothing comes again of itself."""
+    bench.guest.send_segment(destination, Segment(source_port, port, 1, 0, Flags.SYN, 1000, mss=1460))
+
+
+def introduced(limits: Limits) -> Bench:
+    """Both know each other's MAC address, so that nothing waits for ARP."""
+    bench = Bench(GatewayConfig(limits=limits))
+    bench.guest.ping(GATEWAY)
+    bench.settle()
+    return bench
+
+
+def connects(bench: Bench) -> list[commands.Connect]:
+    """The connects that the edge has in flight."""
+    ended = {command.flow for command in bench.commands if isinstance(command, commands.Reset)}
+    return [one for one in bench.commands if isinstance(one, commands.Connect) and one.flow not in ended]
+
+
+def assert_connects_at_once(bench: Bench, destination: bytes = SERVER) -> None:
+    stream = bench.guest.connect(destination, 443)
+    bench.settle()
+    (connect,) = [one for one in connects(bench) if one.address == destination and one.port == 443]
+    bench.tell(events.Connected(connect.flow, "192.168.1.10:50000"))
+    assert stream.is_established
+
+
+def test_thousands_of_connects_to_one_dead_host_do_not_hold_up_a_live_one() -> None:
+    bench = introduced(Limits(connecting=64))
+    for port in range(1, 3001):
+        syn(bench, SILENT, port)
+    bench.settle()
+    assert len(connects(bench)) == 64
+    assert_connects_at_once(bench)
+
+
+def test_a_connect_to_each_of_thousands_of_dead_hosts_holds_up_a_live_one_for_a_second_at_most() -> None:
+    bench = introduced(Limits(connecting=64))
+    for number in range(3000):
+        syn(bench, dead(number))
+    bench.settle()
+    assert len(connects(bench)) == 64
+    stream = bench.guest.connect(SERVER, 443)
+    bench.advance(SECOND + 100 * MILLISECOND)  # its SYN comes again after a second (RFC 6298 2.1)
+    (connect,) = [one for one in connects(bench) if one.address == SERVER]
+    bench.tell(events.Connected(connect.flow, "192.168.1.10:50000"))
+    assert stream.is_established
+
+
+def test_the_flow_that_made_room_is_ended_at_the_edge_and_said() -> None:
+    bench = introduced(Limits(connecting=2))
+    for port in (1, 2):
+        syn(bench, SILENT, port)
+    bench.settle()
+    first = connects(bench)[0]
+    syn(bench, SERVER)
+    bench.settle()
+    assert bench.take(commands.Reset).flow == first.flow
+    (refused,) = bench.noted(FlowRefused)
+    assert (refused.flow, refused.answer) == (first.flow, "none")
+    assert "limits.connecting is 2" in refused.error
+    assert len(bench.gateway.tcp) == 2
+    bench.advance(SECOND)
+    (reached,) = bench.noted(LimitReached)
+    assert (reached.limit, reached.bound, reached.count) == ("connecting", 2, 1)
+
+
+def test_of_two_scans_none_takes_more_than_its_half() -> None:
+    bench = introduced(Limits(connecting=64))
+    for port in range(1, 200):
+        syn(bench, SILENT, port)
+    bench.settle()
+    for port in range(1, 200):
+        syn(bench, dead(1), port)
+    bench.settle()
+    held = [connect.address for connect in connects(bench)]
+    assert (held.count(SILENT), held.count(dead(1))) == (32, 32)
+
+
+def test_a_flood_is_counted_and_only_its_beginning_is_written_out() -> None:
+    bench = introduced(Limits(connecting=8))
+    for port in range(1, 1001):
+        syn(bench, SILENT, port)
+    bench.settle()
+    assert len(bench.noted(FlowRefused)) == SHOWN
+    bench.advance(2 * SECOND)
+    (reached,) = bench.noted(LimitReached)
+    assert reached.count == 1000 - 8
+
+
+def test_syns_that_come_again_open_no_second_socket_whatever_else_happens() -> None:
+    bench = introduced(Limits(connecting=8))
+    for _ in range(5):
+        for port in range(1, 8):
+            syn(bench, SILENT, port)
+        bench.advance(10 * SECOND)
+    assert len(connects(bench)) == 7
+
+
+def test_a_flood_to_a_live_host_gives_way_to_who_means_it() -> None:
+    """Nobody acknowledges our SYN-ACKs: these flows are half-open."""
+    bench = introduced(Limits(tcp_flows=16))
+    for port in range(1, 17):
+        syn(bench, SERVER, port)
+    bench.settle()
+    for connect in connects(bench):
+        bench.tell(events.Connected(connect.flow, "192.168.1.10:50000"))
+    bench.commands.clear()
+    syn(bench, SERVER, 99)
+    bench.settle()
+    assert not bench.has(commands.Connect)
+    bench.advance(SECOND)
+    assert_connects_at_once(bench)
+    assert "limits.tcp_flows is 16" in bench.noted(FlowClosed)[0].reason
+
+
+def test_open_flows_never_give_way() -> None:
+    bench = introduced(Limits(tcp_flows=2))
+    streams = []
+    for port in (1, 2):
+        streams.append(bench.guest.connect(SERVER, port))
+        bench.settle()
+        bench.tell(events.Connected(bench.take(commands.Connect).flow, "192.168.1.10:50000"))
+    bench.advance(60 * MINUTE)
+    syn(bench, SERVER, 99)
+    bench.settle()
+    assert not bench.has(commands.Connect)
+    assert not bench.has(commands.Reset)
+    assert bench.noted(FlowRefused)[-1].error == "no room: limits.tcp_flows is 2"
+    assert not any(stream.is_refused for stream in streams)
+
+
+@pytest.mark.parametrize("answer", [REFUSED, errno.EHOSTUNREACH])
+def test_a_scan_of_a_thousand_ports_gets_an_answer_for_each(answer: int) -> None:
+    bench = introduced(Limits(connecting=1000))
+    bench.guest.messages.clear()
+    for port in range(1, 1001):
+        syn(bench, SERVER, port)
+    bench.settle()
+    for connect in connects(bench):
+        bench.tell(events.ConnectFailed(connect.flow, answer))
+    if answer == REFUSED:
+        answered = {one.source_port for one in bench.guest.segments if one.flags & Flags.RST}
+    else:
+        answered = {int.from_bytes(one.payload[22:24], "big") for _, one in bench.guest.messages}
+    assert answered == set(range(1, 1001))
+    assert len(bench.gateway.tcp) == 0
+    assert bench.gateway.tcp.poll_at() is None
+
+
+def test_a_laptop_without_descriptors_is_silence_and_the_next_syn_asks_again() -> None:
+    bench = introduced(Limits())
+    stream = bench.guest.connect(SERVER, 80)
+    bench.settle()
+    bench.tell(events.ConnectFailed(bench.take(commands.Connect).flow, errno.EMFILE))
+    assert [type(event) for event in bench.noted(FlowRefused)] == [FlowRefused]
+    assert not stream.is_refused
+    bench.advance(2 * SECOND)
+    assert bench.noted(LimitReached)[0].limit == "descriptors"
+    bench.tell(events.Connected(bench.take(commands.Connect).flow, "192.168.1.10:50000"))
+    assert stream.is_established
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5),  # destination
+            st.integers(1, 12),  # port
+            st.sampled_from(["syn", "syn", "syn", "connected", "failed", "reset", "wait"]),
+        ),
+        max_size=60,
+    )
+)
+@settings(deadline=None)
+def test_no_connect_is_lost_or_left_whatever_is_asked(steps: list[tuple[int, int, str]]) -> None:
+    """Each Connect ends in one Reset or in what the edge said: both always hold the same flows."""
+    bench = introduced(Limits(connecting=4, tcp_flows=6))
+    held: dict[int, commands.Connect] = {}
+    connected: set[int] = set()
+    for host, port, step in steps:
+        if step == "syn":
+            syn(bench, dead(host), port)
+            bench.settle()
+        elif step == "wait":
+            bench.advance(2 * SECOND)
+        elif step == "reset":
+            rst = Segment(4000, port, 2, 0, Flags.RST, 0)
+            bench.guest.send_segment(dead(host), rst)
+            bench.settle()
+        elif held:
+            flow = list(held)[port % len(held)]
+            if step == "connected" and flow not in connected:
+                connected.add(flow)
+                bench.tell(events.Connected(flow, "x"))
+            elif step == "failed" and flow not in connected:
+                del held[flow]
+                bench.tell(events.ConnectFailed(flow, REFUSED))
+        for command in bench.commands:
+            if isinstance(command, commands.Connect):
+                assert command.flow not in held
+                held[command.flow] = command
+            elif isinstance(command, commands.Reset):
+                del held[command.flow]
+        bench.commands.clear()
+        assert len(held) == len(bench.gateway.tcp) <= 6
+        assert len(held.keys() - connected) <= 4
+
+
+def test_errors_of_one_kind_are_limited_and_do_not_starve_others() -> None:
+    bench = introduced(Limits(icmp_errors=10, icmp_burst=20))
+    bench.guest.messages.clear()
+    for port in range(500):
+        bench.guest.send_datagram(GATEWAY, 10_000 + port, b"anybody?")
+    bench.settle()
+    assert len(bench.guest.messages) == 20
+    bench.guest.ping(SERVER, ttl=1)
+    bench.settle()
+    assert bench.guest.messages[-1][1].type == icmp.Type.TIME_EXCEEDED
+    bench.advance(SECOND)
+    (reached,) = bench.noted(LimitReached)
+    assert (reached.limit, reached.bound, reached.count) == ("icmp_errors", 10, 480)
+    bench.guest.messages.clear()
+    for port in range(500):
+        bench.guest.send_datagram(GATEWAY, 10_000 + port, b"anybody?")
+    bench.settle()
+    assert len(bench.guest.messages) == 10

@@ -53,6 +53,13 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Nightly: ten million inputs for every parser and machine; ``-- --seed N`` repeats a night's."""
+    session.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[fuzz]")
+    session.run("python", "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session
 def scenarios(session: nox.Session) -> None:
     """The suite on the real guest, with a report in reports/scenarios."""
     image(session)

@@ -227,6 +227,7 @@ def parse(data: Octets) -> Dhcp:
     if overload[0] & 2:
         _collect(memoryview(sname), _SNAME_AT, raw)
         sname = b""
+    raw.pop(_OVERLOAD, None)  # it has no meaning within what it overloads
     return Dhcp(
         Op(op), xid, Mac(chaddr[:6]), _decode(raw), ciaddr, yiaddr, siaddr, giaddr, secs,
         bool(flags & 0x8000), hops, sname.rstrip(b"\0"), file.rstrip(b"\0"),

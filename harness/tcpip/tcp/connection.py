@@ -126,7 +126,9 @@ class Connection(Outgoing):
         """
         self._now = now
         sender = self.sender
-        if not sender.snd_una <= unwrap(seq, sender.snd_una) < sender.snd_nxt or not sender.flight.runs:
+        if self.state is State.CLOSED or not sender.flight.runs:
+            return False
+        if not sender.snd_una <= unwrap(seq, sender.snd_una) < sender.snd_nxt:
             return False
         sender.on_packet_too_big(mtu, now)
         return True

@@ -78,6 +78,14 @@ def test_an_idle_connection_has_nothing_that_could_be_too_big() -> None:
     assert not too_big(opening, 600, 0)
 
 
+def test_a_connection_that_is_over_has_nothing_either() -> None:
+    drill = flight()
+    drill.connection.abort()
+    drill.out()
+    assert not too_big(drill, 600, 1)
+    assert drill.connection.poll_at() is None
+
+
 def test_an_old_router_does_not_tell_its_mtu() -> None:
     drill = flight()
     sizes = []

@@ -1,0 +1,36 @@
+"""All that is fuzzed: what to do with an input, where to begin, and its share of the nightly ten million."""
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from tests.fuzz import corpus, gateway_machine, machines, parsers, tcp_machine
+
+
+class Target(Struct, frozen=True):
+    """``run`` fails by any exception. ``runs`` inputs a night, none longer than ``longest`` octets."""
+
+    run: Callable[[bytes], None]
+    corpus: Callable[[], list[bytes]]
+    runs: int
+    longest: int = 600
+
+
+def _captures() -> list[bytes]:
+    whole = corpus.CAPTURE.read_bytes()
+    return [whole[:300], whole[:1500]]
+
+
+TARGETS: Final[dict[str, Target]] = {
+    **{name: Target(parsers.parser(name), parsers.CORPORA[name], 550_000) for name in parsers.FORMATS},
+    "frame": Target(parsers.whole_frame, corpus.frames, 600_000),
+    "dns": Target(parsers.dns_message, lambda: corpus.of_udp(53), 200_000),
+    "pcapng": Target(parsers.capture, _captures, 550_000, 1500),
+    "neighbours": Target(machines.neighbours, machines.CORPORA["neighbours"], 500_000),
+    "fragments": Target(machines.fragments, machines.CORPORA["fragments"], 400_000, 2000),
+    "dhcp-server": Target(machines.dhcp_server, machines.CORPORA["dhcp server"], 300_000, 2000),
+    "dns-service": Target(machines.dns_service, machines.CORPORA["dns service"], 100_000),
+    "tcp-connection": Target(tcp_machine.connection, tcp_machine.corpora, 900_000, 250),
+    "gateway": Target(gateway_machine.gateway, gateway_machine.corpora, 400_000, 1500),
+}

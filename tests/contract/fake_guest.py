@@ -90,7 +90,7 @@ class FakeGuest:
     def __post_init__(self) -> None:
         self._streams: dict[tuple[Ip4, int, int], Stream] = {}
         self._neighbours = ArpCache(self.mac, [self.address])
-        self._reassembler = Reassembler()
+        self._reassembler = Reassembler[Ipv4]()
         self._next_port = 40000
 
     # --- what its user does ---

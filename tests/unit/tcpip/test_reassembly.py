@@ -32,7 +32,7 @@ def test_fragments_in_any_order_with_repetitions_make_the_packet(size: int, mtu:
     assert all(len(ipv4.emit(part)) <= mtu for part in pieces)
     shuffled = pieces + pieces[::3] if len(pieces) > 1 else pieces
     random.Random(seed).shuffle(shuffled)
-    reassembler = Reassembler()
+    reassembler = Reassembler[Ipv4]()
     results = []
     for part in shuffled:
         result = reassembler.on_packet(ipv4.parse(ipv4.emit(part)), 0)
@@ -41,14 +41,14 @@ def test_fragments_in_any_order_with_repetitions_make_the_packet(size: int, mtu:
 
 
 def test_a_whole_packet_passes_as_it_is() -> None:
-    reassembler = Reassembler()
+    reassembler = Reassembler[Ipv4]()
     whole = packet()
     assert reassembler.on_packet(whole, 0) is whole
     assert reassembler.poll_at() is None
 
 
 def test_datagrams_are_kept_apart() -> None:
-    reassembler = Reassembler()
+    reassembler = Reassembler[Ipv4]()
     assert reassembler.on_packet(piece(0, 800, identification=1), 0) is None
     assert reassembler.on_packet(piece(800, 900, more=False, identification=2), 0) is None
     done = reassembler.on_packet(piece(800, 900, more=False, identification=1), 0)
@@ -59,7 +59,7 @@ def test_datagrams_are_kept_apart() -> None:
 
 def test_a_fragment_of_a_fragment_can_be_cut_again() -> None:
     twice = [small for large in fragment(packet(), 1500) for small in fragment(large, 576)]
-    reassembler = Reassembler()
+    reassembler = Reassembler[Ipv4]()
     results = [reassembler.on_packet(part, 0) for part in twice]
     assert results[:-1] == [None] * (len(twice) - 1)
     assert results[-1] == packet()
@@ -67,7 +67,7 @@ def test_a_fragment_of_a_fragment_can_be_cut_again() -> None:
 
 @pytest.mark.parametrize("second", [(792, 1600), (0, 808), (400, 408), (8, 16)])
 def test_an_overlap_drops_the_whole_datagram(second: tuple[int, int]) -> None:
-    reassembler = Reassembler()
+    reassembler = Reassembler[Ipv4]()
     reassembler.on_packet(piece(0, 800), 0)
     with pytest.raises(WireError, match="overlap"):
         reassembler.on_packet(piece(*second), 0)
@@ -79,11 +79,11 @@ def test_an_overlap_drops_the_whole_datagram(second: tuple[int, int]) -> None:
 
 
 def test_ends_that_contradict_each_other() -> None:
-    reassembler = Reassembler()
+    reassembler = Reassembler[Ipv4]()
     reassembler.on_packet(piece(800, 900, more=False), 0)
     with pytest.raises(WireError, match="beyond the end"):
         reassembler.on_packet(piece(960, 1600), 0)
-    reassembler = Reassembler()
+    reassembler = Reassembler[Ipv4]()
     reassembler.on_packet(piece(800, 1600), 0)
     with pytest.raises(WireError, match="contradicts"):
         reassembler.on_packet(piece(8, 100, more=False), 0)
@@ -91,13 +91,13 @@ def test_ends_that_contradict_each_other() -> None:
 
 def test_only_the_last_fragment_may_have_an_odd_length() -> None:
     with pytest.raises(WireError, match="no multiple of 8"):
-        Reassembler().on_packet(piece(0, 801), 0)
+        Reassembler[Ipv4]().on_packet(piece(0, 801), 0)
     with pytest.raises(WireError, match="no multiple of 8"):
-        Reassembler().on_packet(piece(0, 0), 0)
+        Reassembler[Ipv4]().on_packet(piece(0, 0), 0)
 
 
 def test_what_stays_incomplete_is_given_up_and_its_first_fragment_returned() -> None:
-    reassembler = Reassembler()
+    reassembler = Reassembler[Ipv4]()
     reassembler.on_packet(piece(0, 800, identification=1), 5 * SECOND)
     reassembler.on_packet(piece(800, 1600, identification=2), 6 * SECOND)
     assert reassembler.poll_at() == 35 * SECOND
@@ -108,13 +108,13 @@ def test_what_stays_incomplete_is_given_up_and_its_first_fragment_returned() -> 
 
 
 def test_octets_datagrams_and_fragments_are_bounded() -> None:
-    reassembler = Reassembler(Config(max_octets=10_000, max_datagrams=50, max_fragments=4))
+    reassembler = Reassembler[Ipv4](Config(max_octets=10_000, max_datagrams=50, max_fragments=4))
     for identification in range(1000):
         reassembler.on_packet(piece(0, 800, identification=identification), 0)
         assert reassembler.octets <= 10_000
     done = reassembler.on_packet(piece(800, 900, more=False, identification=999), 0)
     assert done is not None
-    reassembler = Reassembler(Config(max_fragments=4))
+    reassembler = Reassembler[Ipv4](Config(max_fragments=4))
     for start in range(0, 32, 8):
         reassembler.on_packet(piece(start, start + 8), 0)
     with pytest.raises(WireError, match="more than 4 fragments"):

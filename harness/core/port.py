@@ -11,6 +11,8 @@ class Port(Protocol):
     """Takes frames towards a guest. Those from it reach the receiver that its maker was given, in batches."""
 
     name: str
+    takes_trains: bool
+    """Whether a ``wire.train`` given to ``send`` leaves as it is; else it would be cut there."""
 
     def send(self, frames: Sequence[Frame]) -> None:
         """Queue ``frames`` in order; never blocks. What its queue can't hold is dropped and journaled."""

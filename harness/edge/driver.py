@@ -30,12 +30,13 @@ from harness.edge.host_udp import HostUdp
 from harness.edge.poller import Poller
 from harness.edge.qemu_port import QemuPort
 from harness.edge.resolver import Resolver
-from harness.edge.tap_port import TapPort
+from harness.edge.tap_port import TapPort, has_offloads
 from harness.gateway import commands
 from harness.gateway.events import Event, FramesReceived
 from harness.gateway.gateway import Gateway
 from harness.link.cable import Cable, Passed, dropped
 from harness.link.switch import Switch
+from harness.wire.train import Train
 
 _GATEWAY: Final = "gateway"
 _SHOWN_DROPS: Final = 32
@@ -105,9 +106,12 @@ class Driver:
         )
 
     def attach_tap(self, link: str, fd: int, unplugged: Callable[[str], None]) -> None:
-        """A cable to a TAP device."""
+        """A cable to a TAP device, with offloads where that has them."""
         ends = self._attach(link, unplugged)
-        self._ports[link] = TapPort(link, fd, receive=ends.receive, dropped=ends.dropped, closed=ends.closed)
+        self._ports[link] = TapPort(
+            link, fd, offloads=has_offloads(fd),
+            receive=ends.receive, dropped=ends.dropped, closed=ends.closed,
+        )  # fmt: skip
 
     def detach(self, link: str) -> None:
         """Pull the cable out and forget it."""
@@ -139,9 +143,13 @@ class Driver:
 
     def _from_guest(self, link: str, batches: Sequence[Sequence[Frame]]) -> None:
         now = self._clock.now()
+        cable = self.cables[link]
         for frames in batches:
-            self._recorder.frames(link, "up", frames, now)
-            self._leave("up", link, self.cables[link].offer("up", frames, now), now)
+            # An impairment decides over frames as they are on a wire.
+            cut = frames.cut() if cable.is_impaired("up") and isinstance(frames, Train) else (frames,)
+            for part in cut:
+                self._recorder.frames(link, "up", part, now)
+                self._leave("up", link, cable.offer("up", part, now), now)
         self.turn()
 
     def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:
@@ -151,9 +159,11 @@ class Driver:
             return
         if direction == "up":
             self._forward(link, passed.frames)
-        else:
-            self._recorder.frames(link, "down", passed.frames, now)
-            self._ports[link].send(passed.frames)
+            return
+        port, frames = self._ports[link], passed.frames
+        for part in frames.cut() if isinstance(frames, Train) and not port.takes_trains else (frames,):
+            self._recorder.frames(link, "down", part, now)
+            port.send(part)
 
     def _forward(self, source: str, frames: Sequence[Frame]) -> None:
         now = self._clock.now()

@@ -36,6 +36,8 @@ _LONGEST_RUN: Final = 512
 class QemuPort:
     """A ``core.port.Port`` on our end of the socketpair, which it owns from now on."""
 
+    takes_trains = False
+
     def __init__(
         self,
         name: str,

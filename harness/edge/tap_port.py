@@ -1,21 +1,49 @@
-"""A TAP device (IFF_TAP | IFF_NO_PI, no vnet header): one frame a read and a write.
+"""A TAP device (IFF_TAP | IFF_NO_PI): one frame a read and a write.
 
-Up to ``BATCH`` frames a wake make one batch. A TAP takes every frame at once or not at all, so the queue
-only fills while the device is full; it is bounded in octets like that of the QEMU port.
+With offloads (IFF_VNET_HDR) there is a virtio net header before each frame (``wire.virtio``): what the guest
+sends in bulk comes as frames of up to 64 KiB and goes on as trains, and a train goes to the guest's kernel in
+as few writes, which copy its payload once. Without, and for what is no train, frames are as on a wire.
+
+A wake reads until there is nothing more, up to a bound, so that one guest does not hold up the others. A TAP
+takes every frame at once or not at all, so the queue only fills while the device is full; it is bounded in
+octets like that of the QEMU port.
 """
 
 import asyncio
 import errno
+import fcntl
 import os
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
+
+from harness.core.errors import WireError
 from harness.core.port import Frame
+from harness.wire import virtio
+from harness.wire.octets import Octets
+from harness.wire.train import Train
 
 BATCH: Final = 64
+"""Frames of one wake at most."""
+READ_BUFFER: Final = 512 * 1024
+"""Octets; a wake ends when less than the largest frame fits in what is left."""
 QUEUE_LIMIT: Final = 4 << 20
-_MAX_FRAME: Final = 65536 + 64
+_MAX_FRAME: Final = virtio.HEADER + 65536 + 64
+_TUNGETIFF: Final = 0x8004_54D2
+_IFF_VNET_HDR: Final = 0x4000
+_IFREQ: Final = 40
+
+Pieces = tuple[Octets, ...]
+"""What one write gathers: a frame, or what is before it and its parts."""
+
+
+def has_offloads(fd: int) -> bool:
+    """Whether the TAP device has a header before each frame (linux/if_tun.h). Raises OSError for no TAP."""
+    (flags,) = struct.unpack_from("H", fcntl.ioctl(fd, _TUNGETIFF, bytes(_IFREQ)), 16)
+    return bool(flags & _IFF_VNET_HDR)
 
 
 class TapPort:
@@ -26,20 +54,24 @@ class TapPort:
         name: str,
         fd: int,
         *,
+        offloads: bool,
         receive: Callable[[Sequence[Sequence[Frame]]], None],
         dropped: Callable[[Sequence[Frame], str], None],
         closed: Callable[[str], None],
         queue_limit: int = QUEUE_LIMIT,
     ) -> None:
-        """As of ``QemuPort``."""
+        """As of ``QemuPort``; ``offloads``: see ``has_offloads``."""
         self.name = name
+        self.takes_trains = offloads
         self._fd = fd
         self._receive = receive
         self._dropped = dropped
         self._closed = closed
         self._queue_limit = queue_limit
-        self._queue: deque[Frame] = deque()
+        self._queue: deque[Pieces] = deque()
         self._queued = 0
+        self._buffer = _buffer()
+        self._used = 0
         self._loop = asyncio.get_running_loop()
         os.set_blocking(fd, False)
         self._loop.add_reader(fd, self._on_readable)
@@ -51,9 +83,16 @@ class TapPort:
 
     def send(self, frames: Sequence[Frame]) -> None:
         """As of ``core.port.Port``."""
-        for index, frame in enumerate(frames):
-            if self._queue or not self._write(frame):
-                self._enqueue(frames[index:])
+        writes: list[Pieces]
+        if not self.takes_trains:
+            writes = [(frame,) for frame in frames]
+        elif isinstance(frames, Train):
+            writes = list(virtio.send(frames))
+        else:
+            writes = [(virtio.COMPLETE, frame) for frame in frames]
+        for index, pieces in enumerate(writes):
+            if self._queue or not self._write(pieces):
+                self._enqueue(writes[index:])
                 return
 
     def close(self) -> None:
@@ -67,48 +106,91 @@ class TapPort:
         self._queue.clear()
         self._queued = 0
 
+    # --- in ---
+
     def _on_readable(self) -> None:
+        batches: list[Sequence[Frame]] = []
         frames: list[Frame] = []
         try:
-            while len(frames) < BATCH:
-                frames.append(os.read(self._fd, _MAX_FRAME))
+            for _ in range(BATCH):
+                frame = self._read()
+                if isinstance(frame, Train):
+                    if frames:
+                        batches.append(frames)
+                        frames = []
+                    batches.append(frame)
+                elif frame is not None:
+                    frames.append(frame)
+                if self._used > READ_BUFFER - _MAX_FRAME:
+                    break
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
             self._loop.call_soon(self._lose, f"the TAP device failed: {error.strerror}")
+        # Who keeps a frame keeps this buffer, so it is not written to again.
+        if self._used > READ_BUFFER - _MAX_FRAME:
+            self._buffer = _buffer()
+            self._used = 0
         if frames:
-            self._receive([frames])
+            batches.append(frames)
+        if batches:
+            self._receive(batches)
 
-    def _write(self, frame: Frame) -> bool:
+    def _read(self) -> Frame | Train | None:
+        """The next frame; None for one that makes no sense. Raises OSError, BlockingIOError when none waits."""
+        start = self._used
+        count = os.readv(self._fd, [self._buffer[start : start + _MAX_FRAME]])
+        octets = self._buffer[start : start + count]
+        self._used += count
+        if not self.takes_trains:
+            return octets
+        try:
+            return virtio.receive(octets)
+        except WireError as error:
+            self._dropped([octets[virtio.HEADER :]], str(error))
+            return None
+
+    # --- out ---
+
+    def _enqueue(self, writes: Sequence[Pieces]) -> None:
+        if not self._queue:
+            self._loop.add_writer(self._fd, self._on_writable)
+        for index, pieces in enumerate(writes):
+            octets = sum(map(len, pieces))
+            if self._queued + octets > self._queue_limit:
+                self._drop(writes[index:], "queue full")
+                return
+            self._queue.append(pieces)
+            self._queued += octets
+
+    def _write(self, pieces: Pieces) -> bool:
         """False when the device is full."""
         try:
-            os.write(self._fd, frame)
+            os.writev(self._fd, pieces)
         except BlockingIOError:
             return False
         except OSError as error:
             # EIO: the interface is down. A frame to it is lost like one to a dead cable.
-            rule = "interface down" if error.errno == errno.EIO else f"TAP: {error.strerror}"
-            self._dropped([frame], rule)
+            self._drop([pieces], "interface down" if error.errno == errno.EIO else f"TAP: {error.strerror}")
         return True
-
-    def _enqueue(self, frames: Sequence[Frame]) -> None:
-        if not self._queue:
-            self._loop.add_writer(self._fd, self._on_writable)
-        for index, frame in enumerate(frames):
-            if self._queued + len(frame) > self._queue_limit:
-                self._dropped(frames[index:], "queue full")
-                return
-            self._queue.append(frame)
-            self._queued += len(frame)
 
     def _on_writable(self) -> None:
         while self._queue:
             if not self._write(self._queue[0]):
                 return
-            self._queued -= len(self._queue.popleft())
+            self._queued -= sum(map(len, self._queue.popleft()))
         self._loop.remove_writer(self._fd)
+
+    def _drop(self, writes: Sequence[Pieces], rule: str) -> None:
+        skip = virtio.HEADER if self.takes_trains else 0
+        self._dropped([b"".join(pieces)[skip:] for pieces in writes], rule)
 
     def _lose(self, reason: str) -> None:
         if self._fd >= 0:
             self.close()
             self._closed(reason)
+
+
+def _buffer() -> memoryview:
+    """Not zeroed: that would cost as much as to read."""
+    return np.empty(READ_BUFFER, np.uint8).data

@@ -11,7 +11,7 @@ from harness.wire.octets import Octets
 
 
 class SendFrames(Struct):
-    """A batch towards the guests' ethernet: a run, or all that came between two of them, in order."""
+    """A batch towards the guests' ethernet: a run, a train, or what came between two of them, in order."""
 
     frames: Sequence[Frame]
 

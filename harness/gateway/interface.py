@@ -65,7 +65,7 @@ class Interface:
         self._broadcasts = (config.broadcast,)
         self._outbox = outbox
         self._neighbours = ArpCache(config.mac, (config.gateway, config.host))
-        self._reassembler = Reassembler()
+        self._reassembler = Reassembler[Ipv4]()
         self._identification = 0
         self._turned_away = turned_away
         rate, burst = config.limits.icmp_errors, config.limits.icmp_burst
@@ -160,9 +160,7 @@ class Interface:
             return
         link = ethernet.header(mac, self._mac, EtherType.IPV4)
         if isinstance(payloads, Train):
-            train = payloads.over(
-                lambda length: link + _header(source, destination, protocol, length, ecn)
-            )
+            train = payloads.over(lambda length: link + _header(source, destination, protocol, length, ecn))
             self._outbox.frames(train)
             return
         frames: list[Frame] = []

@@ -6,6 +6,7 @@ from harness.core.events import Event as JournalEvent
 from harness.core.port import Frame
 from harness.gateway.commands import Command, Record, SendFrames
 from harness.wire.run import Run
+from harness.wire.train import Train
 
 
 class Outbox:
@@ -15,7 +16,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._commands: list[Command] = []
-        self._batches: list[Run | list[Frame]] = []
+        self._batches: list[Run | Train | list[Frame]] = []
 
     def command(self, command: Command) -> None:
         """For the edge, after the commands before."""
@@ -27,7 +28,7 @@ class Outbox:
 
     def frames(self, frames: Sequence[Frame]) -> None:
         """For the guests' ethernet."""
-        if isinstance(frames, Run):
+        if isinstance(frames, (Run, Train)):
             self._batches.append(frames)
         elif self._batches and isinstance(self._batches[-1], list):
             self._batches[-1] += frames

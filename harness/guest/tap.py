@@ -20,9 +20,19 @@ TUN: Final = Path("/dev/net/tun")
 
 # linux/if_tun.h, linux/sockios.h, linux/if.h, linux/ethtool.h
 _TUNSETIFF: Final = 0x4004_54CA
+_TUNSETOFFLOAD: Final = 0x4004_54D0
+_TUNSETVNETHDRSZ: Final = 0x4004_54D8
 _TUNSETCARRIER: Final = 0x4004_54E2
 _IFF_TAP: Final = 0x0002
 _IFF_NO_PI: Final = 0x1000
+_IFF_VNET_HDR: Final = 0x4000
+_TUN_F_CSUM: Final = 0x01
+_TUN_F_TSO4: Final = 0x02
+_TUN_F_TSO6: Final = 0x04
+_TUN_F_TSO_ECN: Final = 0x08
+_VNET_HEADER: Final = 10
+"""Octets of harness.wire.virtio's header, the shortest that there is."""
+_OFFLOADS: Final = _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_TSO6 | _TUN_F_TSO_ECN
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _SIOCSIFMTU: Final = 0x8922
@@ -35,17 +45,23 @@ _IFREQ: Final = 40
 """Octets of a ``struct ifreq``."""
 
 
-def open_tap(device: Path = TUN) -> int:
+def open_tap(device: Path = TUN, *, offloads: bool = False) -> int:
     """A descriptor of a new TAP device ``eth0``, down, in the calling thread's network namespace.
 
-    It carries whole frames and nothing else: IFF_NO_PI, no vnet header. Raises EnvironmentMissing.
+    It carries whole frames and nothing else. With ``offloads`` each has a virtio net header before it, and
+    the kernel leaves checksums and the cutting of TCP segments to who reads (``harness.wire.virtio``). Raises
+    EnvironmentMissing.
     """
     try:
         descriptor = os.open(device, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         raise _unusable(device, error) from error
     try:
-        fcntl.ioctl(descriptor, _TUNSETIFF, _request(struct.pack("H", _IFF_TAP | _IFF_NO_PI)))
+        flags = _IFF_TAP | _IFF_NO_PI | (_IFF_VNET_HDR if offloads else 0)
+        fcntl.ioctl(descriptor, _TUNSETIFF, _request(struct.pack("H", flags)))
+        if offloads:
+            fcntl.ioctl(descriptor, _TUNSETVNETHDRSZ, struct.pack("i", _VNET_HEADER))
+            fcntl.ioctl(descriptor, _TUNSETOFFLOAD, _OFFLOADS)
     except OSError as error:
         os.close(descriptor)
         raise _unusable(device, error) from error

@@ -13,9 +13,13 @@ from harness.journal import pcapng
 from harness.journal.append import AppendFile
 from harness.journal.pcapng import Direction
 from harness.wire.run import Run
+from harness.wire.train import Train
 
 WHOLE: Final = 262_144
 """A snap length that no frame reaches."""
+
+NOTHING: Final = 0
+"""A snap length for those who want no frames at all: they are only counted."""
 
 HEADERS: Final = 128
 """A snap length that keeps ethernet, IP, TCP with all options and a little payload."""
@@ -72,7 +76,7 @@ class CaptureWriter:
         self._snaplen = snaplen
         self._enough = enough
         self._most = most
-        self._is_over = False
+        self._is_over = snaplen == NOTHING
         self._links: dict[str, _Link] = {}
         self._file = AppendFile(path, self._failed)
         header = pcapng.Section(hardware=platform.machine(), os=platform.platform(), application="guestnet")
@@ -97,6 +101,9 @@ class CaptureWriter:
         options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
         if isinstance(frames, Run):
             self._file.append(pcapng.packet_run(interface.number, now, frames, self._snaplen, options), now)
+        elif isinstance(frames, Train):
+            cut = pcapng.packet_train(interface.number, now, frames, self._snaplen, options)
+            self._file.append(b"".join(cut), now)
         else:
             pieces = pcapng.packets(interface.number, now, frames, self._snaplen, options)
             self._file.append(b"".join(pieces), now)

@@ -19,6 +19,7 @@ from harness.core.errors import WireError
 from harness.core.port import Frame
 from harness.wire.octets import Octets
 from harness.wire.run import Run
+from harness.wire.train import LARGEST, Train
 
 Direction = Literal["up", "down"]
 
@@ -200,6 +201,26 @@ def packet_run(interface: int, at: int, run: Run, snaplen: int, options: bytes) 
     blocks[:, len(head) : end] = run.matrix(0, captured)
     blocks[:, end:] = np.frombuffer(tail, np.uint8)
     return blocks.reshape(-1).data
+
+
+def packet_train(interface: int, at: int, train: Train, snaplen: int, options: bytes) -> list[Octets]:
+    """Pieces of blocks with the large frames of a train, as they are where offloads are on.
+
+    Those that are kept whole have complete checksums; of the others nobody could tell.
+    """
+    pieces: list[Octets] = []
+    high, low = at >> 32, at & 0xFFFFFFFF
+    size = min(len(train.payload), LARGEST) + len(train.head)
+    for head, payload in train.large(summed=snaplen >= size):
+        length = len(head) + len(payload)
+        captured = min(length, snaplen)
+        total = 32 + captured + (-captured % 4) + len(options)
+        pieces += (
+            _PACKET_HEAD.pack(_PACKET, total, interface, high, low, captured, length), head[:captured],
+            payload[: max(captured - len(head), 0)], bytes(-captured % 4), options,
+            total.to_bytes(4, "little"),
+        )  # fmt: skip
+    return pieces
 
 
 def names(records: Mapping[str, Sequence[str]]) -> bytes:

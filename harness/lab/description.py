@@ -33,6 +33,8 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Of one guest, in MiB."""
     mtu: int = 1500
     """Of the cable, in bytes."""
+    offloads: bool = True
+    """Whether the network card of a netns guest leaves checksums and the cutting of segments to the stack."""
     boot: Literal["restore", "cold"] = "restore"
     """Whether a guest comes from a memory snapshot (made first when there is none) or is booted."""
     lease: bool = True

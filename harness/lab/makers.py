@@ -107,7 +107,8 @@ class NetnsMaker:
         if unpacked is None:
             unpacked = await asyncio.to_thread(tree.unpack, image, cache)
         console = self._artifacts / f"console-{name}.log"
-        plan = Plan(unpacked, name, mac, self._description.memory, console)
+        offloads = self._description.offloads
+        plan = Plan(unpacked, name, mac, self._description.memory, console, offloads)
         guest = NetnsGuest(
             plan,
             plug=lambda device: self._stack.plug_tap(name, mac, link, device),

@@ -59,6 +59,10 @@ class Cable:
         else:
             self._impairments[direction] = impairment
 
+    def is_impaired(self, direction: Direction) -> bool:
+        """Whether there is an impairment in ``direction``."""
+        return direction in self._impairments
+
     def offer(self, direction: Direction, frames: Sequence[Frame], now: int) -> Passed:
         """``frames`` enter at one end; what leaves at the other end at once."""
         if not self.is_up:

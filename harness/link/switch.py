@@ -3,8 +3,8 @@
 Frames come in batches and leave in batches: ``forward(port, frames, now) -> {port: frames}``. Runs of frames
 with the same addresses, nearly all traffic, are decided once. Group addresses and unknown ones go to every
 other port. The filtering database is bounded and ages; addresses given at the start stay where they are, so
-that no guest can claim the gateway's. An address that comes from another port than before, or than it is fixed
-at, is told of: somebody moved, or pretends to be somebody else.
+that no guest can claim the gateway's. An address that comes from another port than before, or than it is
+fixed at, is told of: somebody moved, or pretends to be somebody else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,7 @@ from harness.core.port import Frame
 from harness.core.time import SECOND
 from harness.link.cable import dropped
 from harness.wire.run import Run
+from harness.wire.train import Train
 
 AGEING: Final = 300 * SECOND
 """Default ageing time (IEEE 802.1Q table 8-6)."""
@@ -64,9 +65,9 @@ class Switch:
 
     def forward(self, port: str, frames: Sequence[Frame], now: int) -> Mapping[str, Sequence[Frame]]:
         """What leaves on which port, in order; malformed frames are dropped, see ``take_events``."""
-        if isinstance(frames, Run):
-            addresses = bytes(frames[0][:12])
-            return dict.fromkeys(self._targets(port, addresses, frames[0], now), frames)
+        if isinstance(frames, (Run, Train)):
+            first = frames.head if isinstance(frames, Train) else frames[0]
+            return dict.fromkeys(self._targets(port, bytes(first[:12]), first, now), frames)
         out: dict[str, list[Frame]] = {}
         addresses = b""
         targets: list[list[Frame]] = []

@@ -96,14 +96,14 @@ class Train(Sequence[Frame]):
     # --- in large frames ---
 
     def large(self, *, summed: bool) -> Iterator[tuple[bytes, memoryview]]:
-        """Headers and payload of as few frames as IP allows, each of whole segments of ``size``.
+        """Headers and payload of as few frames as IP allows, cut between segments.
 
         The TCP checksum is complete when it is ``summed``, else the pseudo header's sum, as who offloads it
         wants it.
         """
         below = self.below(0)
         room = LARGEST - max(len(below) - ETHERNET, 0) - len(self.header)
-        step = max(room - room % self.size, self.size)
+        step = room if len(self.payload) <= room else max(room - room % self.size, self.size)
         for at in range(0, max(len(self.payload), 1), step):
             payload = self.payload[at : at + step]
             length = len(self.header) + len(payload)
@@ -175,7 +175,7 @@ class Train(Sequence[Frame]):
         fixed = self.pseudo + length + checksum.ones_sum(header[:4]) + checksum.ones_sum(header[8:])
         flags = frames[:, tcp + 13].astype(np.uint64)
         # The header is never all zeros: a sum that is a multiple of 65535 is all ones, its complement zero.
-        checks = 65535 - (sums + numbers + flags + (fixed - header[13])) % 65535
+        checks = 65535 - (sums + numbers + flags + (fixed + 65535 - header[13])) % 65535
         frames[:, tcp + 4 : tcp + 8] = numbers.astype(">u4").view(np.uint8).reshape(count, 4)
         frames[:, tcp + 16 : tcp + 18] = (checks % 65535).astype(">u2").view(np.uint8).reshape(count, 2)
         return Run(matrix.reshape(-1).data, LEAD, LEAD + width, width, count)

@@ -34,12 +34,16 @@ class Template:
     ``flags`` are in all of them: ACK, and ECE while congestion is echoed.
     """
 
-    __slots__ = ("ack", "destination_port", "flags", "header", "source_port", "sum", "timestamps", "window")
+    __slots__ = (
+        "ack", "addresses_sum", "destination_port", "flags", "header", "source_port", "sum", "timestamps",
+        "window",
+    )  # fmt: skip
 
     def __init__(
         self, addresses_sum: int, source_port: int, destination_port: int, ack: int, window: int,
         timestamps: tuple[int, int] | None, flags: int = ACK,
     ) -> None:  # fmt: skip
+        self.addresses_sum = addresses_sum
         self.flags = flags
         self.source_port = source_port
         self.destination_port = destination_port

@@ -5,11 +5,11 @@ import socket
 from collections.abc import Callable, Sequence
 
 from harness.core.port import Frame
-from harness.edge.tap_port import BATCH, TapPort
+from harness.edge.tap_port import BATCH, QUEUE_LIMIT, TapPort
 
 
 class Ends:
-    def __init__(self, **options: int) -> None:
+    def __init__(self, queue_limit: int = QUEUE_LIMIT) -> None:
         ours, self.kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.kernel.setblocking(False)
         self.batches: list[list[bytes]] = []
@@ -18,12 +18,13 @@ class Ends:
         self.port = TapPort(
             "cable",
             ours.detach(),
+            offloads=False,
             receive=lambda batches: self.batches.extend(
                 [bytes(frame) for frame in frames] for frames in batches
             ),
             dropped=self._drop,
             closed=self.closed.append,
-            **options,
+            queue_limit=queue_limit,
         )
 
     def _drop(self, frames: Sequence[Frame], rule: str) -> None:

@@ -21,9 +21,12 @@ from harness.journal.recording import CAPTURE, JOURNAL
 from harness.wire import frame
 from harness.wire.arp import Arp
 from harness.wire.dhcp import Dhcp
+from harness.wire.dhcpv6 import Dhcpv6
 from harness.wire.ethernet import Ethernet
 from harness.wire.icmp import Icmp
+from harness.wire.icmpv6 import Icmpv6
 from harness.wire.ip import IpPacket
+from harness.wire.ndp import Ndp
 from harness.wire.tcp import Segment
 from harness.wire.udp import Datagram
 
@@ -110,8 +113,20 @@ class Packet:
         return self.layers.icmp
 
     @property
+    def icmpv6(self) -> Icmpv6 | None:
+        return self.layers.icmpv6
+
+    @property
+    def ndp(self) -> Ndp | None:
+        return self.layers.ndp
+
+    @property
     def dhcp(self) -> Dhcp | None:
         return self.layers.dhcp
+
+    @property
+    def dhcpv6(self) -> Dhcpv6 | None:
+        return self.layers.dhcpv6
 
     @property
     def dns(self) -> dns.message.Message | None:

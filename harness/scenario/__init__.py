@@ -14,7 +14,8 @@ what the guest saw and what was on the wire::
         lab.journal.expect(events.FlowRefused, error="ECONNREFUSED")
 
 **Guests** (`Guest`): ``run``, ``read_file``, ``write_file``, ``host`` (testinfra); ``resolve``, ``connect``,
-``download``, ``upload``, ``half_close``, ``udp_echo``, ``udp_send``, ``ping``, ``lease``, ``addresses``;
+``download``, ``upload``, ``half_close``, ``udp_echo``, ``udp_send``, ``ping``, ``addresses``, ``lease``,
+``autoconfiguration``, ``dhcpv6``;
 ``reset``, ``pause``, ``resume``, ``link_down``, ``link_up``, ``snapshot``, ``restore``. A verb answers with a
 value of `harness.scenario.results`, also when the network fails. Hosts of the world have the same verbs:
 ``lab.laptop.resolve("shop.example")``.
@@ -24,8 +25,9 @@ value of `harness.scenario.results`, also when the network fails. Hosts of the w
 verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long ago:
 say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
 
-**Matchers** are made by the functions of ``tcp``, ``udp``, ``icmp``, ``arp``, ``dhcp`` and ``dns``, combined
-with ``&``, ``|`` and ``~``, also with a plain function of a packet.
+**Matchers** are made by the functions of ``tcp``, ``udp``, ``icmp``, ``icmpv6``, ``arp``, ``ndp``, ``dhcp``,
+``dhcpv6`` and ``dns``; those of protocols that both versions of IP carry fit either. Combine them with ``&``,
+``|`` and ``~``, also with a plain function of a packet.
 
 **Steps** name the parts of a scenario in the report, and limit what an expectation looks at::
 
@@ -38,16 +40,29 @@ from harness.scenario.expecting import JournalView, LinkView
 from harness.scenario.guest import Guest
 from harness.scenario.lab import Lab
 from harness.scenario.machine import Host, Machine
-from harness.scenario.matchers import arp, dhcp, dns, icmp, tcp, udp
+from harness.scenario.matchers import arp, dhcp, dhcpv6, dns, icmp, icmpv6, ndp, tcp, udp
 from harness.scenario.matchers.base import Matcher
 from harness.scenario.matchers.endpoint import Endpoint
 from harness.scenario.matchers.event import event
-from harness.scenario.results import Address, Answer, Attempt, Exchange, Lease, Ping, Ran, Transfer
+from harness.scenario.results import (
+    Address,
+    Answer,
+    Attempt,
+    Autoconfiguration,
+    Dhcpv6Answer,
+    Exchange,
+    Lease,
+    Ping,
+    Ran,
+    Transfer,
+)
 
 __all__ = [
     "Address",
     "Answer",
     "Attempt",
+    "Autoconfiguration",
+    "Dhcpv6Answer",
     "Endpoint",
     "Exchange",
     "Guest",
@@ -63,9 +78,12 @@ __all__ = [
     "Transfer",
     "arp",
     "dhcp",
+    "dhcpv6",
     "dns",
     "event",
     "icmp",
+    "icmpv6",
+    "ndp",
     "tcp",
     "udp",
 ]

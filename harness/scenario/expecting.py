@@ -139,7 +139,7 @@ class View(ABC, Generic[Item]):
 
 
 class LinkView(View[Packet]):
-    """A link of the lab, as captured. Matchers are of `harness.scenario`'s tcp, udp, arp, dhcp, dns and icmp.
+    """A link of the lab, as captured. Matchers are of `harness.scenario`'s modules tcp, udp, dns, ….
 
     All verbs look at frames since the lab began, or since ``since``: a step, a packet, an event or a time.
     Durations are seconds or text ("200ms").

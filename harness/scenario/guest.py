@@ -24,13 +24,28 @@ from harness.scenario import reading
 from harness.scenario.expecting import LinkView
 from harness.scenario.machine import GRACE, Machine
 from harness.scenario.observer import Observer
-from harness.scenario.results import Lease
+from harness.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease
 
 if TYPE_CHECKING:
     from testinfra.host import Host as TestinfraHost
 
 LEASE: Final = "/run/lease.env"
 """Where the DHCP client of a guest keeps its lease; the file is there while the lease is held."""
+
+_AUTOCONFIGURED: Final = """
+until ip -6 route show default dev eth0 | grep -q via && ip -6 address show dev eth0 scope global -tentative |
+    grep -q inet6
+do sleep 0.05
+done
+ip -json -6 address show dev eth0
+echo ===
+ip -json -6 route show default dev eth0
+echo ===
+cat /proc/sys/net/ipv6/conf/eth0/mtu
+echo ===
+cat /etc/resolv.conf
+"""
+_DHCP6: Final = "/usr/lib/guestnet/dhcp6"
 
 
 class Guest(Machine):
@@ -76,6 +91,33 @@ class Guest(Machine):
         return reading.lease(ran.stdout)
 
     wait_for_lease = lease
+
+    def autoconfiguration(self, *, within: float = 20.0) -> Autoconfiguration:
+        """The IPv6 of the guest's interface as routers made it, waiting until it is there. Raises GuestError.
+
+        Linux takes its time: up to a second before and one for the proof that its link-local address is its
+        own, another one for the address of the advertised prefix (RFC 4862 section 5.4).
+        """
+        ran = self.run(["timeout", f"{within:g}", "sh", "-c", _AUTOCONFIGURED], timeout=within + GRACE)
+        if not ran.ok:
+            raise GuestError(
+                f"{self.name} has no IPv6 after {within:g} s",
+                remedy="see the router advertisements on its cable (ndp.router_advertisement)",
+            )
+        return reading.autoconfiguration(*ran.stdout.split("===\n"))
+
+    def dhcpv6(self, *, stateful: bool = False, within: float = 15.0) -> Dhcpv6Answer:
+        """Ask by DHCPv6, as a guest does that router advertisements tell to: for DNS servers, and with
+        ``stateful`` for an address too. Raises GuestError when nobody answers ``within`` seconds."""
+        words = [_DHCP6, "lease" if stateful else "inform", f"{within:g}"]
+        ran = self.run(words, timeout=within + GRACE)
+        if not ran.ok:
+            raise GuestError(
+                f"{self.name} got no answer by DHCPv6 in {within:g} s",
+                remedy="see the DHCPv6 messages on its cable, and /run/guestnet/dhcp6c.log in the guest",
+            )
+        leased = ran.stdout.partition("===\n")
+        return reading.dhcpv6_answer(leased[0], leased[2].split())
 
     def reset(self, *, timeout: float = 60.0) -> None:
         """Press the reset button and wait until the agent answers again."""

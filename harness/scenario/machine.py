@@ -36,7 +36,7 @@ _CURL: Final = (
 )
 
 Family = Literal[0, 4, 6]
-"""Of addresses: IPv4, IPv6, or 0 for what the name has."""
+"""Of the addresses of a name: IPv4, IPv6, or 0 for what it has; an address has its own."""
 
 
 @cache
@@ -151,7 +151,7 @@ class Machine(ABC):
         self, verb: str, host: str, port: int, timeout: float, family: Family, data: bytes = b""
     ) -> tuple[bytes, reading.Told]:
         # The script comes by standard input, before the data: so the journal shows a readable command.
-        words = ["perl", "-", verb, host, str(port), f"{timeout:g}", str(family)]
+        words = ["perl", "-", verb, host, str(port), f"{timeout:g}", str(_family_of(host, family))]
         ran = self._tool(words, timeout, _sockets_script() + b"__END__\n" + data)
         return ran.stdout_bytes, reading.Told(ran.stderr)
 
@@ -165,7 +165,7 @@ class Machine(ABC):
         The server of a world says the SHA-256 of what it sends (X-Sha256), so ``intact`` is proven.
         """
         target = _url(url) if size is None else f"{_url(url).rstrip('/')}/size/{reading.size(size)}"
-        curl = _CURL.format(timeout=timeout) + _family(family)
+        curl = _CURL.format(timeout=timeout) + _option(_family_of(target, family))
         script = (
             f'{curl} --dump-header "$d/head" {shlex.quote(target)} 2>"$d/told" | sha256sum; '
             'cat "$d/told"; echo; cat "$d/head"'
@@ -180,7 +180,7 @@ class Machine(ABC):
         The server of a world answers with the SHA-256 of what it got, so ``intact`` is proven.
         """
         target = _url(url)
-        curl = _CURL.format(timeout=timeout) + _family(family)
+        curl = _CURL.format(timeout=timeout) + _option(_family_of(target, family))
         script = (
             f'head -c {reading.size(size)} /dev/urandom >"$d/body" && sha256sum <"$d/body"; '
             f'{curl} --header Expect: --upload-file "$d/body" --output "$d/answer" {shlex.quote(target)}'
@@ -224,22 +224,13 @@ class Machine(ABC):
     # The rest
 
     def ping(
-        self, host: str, *, count: int = 3, interval: float = 0.2, timeout: float = 2.0, size: int = 56
-    ) -> Ping:
+        self, host: str, *, count: int = 3, interval: float = 0.2, timeout: float = 2.0, size: int = 56,
+        family: Family = 4,
+    ) -> Ping:  # fmt: skip
         """``count`` pings of ``size`` octets, one every ``interval`` seconds; ``timeout`` for each answer."""
-        words = [
-            "ping",
-            "-n",
-            "-c",
-            str(count),
-            "-i",
-            f"{interval:g}",
-            "-W",
-            f"{timeout:g}",
-            "-s",
-            str(size),
-            host,
-        ]
+        version = _family_of(host, family)
+        words = ["ping", "-n", *([f"-{version}"] if version else []), "-c", str(count)]
+        words += ["-i", f"{interval:g}", "-W", f"{timeout:g}", "-s", str(size), host]
         ran = self._tool(words, count * interval + timeout)
         if not ran.stdout.strip():
             return Ping(host=host, sent=0, received=0, errors=[ran.stderr.strip()])
@@ -288,10 +279,16 @@ class Host(Machine):
 
 
 def _url(text: str) -> str:
-    return text if "://" in text else f"http://{text}/"
+    return text if "://" in text else f"http://{f'[{text}]' if text.count(':') > 1 else text}/"
 
 
-def _family(family: Family) -> str:
+def _family_of(host: str, family: Family) -> Family:
+    """``family``, but of an address its own; ``host`` may be a URL, which has IPv6 addresses in brackets."""
+    is_ipv6 = "//[" in host or ("//" not in host and host.count(":") > 1)
+    return 6 if is_ipv6 else family
+
+
+def _option(family: Family) -> str:
     return f" --ipv{family}" if family else ""
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from harness.core.errors import DescriptionError, GuestError
 from harness.scenario.matchers.endpoint import Endpoint
-from harness.scenario.results import Address, Answer, Lease, Ping
+from harness.scenario.results import Address, Answer, Autoconfiguration, Dhcpv6Answer, Lease, Ping
 
 _HEADER: Final = re.compile(r"^;; ->>HEADER<<- .*status: (\w+),", re.MULTILINE)
 _QUERY_TIME: Final = re.compile(r"^;; Query time: (\d+) (msec|usec)", re.MULTILINE)
@@ -18,6 +18,8 @@ _RTT: Final = re.compile(r"(?:icmp_)?seq=\d+ .*time[=<]([\d.]+) ms(?! \(DUP)")
 _PINGED: Final = re.compile(r"^PING \S+ \(([^)]+)\)", re.MULTILINE)
 _COUNTS: Final = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
 _PING_ERROR: Final = re.compile(r"^From \S+ (?:icmp_)?seq=\d+ (.+)$", re.MULTILINE)
+
+_NAMESERVER: Final = re.compile(r"^nameserver (\S+)", re.MULTILINE)
 
 UNRESOLVED: Final = "UNRESOLVED"
 GAVE_UP: Final = "GAVE_UP"
@@ -86,11 +88,7 @@ def _endpoint(text: str) -> Endpoint | None:
 
 def lease(text: str) -> Lease:
     """From the file in which the guest's DHCP client keeps its variables, one ``name='value'`` a line."""
-    options = {}
-    for line in text.splitlines():
-        name, equals, value = line.partition("=")
-        if equals:
-            options[name] = " ".join(shlex.split(value))
+    options = _variables(text)
     if "ip" not in options:
         raise GuestError("the guest's lease has no address", remedy=text.strip() or "its file is empty")
     return Lease(
@@ -99,6 +97,38 @@ def lease(text: str) -> Lease:
         domain=options.get("domain", ""), server=options.get("serverid", ""),
         mtu=_number(options.get("mtu")), seconds=_number(options.get("lease")), options=options,
     )  # fmt: skip
+
+
+def dhcpv6_answer(text: str, addresses: list[str]) -> Dhcpv6Answer:
+    """From what dhcp6c told its script, one ``name='value'`` a line, and the ``addresses`` that it set."""
+    options = _variables(text)
+    return Dhcpv6Answer(
+        addresses=addresses, dns=options.get("new_domain_name_servers", "").split(),
+        domain=options.get("new_domain_name", "").rstrip(". "), options=options,
+    )  # fmt: skip
+
+
+def autoconfiguration(address_text: str, route_text: str, mtu: str, resolv_conf: str) -> Autoconfiguration:
+    """From ``ip -json -6 address`` and ``route show default`` of one interface. Raises GuestError."""
+    found = [one for interface in json.loads(address_text) for one in interface.get("addr_info", ())]
+    wide = [one for one in found if one.get("scope") == "global" and not one.get("tentative")]
+    link_local = [one["local"] for one in found if one.get("scope") == "link"]
+    routers = [route["gateway"] for route in json.loads(route_text) if "gateway" in route]
+    if not wide or not link_local or not routers:
+        raise GuestError("the guest has no IPv6", remedy=address_text.strip() + route_text.strip())
+    return Autoconfiguration(
+        address=wide[0]["local"], prefix=wide[0]["prefixlen"], link_local=link_local[0], router=routers[0],
+        mtu=int(mtu), dns=[server for server in _NAMESERVER.findall(resolv_conf) if ":" in server],
+    )  # fmt: skip
+
+
+def _variables(text: str) -> dict[str, str]:
+    found = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals:
+            found[name] = " ".join(shlex.split(value))
+    return found
 
 
 def _number(text: str | None) -> int:

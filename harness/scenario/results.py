@@ -48,6 +48,31 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the client was told, by udhcpc's names."""
 
 
+class Autoconfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """What router advertisements made of a guest's interface (RFC 4862)."""
+
+    address: str
+    """The first of wider scope than the link, proved to be nobody else's."""
+    prefix: int
+    link_local: str
+    router: str
+    """The next hop of the default route."""
+    mtu: int
+    """Of IPv6 on the interface."""
+    dns: list[str] = []
+    """IPv6 addresses in resolv.conf."""
+
+
+class Dhcpv6Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a DHCPv6 server told the guest's client (RFC 8415)."""
+
+    addresses: list[str] = []
+    dns: list[str] = []
+    domain: str = ""
+    options: dict[str, str] = {}
+    """Everything the client was told, by dhcp6c's names."""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a resolver answered. ``addresses`` are its A and AAAA records.
 

@@ -287,3 +287,42 @@ def test_a_lease_and_none(guest: Guest, fake: FakeLab) -> None:
     fake.answer(status=143)
     with pytest.raises(GuestError, match="guest1 has no lease after 2 s"):
         guest.lease(within=2)
+
+
+def test_verbs_speak_ipv6_to_an_address_of_ipv6(guest: Guest, fake: FakeLab) -> None:
+    told = "remote 2001:db8:0:0:0:0:0:10 81\nlocal fd65:0:0:0:0:0:0:3 40000\nerrno 111\ntook 0.004\n"
+    fake.answer(stderr=told)
+    attempt = guest.connect("2001:db8::10", 81)
+    assert fake.runs[-1].command == "perl - connect 2001:db8::10 81 10 6"
+    assert attempt.source == Endpoint("fd65::3", 40000)
+
+    fake.answer("1 packets transmitted, 1 received\n")
+    guest.ping("2001:db8::10", count=1)
+    assert str(fake.runs[-1].command).startswith("ping -n -6 -c 1 ")
+
+    fake.answer("1 packets transmitted, 1 received\n")
+    guest.ping("shop.example", family=6)
+    assert str(fake.runs[-1].command).startswith("ping -n -6 ")
+
+    fake.answer(f"abc  -\n{curl()}\nX-Sha256: abc\r\n")
+    guest.download("2001:db8::20", size=1000)
+    assert " --ipv6 " in str(fake.runs[-1].command)
+    assert "http://[2001:db8::20]/size/1000" in str(fake.runs[-1].command)
+
+    fake.answer(f"abc  -\n{curl()}\nX-Sha256: abc\r\n")
+    guest.download("http://files.example:80/", family=0)
+    assert " --ipv" not in str(fake.runs[-1].command)
+
+
+def test_a_guest_without_ipv6_and_one_without_dhcpv6(guest: Guest, fake: FakeLab) -> None:
+    fake.answer(status=143)
+    with pytest.raises(GuestError, match="guest1 has no IPv6 after 2 s"):
+        guest.autoconfiguration(within=2)
+
+    fake.answer("new_domain_name_servers='fd65::1 '\n===\nfd65::5d\n")
+    assert guest.dhcpv6(stateful=True).addresses == ["fd65::5d"]
+    assert fake.runs[-1].command == ["/usr/lib/guestnet/dhcp6", "lease", "15"]
+
+    fake.answer(status=1)
+    with pytest.raises(GuestError, match="guest1 got no answer by DHCPv6 in 15 s"):
+        guest.dhcpv6()

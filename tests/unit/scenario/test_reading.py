@@ -180,3 +180,38 @@ def test_sizes(text: int | str, octets: int) -> None:
     else:
         with pytest.raises(DescriptionError, match="is no size"):
             reading.size(text)
+
+
+ADDRESSES = """[{"ifname": "eth0", "addr_info": [
+    {"family": "inet6", "local": "fd65::9", "prefixlen": 64, "scope": "global", "tentative": true},
+    {"family": "inet6", "local": "fd65::3", "prefixlen": 64, "scope": "global", "dynamic": true},
+    {"family": "inet6", "local": "fe80::3", "prefixlen": 64, "scope": "link"}]}]"""
+ROUTES = '[{"dst": "default", "gateway": "fe80::1", "protocol": "ra", "expires": 1798}]'
+
+
+def test_autoconfiguration() -> None:
+    conf = "search lab\nnameserver 192.168.65.1\nnameserver fd65::1\nnameserver fe80::1%eth0\n"
+
+    found = reading.autoconfiguration(ADDRESSES, ROUTES, "1400\n", conf)
+
+    assert (found.address, found.prefix, found.link_local) == ("fd65::3", 64, "fe80::3")
+    assert (found.router, found.mtu, found.dns) == ("fe80::1", 1400, ["fd65::1", "fe80::1%eth0"])
+
+
+@pytest.mark.parametrize(("addresses", "routes"), [("[]", ROUTES), (ADDRESSES, "[]"), ("[{}]", ROUTES)])
+def test_no_autoconfiguration(addresses: str, routes: str) -> None:
+    with pytest.raises(GuestError, match="no IPv6"):
+        reading.autoconfiguration(addresses, routes, "1500", "")
+
+
+def test_a_dhcpv6_answer() -> None:
+    text = "REASON='NBI'\nnew_domain_name='lab.example. '\nnew_domain_name_servers='fd65::1 fd65::2 '\n"
+
+    answer = reading.dhcpv6_answer(text, ["fd65::5d"])
+
+    assert (answer.addresses, answer.dns, answer.domain) == (
+        ["fd65::5d"],
+        ["fd65::1", "fd65::2"],
+        "lab.example",
+    )
+    assert answer.options["REASON"] == "NBI"

@@ -1,15 +1,20 @@
 """``guestnet bench``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from harness.bench.form import Benchmark, Figure, Machine, readable
 from harness.cli.output import Bar
 from harness.core.errors import GuestnetError
+
+if TYPE_CHECKING:
+    from harness.bench.flows_lab import Part
+    from harness.lab.description import GuestKind
 
 
 @click.group()
@@ -55,6 +60,40 @@ def throughput(stacks: str, mtus: tuple[int, ...], runs: int, seconds: int, file
     say(Benchmark(machine=here(accelerator), figures=figures), file)
 
 
+def _parts(context: click.Context, parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    """``latency,memory``, or all."""
+    from harness.bench.flows import PARTS
+
+    if value == "all":
+        return PARTS
+    if wrong := [part for part in value.split(",") if part not in PARTS]:
+        raise click.BadParameter(f"{wrong[0]!r} is none of {', '.join(PARTS)}", context, parameter)
+    return tuple(part for part in PARTS if part in value.split(","))
+
+
+@bench.command()
+@click.option("--stack", "stacks", help="Side by side.  [default: all that there are for the guest]")
+@click.option("--guest", default="qemu", show_default=True, type=click.Choice(["qemu", "netns"]))
+@click.option(
+    "--part", "parts", default="all", show_default=True, callback=_parts,
+    help="Some of latency, memory, cpu and capture, as latency,memory.",
+)  # fmt: skip
+@click.option("--runs", default=5, show_default=True, type=click.IntRange(min=1), help="Values a figure.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to FILE.")
+def flows(
+    stacks: str | None, guest: "GuestKind", parts: tuple["Part", ...], runs: int, file: Path | None
+) -> None:
+    """What connects, requests, datagrams, idle flows and gigabytes cost with each stack."""
+    from harness.bench.flows import STACKS, measure
+
+    names = (stacks or STACKS[guest]).split(",")
+    with Bar() as bar:
+        accelerator, figures, notes = measure(names, guest, parts, runs, bar.show)
+    say(Benchmark(machine=here(accelerator), figures=figures), file)
+    for note in notes:
+        click.echo(note, err=True)
+
+
 def here(accelerator: str) -> Machine:
     """This machine, as figures carry it."""
     from harness.plugin.machine import machine
@@ -78,7 +117,7 @@ def say(benchmark: Benchmark, file: Path | None) -> None:
             raise GuestnetError(
                 f"can't write {file}: {error.strerror}", remedy="give another --json FILE"
             ) from error
-    table = Table("figure", "median", "runs", "where")
+    table = Table(Column("figure", overflow="fold"), "median", "runs", "where")
     for figure in benchmark.figures:
         runs = "  ".join(readable(run, figure.unit) for run in figure.runs)
         table.add_row(figure.name, readable(figure.value, figure.unit), runs, _where(figure))

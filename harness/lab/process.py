@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import platform
+import resource
 import signal
 import socket
 import sys
@@ -55,6 +56,9 @@ def run_lab(control: socket.socket) -> NoReturn:
         stream=sys.stderr,
         format="%(relativeCreated)8.0f ms %(levelname)s %(name)s: %(message)s",
     )
+    # Each flow has a host socket. The usual 1024 descriptors, there for the sake of select(2), are too few.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     status = asyncio.run(_serve(control))
     # Everything is closed, and the kernel is quicker at the rest than the interpreter.
     logging.shutdown()

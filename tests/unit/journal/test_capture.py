@@ -16,7 +16,7 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapNgReader
 
-from harness.journal.capture import HEADERS, CaptureReader, CaptureWriter, Record
+from harness.journal.capture import HEADERS, NOTHING, CaptureReader, CaptureWriter, Record
 
 T0 = 1_700_000_000_123_456_789
 SYN = bytes(Ether() / IP(dst="203.0.113.10") / TCP(dport=80, flags="S"))
@@ -91,6 +91,16 @@ def test_frames_are_cut_to_the_snap_length_and_remember_their_own(path: Path) ->
     cut, whole = CaptureReader(path).read()
     assert (cut.data, cut.wire_length, cut.is_cut) == (SYN[:20], len(SYN), True)
     assert (whole.data, whole.is_cut) == (b"short", False)
+
+
+def test_frames_that_nobody_wants_are_only_counted(path: Path) -> None:
+    writer = CaptureWriter(path, say_nothing, snaplen=NOTHING)
+    writer.frames("cable", "up", [SYN, DNS], T0)
+    writer.close(T0 + 1)
+    reader = CaptureReader(path)
+    assert list(reader.read()) == []
+    (counters,) = reader.statistics
+    assert (counters.received, counters.dropped) == (2, 2)
 
 
 def test_a_capture_that_is_large_enough_keeps_headers_only(path: Path) -> None:

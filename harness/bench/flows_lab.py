@@ -1,0 +1,261 @@
+"""The labs of ``guestnet bench flows``: one function for each part of it.
+
+Names of what they return are those of ``flows.QUANTITIES``.
+"""
+
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from harness.bench import flows_server
+from harness.bench.processes import Processes
+from harness.core.errors import EnvironmentMissing, GuestError
+from harness.core.events import GuestStarted
+from harness.lab.description import GuestKind, LabDescription
+from harness.scenario import Lab
+
+Part = Literal["latency", "memory", "cpu", "capture"]
+"""What is measured in one lab; "capture" takes two at a time."""
+
+Sample = dict[str, float]
+"""Values by the names of their quantities."""
+
+HOST: Final = "192.168.65.2"
+"""The laptop's loopback, as all stacks have it."""
+_ECHO_PORT: Final = 5301
+_IPERF_PORT: Final = 5201
+_DIRECTIONS: Final = ("up", "down")
+_AT_ONCE: Final = 100
+_IDLE: Final = (1_000, 10_000)
+_MOST_IDLE: Final = _IDLE[-1]
+_DESCRIPTORS: Final = _MOST_IDLE + 100
+_MEMORY: Final = 256
+"""Of the guest, in MiB."""
+_GIGABYTE: Final = 1e9
+_TIMEOUT: Final = 120.0
+_QUIET: Final = 1.0
+"""Seconds of rest before memory is read."""
+_WATCHED: Final = 3.0
+"""Seconds in which idle flows are watched."""
+_CPU_SECONDS: Final = 4
+"""Of one transfer; the clock of processes ticks a hundred times in each."""
+_STRETCHES: Final = 3
+_STRETCH_SECONDS: Final = 3
+
+
+class Counted(NamedTuple):
+    """What ``flows.pl`` says: seconds, how many were done in them, how many datagrams were lost."""
+
+    seconds: float
+    done: int
+    lost: int
+
+    @property
+    def rate(self) -> float:
+        """Of what was done, a second."""
+        return self.done / self.seconds
+
+    @property
+    def each(self) -> float:
+        """Seconds of one."""
+        return self.seconds / self.done
+
+
+class _Sum(msgspec.Struct):
+    bytes: int
+    seconds: float
+
+
+class _End(msgspec.Struct):
+    sum_received: _Sum | None = None
+
+
+class _Report(msgspec.Struct):
+    """What of ``iperf3 --json`` is used."""
+
+    end: _End = msgspec.field(default_factory=_End)
+    error: str = ""
+
+
+class Transfer(NamedTuple):
+    """Octets that arrived, and in how many seconds."""
+
+    octets: int
+    seconds: float
+
+
+class Measured(NamedTuple):
+    """What one part gave, and what there is to say about what it did not give."""
+
+    accelerator: str
+    sample: Sample
+    notes: list[str]
+
+
+def measured(part: Part, stack: str, guest: GuestKind) -> Measured:
+    """One part in one lab. Raises EnvironmentMissing, GuestError and what labs raise."""
+    notes: list[str] = []
+    with _lab(stack, guest, part) as lab:
+        accelerator = lab.journal.expect(GuestStarted).accelerator
+        if part == "latency":
+            sample = _latency(lab)
+        elif part == "memory":
+            sample = _memory(lab, notes)
+        elif part == "cpu":
+            sample = _cpu(lab)
+        else:
+            with _lab(stack, guest, "no capture", "none") as other:
+                sample = _capture(lab, other)
+    return Measured(accelerator, sample, notes)
+
+
+def _latency(lab: Lab) -> Sample:
+    _ask(lab, "first", 50)  # what is done for the first time takes longer
+    return {
+        "time_to_first_byte": _ask(lab, "first", 300).each,
+        "connects_serial": _ask(lab, "serial", 600).rate,
+        "connects_parallel": _ask(lab, "parallel", 2_000, _AT_ONCE).rate,
+        "request_rtt": _ask(lab, "rtt", 2_000).each,
+        "udp_pps": _datagrams(lab),
+    }
+
+
+def _memory(lab: Lab, notes: list[str]) -> Sample:
+    """Of idle flows, in a lab that has had none before. A stack that can't hold so many says why."""
+    processes = Processes(lab.process.pid, lab.description.stack)
+    _ask(lab, "serial", 1)
+    time.sleep(_QUIET)
+    before = processes.memory(_MEMORY << 20)
+    taken: Sample = {}
+    opened = 0
+    for wanted in _IDLE:
+        try:
+            _ask(lab, "idle", wanted - opened, _AT_ONCE)
+        except GuestError as error:
+            limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            notes.append(
+                f"{lab.description.stack} did not hold {wanted:,} flows with {limit:,} descriptors: "
+                f"{error.remedy or error}"
+            )
+            return taken
+        opened = wanted
+        time.sleep(_QUIET)
+        taken[f"flow_memory_{wanted}"] = (processes.memory(_MEMORY << 20) - before) / wanted
+    began = processes.cpu()
+    time.sleep(_WATCHED)
+    taken["idle_cpu"] = (processes.cpu().stack - began.stack) / _WATCHED
+    taken["request_rtt_beside_10000"] = _ask(lab, "rtt", 1_500).each
+    return taken
+
+
+def _cpu(lab: Lab) -> Sample:
+    """Of bulk transfers."""
+    processes = Processes(lab.process.pid, lab.description.stack)
+    taken: Sample = {}
+    for direction in _DIRECTIONS:
+        began = processes.cpu()
+        transfer = _transfer(lab, direction, _CPU_SECONDS)
+        ended = processes.cpu()
+        gigabytes = transfer.octets / _GIGABYTE
+        taken[f"cpu_per_gigabyte_{direction}"] = (ended.whole - began.whole) / gigabytes
+        taken[f"stack_cpu_per_gigabyte_{direction}"] = (ended.stack - began.stack) / gigabytes
+    for name in ("cpu_per_gigabyte", "stack_cpu_per_gigabyte"):
+        taken[name] = sum(taken[f"{name}_{direction}"] for direction in _DIRECTIONS) / 2
+    return taken
+
+
+def _capture(lab: Lab, other: Lab) -> Sample:
+    """``other`` captures nothing. Stretches of transfer by turns: what else goes on falls on both alike."""
+    taken: Sample = {}
+    whole = [0.0, 0.0]
+    for direction in _DIRECTIONS:
+        sums = [0.0, 0.0]
+        for _ in range(_STRETCHES):
+            for which, one in enumerate((lab, other)):
+                transfer = _transfer(one, direction, _STRETCH_SECONDS)
+                sums[which] += transfer.seconds / transfer.octets
+        taken[f"capture_cost_{direction}"] = sums[0] / sums[1] - 1
+        whole = [so_far + more for so_far, more in zip(whole, sums, strict=True)]
+    taken["capture_cost"] = whole[0] / whole[1] - 1
+    return taken
+
+
+@contextmanager
+def _lab(
+    stack: str, guest: GuestKind, part: str, capture: Literal["headers", "none"] = "headers"
+) -> Iterator[Lab]:
+    description = LabDescription(
+        scenario=f"bench flows {part} {stack}", seed=1, stack=stack, guest=guest, memory=_MEMORY,
+        capture=capture,
+    )  # fmt: skip
+    if shutil.which("iperf3") is None:
+        raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
+    with (
+        tempfile.TemporaryDirectory(prefix="guestnet-") as folder,
+        Lab.start(description, Path(folder)) as lab,
+    ):
+        program = Path(flows_server.__file__)
+        lab.laptop.run([sys.executable, "-I", str(program), "127.0.0.1", str(_ECHO_PORT)], check=True)
+        lab.laptop.run(f"iperf3 --server --daemon --port {_IPERF_PORT}", check=True)
+        yield lab
+
+
+def counted(said: str) -> Counted:
+    """Read what ``flows.pl`` printed. Raises GuestError when it is something else."""
+    words = said.split()
+    try:
+        seconds, done, lost = words
+        return Counted(float(seconds), int(done), int(lost))
+    except ValueError as error:
+        raise GuestError(f"flows.pl in the guest said {said!r}", remedy="this is a bug") from error
+
+
+def _ask(lab: Lab, verb: str, count: int, width: int = 1) -> Counted:
+    script = files("harness.bench").joinpath("flows.pl").read_bytes()
+    # The guest's sh is klibc's, which has no ulimit.
+    command = f"bash -c 'ulimit -n {_DESCRIPTORS}; exec perl - {verb} {HOST} {_ECHO_PORT} {count} {width}'"
+    ran = lab.guest.run(command, timeout=_TIMEOUT, input=script, check=True)
+    answer = counted(ran.stdout)
+    if answer.done == 0:
+        raise GuestError(f"nothing came back in the guest: {verb}")
+    return answer
+
+
+def _datagrams(lab: Lab) -> float:
+    """With as many under way as can be without a loss."""
+    width = 64
+    while True:
+        answer = _ask(lab, "udp", 3_000, width)
+        if answer.lost == 0:
+            return answer.rate
+        if width == 1:
+            raise GuestError("datagrams are lost even when one is sent at a time")
+        width //= 2
+
+
+def transferred(report: bytes | str) -> Transfer:
+    """From ``iperf3 --json``. Raises GuestError with iperf3's reason when it failed."""
+    try:
+        parsed = msgspec.json.decode(report, type=_Report)
+    except msgspec.MsgspecError as error:
+        raise GuestError(f"iperf3 in the guest gave no report ({error})") from error
+    received = parsed.end.sum_received
+    if parsed.error or received is None or not received.bytes:
+        raise GuestError(f"iperf3 in the guest: {parsed.error or 'nothing arrived'}")
+    return Transfer(received.bytes, received.seconds)
+
+
+def _transfer(lab: Lab, direction: str, seconds: int) -> Transfer:
+    command = f"iperf3 --client {HOST} --port {_IPERF_PORT} --time {seconds} --json"
+    if direction == "down":
+        command += " --reverse"
+    return transferred(lab.guest.run(command, timeout=seconds + _TIMEOUT).stdout)

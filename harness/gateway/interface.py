@@ -93,10 +93,13 @@ class Interface:
         if first[: ethernet.HEADER] != self._mac + holder + _IPV4:
             return False
         merged = merge(run) if isinstance(run, Train) else coalesce(run, ethernet.HEADER)
-        if merged is None or not self._is_credible(merged[0]):
+        if merged is None:
             return False
-        self._note_holder(merged[0].source, holder)
-        return deliver_merged(*merged)
+        packet, segment = merged
+        if not isinstance(packet, Ipv4) or not self._is_credible(packet):
+            return False
+        self._note_holder(packet.source, holder)
+        return deliver_merged(packet, segment)
 
     def _receive(self, frame: memoryview, deliver: Deliver) -> None:
         if len(frame) < ethernet.HEADER:

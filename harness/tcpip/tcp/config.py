@@ -5,24 +5,29 @@ from typing import Final, Literal, NamedTuple
 from msgspec import Struct
 
 from harness.core.time import MILLISECOND, SECOND
-from harness.wire.ipv4 import Ip4
+from harness.wire.ip import IpAddress
 
 MAX_WINDOW_SCALE: Final = 14
 _PAGE: Final = 4096
 
 
 class Endpoint(NamedTuple):
-    """A socket address."""
+    """A socket address; that of IPv6 has sixteen octets."""
 
-    address: Ip4
+    address: IpAddress
     port: int
+
+    @property
+    def ip_header(self) -> int:
+        """Octets of the IP header before a segment to or from here."""
+        return 20 if len(self.address) == 4 else 40
 
 
 class Config(Struct, frozen=True):
     """Bounds in octets, times in nanoseconds.
 
-    ``mtu`` is of the interface: the MSS is 40 octets less (RFC 9293 3.7.1). ``min_rto`` is Linux's 200 ms
-    rather than the second of RFC 6298 2.4: the peer is a guest on the same machine. ``delayed_ack`` is
+    ``mtu`` is of the interface: the MSS is less by both headers (RFC 9293 3.7.1). ``min_rto`` is Linux's 200
+    ms rather than the second of RFC 6298 2.4: the peer is a guest on the same machine. ``delayed_ack`` is
     Linux's shortest (RFC 9293 3.8.6.3 asks for less than 500 ms); the first ``quick_acks`` segments are not
     delayed at all, so that a request in two small writes does not wait for it (Nagle), again as in Linux.
 
@@ -68,16 +73,15 @@ class Config(Struct, frozen=True):
     keepalive_interval: int = 75 * SECOND
     keepalive_probes: int = 9
 
-    @property
-    def mss(self) -> int:
-        """What we advertise in a SYN.
+    def mss(self, ip_header: int = 20) -> int:
+        """What we advertise in a SYN, where the IP header has that many octets.
 
         For a large MTU whole pages beside the timestamps, as passt does: what the guest has to copy is then
         aligned, and an emulated one sends a fifth more.
         """
         if self.mtu < 4 * _PAGE:
-            return self.mtu - 40
-        return (self.mtu - 52) // _PAGE * _PAGE + 12
+            return self.mtu - ip_header - 20
+        return (self.mtu - ip_header - 32) // _PAGE * _PAGE + 12
 
     @property
     def window_scale(self) -> int:

@@ -17,7 +17,7 @@ from harness.tcpip.tcp.receiver import Receiver
 from harness.tcpip.tcp.sender import Sender
 from harness.tcpip.tcp.sequence import MASK, unwrap
 from harness.tcpip.tcp.state import ON_SHUTDOWN, State
-from harness.wire.ipv4 import Ip4
+from harness.wire.ip import IpAddress
 from harness.wire.octets import Octets
 from harness.wire.tcp import Segment
 
@@ -48,7 +48,7 @@ class Opening:
         self.ect = False
         self._echo = False
         self.sender = Sender(config, iss)
-        self.receiver = Receiver(config, 0)
+        self.receiver = Receiver(config, 0, config.mss(local.ip_header))
         self._config = config
         self._emitter = Emitter(local, remote, timestamp_offset)
         self._events: list[Event] = []
@@ -64,8 +64,8 @@ class Opening:
 
     @classmethod
     def from_syn(
-        cls, segment: Segment, now: int, config: Config, *, source: Ip4, destination: Ip4, iss: int,
-        timestamp_offset: int = 0,
+        cls, segment: Segment, now: int, config: Config, *, source: IpAddress, destination: IpAddress,
+        iss: int, timestamp_offset: int = 0,
     ) -> Self:  # fmt: skip
         """SYN-RECEIVED from a guest's SYN; silent until ``accept`` or ``refuse``.
 
@@ -117,7 +117,8 @@ class Opening:
         config = self._config
         # A view would keep alive whatever the SYN was read with.
         self._peer = structs.replace(segment, payload=bytes(segment.payload))
-        self.receiver = receiver = Receiver(config, segment.seq)
+        ours = config.mss(self.local.ip_header)
+        self.receiver = receiver = Receiver(config, segment.seq, ours)
         sender = self.sender
         receiver.timestamps = config.timestamps and segment.timestamps is not None
         self._emitter.timestamps = receiver.timestamps
@@ -130,13 +131,17 @@ class Opening:
         sender.snd_wnd = sender.max_window = segment.window
         sender.snd_wl1, sender.snd_wl2 = segment.seq, sender.snd_una
         # An MSS too small to hold data would make us send headers only; Linux too does not go below 48.
-        mss = max(min(segment.mss if segment.mss is not None else 536, config.mss), 48)
+        mss = max(min(segment.mss if segment.mss is not None else self._least_mss(), ours), 48)
         # An ECN-setup SYN has both flags, an ECN-setup SYN-ACK the one (RFC 3168 6.1.1).
         setup = int(segment.flags) & (ECE | CWR)
         self.ecn = self.ecn and setup == (ECE if int(segment.flags) & ACK else ECE | CWR)
         receiver.sack = config.sack and segment.sack_permitted
         options = _OPTIONS_WITH_TIMESTAMPS if receiver.timestamps else 0
-        sender.synchronize(mss, options, sack=receiver.sack)
+        sender.synchronize(mss, options, sack=receiver.sack, ip_header=self.local.ip_header)
+
+    def _least_mss(self) -> int:
+        """What a peer takes that tells no MSS: the least MTU less both headers (RFC 9293 3.7.1)."""
+        return 536 if self.local.ip_header == 20 else 1220
 
     def _before_accept(self, segment: Segment, now: int) -> None:
         """The host socket is still connecting; nothing was sent, so the guest may begin anew or give up."""
@@ -198,7 +203,7 @@ class Opening:
             scale = scale if peer.window_scale is not None else None
         return self._emitter.syn(
             sender.snd_una, None if peer is None else receiver.rcv_nxt, min(config.receive_buffer, 0xFFFF),
-            mss=config.mss, window_scale=scale, sack_permitted=sack, timestamps=stamps,
+            mss=config.mss(self.local.ip_header), window_scale=scale, sack_permitted=sack, timestamps=stamps,
             ecn=self.ecn,
         )  # fmt: skip
 

@@ -11,7 +11,8 @@ from harness.core.time import MILLISECOND
 from harness.tcpip.tcp.config import Endpoint
 from harness.tcpip.tcp.sequence import MASK
 from harness.wire import checksum, tcp
-from harness.wire.ipv4 import Ip4, Protocol
+from harness.wire.ip import IpAddress
+from harness.wire.ipv4 import Protocol
 from harness.wire.octets import Octets
 from harness.wire.tcp import Flags, Segment
 
@@ -159,7 +160,7 @@ class Emitter:
         )
 
 
-def reset_for(segment: Segment, source: Ip4, destination: Ip4) -> bytes | None:
+def reset_for(segment: Segment, source: IpAddress, destination: IpAddress) -> bytes | None:
     """The RST that answers a segment of no connection (RFC 9293 3.10.7.1); None for a RST.
 
     ``source`` and ``destination`` are the segment's; the answer goes the other way.

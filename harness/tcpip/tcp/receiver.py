@@ -45,10 +45,11 @@ class Receiver:
         "irs", "last_ack_sent", "rcv_adv", "rcv_nxt", "sack", "scale", "timestamps", "ts_recent",
     )  # fmt: skip
 
-    def __init__(self, config: Config, irs: int) -> None:
+    def __init__(self, config: Config, irs: int, mss: int) -> None:
+        """``irs`` is the peer's first sequence number, ``mss`` what it was told."""
         self._config = config
         self._capacity = config.receive_buffer
-        self._mss = config.mss
+        self._mss = mss
         self.irs = irs
         self.rcv_nxt = irs + 1
         self.rcv_adv = self.rcv_nxt + min(self._capacity, 0xFFFF)

@@ -37,10 +37,10 @@ class Sender(Recovery):
 
     __slots__ = ()
 
-    def synchronize(self, mss: int, options: int, *, sack: bool) -> None:
+    def synchronize(self, mss: int, options: int, *, sack: bool, ip_header: int) -> None:
         """The handshake has told the segment size with ``options``, and whether SACK may be used."""
         self.mss = mss = mss - options
-        self.path = PathMtu(mss, options, self._config.black_hole_timeouts)
+        self.path = PathMtu(mss, options, self._config.black_hole_timeouts, ip_header)
         self.sack = sack
         self.congestion = _CONTROLS[self._config.congestion](mss)
 

@@ -31,7 +31,16 @@ class Drill:
 
     connection: Connection
 
-    def __init__(self, config: Config = PLAIN, *, quick_acks: int = 0) -> None:
+    def __init__(
+        self,
+        config: Config = PLAIN,
+        *,
+        quick_acks: int = 0,
+        guest: Endpoint = GUEST,
+        server: Endpoint = SERVER,
+    ) -> None:
+        self.guest = guest
+        self.server = server
         self.config = msgspec.structs.replace(config, quick_acks=quick_acks)
         self.now = START
         self.window = 65535
@@ -44,14 +53,16 @@ class Drill:
         """The guest's SYN has come."""
         syn.setdefault("mss", 1000)
         self.connection = Connection.from_syn(
-            self.segment(flags, 0, **syn), self.now, self.config, source=GUEST.address,
-            destination=SERVER.address, iss=ISS,
+            self.segment(flags, 0, **syn), self.now, self.config, source=self.guest.address,
+            destination=self.server.address, iss=ISS,
         )  # fmt: skip
         return self
 
     def connect(self) -> "Drill":
         """We open; the SYN has not been looked at."""
-        self.connection = Connection.connect(self.now, self.config, local=SERVER, remote=GUEST, iss=ISS)
+        self.connection = Connection.connect(
+            self.now, self.config, local=self.server, remote=self.guest, iss=ISS
+        )
         return self
 
     def established(self, flags: str = "S", *, round_trip: int = 0, **syn: Any) -> "Drill":
@@ -87,7 +98,14 @@ class Drill:
             )
         window = self.window if win is None else win
         return Segment(
-            GUEST.port, SERVER.port, (PEER_ISS + seq) & 0xFFFFFFFF, number, bits, window, data, **rest
+            self.guest.port,
+            self.server.port,
+            (PEER_ISS + seq) & 0xFFFFFFFF,
+            number,
+            bits,
+            window,
+            data,
+            **rest,
         )
 
     def inject(
@@ -95,8 +113,12 @@ class Drill:
         **rest: Any,
     ) -> None:  # fmt: skip
         """A segment comes from the guest, ``ce`` with a congestion mark."""
-        octets = tcp.emit(self.segment(flags, seq, ack, data, **rest), GUEST.address, SERVER.address)
-        self.connection.on_segment(tcp.parse(octets, GUEST.address, SERVER.address), self.now, ce=ce)
+        octets = tcp.emit(
+            self.segment(flags, seq, ack, data, **rest), self.guest.address, self.server.address
+        )
+        self.connection.on_segment(
+            tcp.parse(octets, self.guest.address, self.server.address), self.now, ce=ce
+        )
 
     def out(self) -> list[Segment]:
         """What the connection sends now."""
@@ -104,7 +126,7 @@ class Drill:
         self.ect = []
         while batch := self.connection.transmit(self.now):
             self.ect += [self.connection.ect] * len(batch)
-            self.sent += [tcp.parse(octets, SERVER.address, GUEST.address) for octets in batch]
+            self.sent += [tcp.parse(octets, self.server.address, self.guest.address) for octets in batch]
         return self.sent
 
     def expect(self, *lines: str) -> None:

@@ -17,8 +17,10 @@ def datagram(source: Ip6 = GUEST, destination: Ip6 = REMOTE, size: int = 100) ->
     return Ipv6(source, destination, 17, octets)
 
 
-def told(about: Ipv6, kind: int = Type.DESTINATION_UNREACHABLE, code: int = 0, **more: int) -> Ipv6 | None:
-    return error_about(ipv6.emit(about), ROUTER, kind, code, **more)
+def told(
+    about: Ipv6, kind: int = Type.DESTINATION_UNREACHABLE, code: int = 0, *, rest: int = 0
+) -> Ipv6 | None:
+    return error_about(ipv6.emit(about), ROUTER, kind, code, rest=rest)
 
 
 def test_an_error_quotes_up_to_the_least_mtu() -> None:

@@ -22,7 +22,6 @@ from harness.core.events import Event as JournalEvent
 from harness.core.events import FrameDropped
 from harness.core.port import Frame, Port
 from harness.core.recorder import Direction, Recorder
-from harness.core.time import SECOND
 from harness.edge.clock import LabClock
 from harness.edge.host_ping import HostPing
 from harness.edge.host_tcp import HostTcp
@@ -31,6 +30,7 @@ from harness.edge.poller import Poller
 from harness.edge.qemu_port import QemuPort
 from harness.edge.resolver import Resolver
 from harness.edge.tap_port import TapPort, has_offloads
+from harness.edge.timer import Timer
 from harness.gateway import commands
 from harness.gateway.events import Event, FramesReceived
 from harness.gateway.gateway import Gateway
@@ -68,8 +68,8 @@ class Driver:
         self._pending: list[Event] = []
         self._is_turning = False
         self._is_closed = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0
+        self._timer = Timer(self._on_timer)
+        self._timer_at: int | None = None
         emit = self._pending.append
         self._poller = Poller(self.turn)
         self.tcp = HostTcp(self._poller, emit)
@@ -206,15 +206,13 @@ class Driver:
     def _rearm(self) -> None:
         candidates = [self.gateway.poll_at(), *(cable.poll_at() for cable in self.cables.values())]
         at = min((time for time in candidates if time is not None), default=None)
-        if at is None or (self._timer is not None and self._timer_at <= at):
+        if at is None or (self._timer_at is not None and self._timer_at <= at):
             return  # a timer that is too early only costs a turn
-        if self._timer is not None:
-            self._timer.cancel()
         self._timer_at = at
-        self._timer = self._loop.call_later(max(0, at - self._clock.now()) / SECOND, self._on_timer)
+        self._timer.set(at - self._clock.now())
 
     def _on_timer(self) -> None:
-        self._timer = None
+        self._timer_at = None
         now = self._clock.now()
         for link, cable in list(self.cables.items()):
             self._leave("up", link, cable.due("up", now), now)
@@ -224,9 +222,7 @@ class Driver:
     async def close(self) -> None:
         """Close every port, socket and task. Idempotent."""
         self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.close()
         for link in list(self._ports):
             self.detach(link)
         await self.resolver.close()

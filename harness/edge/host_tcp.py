@@ -27,7 +27,7 @@ from harness.gateway.events import (
     Event,
     Sent,
 )
-from harness.wire.octets import Octets
+from harness.wire.octets import Octets, own
 
 READ_SIZE: Final = 256 * 1024
 """Octets of one read: large enough for numpy to cut many segments at once."""
@@ -108,9 +108,13 @@ class HostTcp:
         stream = self._streams.get(command.flow)
         if stream is None:
             return
-        waiting = bool(stream.queue)
-        stream.queue.extend(command.data)
-        sent = 0 if waiting else self._write(stream)
+        if stream.queue:
+            stream.queue.extend(map(own, command.data))
+            sent: int | None = 0
+        else:
+            stream.queue.extend(command.data)
+            sent = self._write(stream)
+            stream.queue = deque(map(own, stream.queue))
         if sent is not None:
             self._emit(Sent(stream.flow, sent))
 

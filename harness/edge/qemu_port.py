@@ -4,6 +4,11 @@ One read takes what is there and gives all whole frames in it, cut from the read
 frames that are alike as a run (``wire.run``), the others as lists, all in order. One write sends as many
 frames as the socket takes; a run whose frames have room for their lengths is one piece of octets. What the
 socket does not take waits in a queue bounded in octets; what that cannot hold is dropped and told.
+
+Bulk is polled, as busy network cards are (Linux's NAPI): once a read brings much, the socket is looked at
+only every ``POLL_INTERVAL`` until a read brings little. A turn of the driver costs as much as several frames,
+and so does each of its ACKs in an emulated guest; and a QEMU that waits for the socket needs no word from its
+guest for each frame. All that a guest may lose by it is the interval, in the midst of a bulk transfer.
 """
 
 import asyncio
@@ -17,19 +22,27 @@ from typing import Final
 import numpy as np
 
 from harness.core.port import Frame
+from harness.core.time import MICROSECOND
+from harness.edge.timer import Timer
 from harness.wire.run import Run
 
 MAX_FRAME: Final = 65536 + 64
 """Octets; QEMU refuses more than its NET_BUFSIZE (68 KiB)."""
-READ_BUFFER: Final = 240 * 1024
-"""Octets of one read. The payload of the largest frame is more than a quarter of it, and is kept uncopied."""
+READ_BUFFER: Final = 1024 * 1024
+LEAST_READ: Final = 448 * 1024
+"""Octets: a read has room for all that the socket holds by default; without it a new buffer is begun."""
+BULK: Final = 32 * 1024
+"""Octets of a read that are much."""
+POLL_INTERVAL: Final = 1000 * MICROSECOND
 QUEUE_LIMIT: Final = 4 << 20
 _LENGTH: Final = struct.Struct("!I")
 _IOV: Final = 1024
 _PREFIX: Final = 4 + 14
 """What frames of a run have in common: their length and their ethernet header."""
 _RUN: Final = 6
-"""Frames that make a run worth its while."""
+"""Frames that make a run worth its while; ``_LONG_RUN`` of those whose octets cost more than their number."""
+_LONG_RUN: Final = 2
+_LONG: Final = 8 * 1024
 _LONGEST_RUN: Final = 512
 
 
@@ -65,6 +78,7 @@ class QemuPort:
         sock.setblocking(False)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, QUEUE_LIMIT)
+        self._timer = Timer(self._poll)
         self._loop.add_reader(self._fd, self._on_readable)
 
     @property
@@ -105,32 +119,47 @@ class QemuPort:
             return
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
+        self._timer.close()
         self._fd = -1
         self._sock.close()
         self._queue.clear()
         self._queued = 0
 
     def _on_readable(self) -> None:
+        if self._read() >= BULK and self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+            self._timer.set(POLL_INTERVAL)
+
+    def _poll(self) -> None:
+        if self._read() >= BULK:
+            if self._fd >= 0:
+                self._timer.set(POLL_INTERVAL)
+        elif self._fd >= 0:
+            self._loop.add_reader(self._fd, self._on_readable)
+
+    def _read(self) -> int:
+        """Take what is there, and give its frames away; the octets read."""
         buffer = self._buffer
         try:
             count = self._sock.recv_into(buffer[self._end :])
         except (BlockingIOError, InterruptedError):
-            return
+            return 0
         except OSError as error:
             self._lose(f"the cable broke: {error.strerror}")
-            return
+            return 0
         if count == 0:
             self._lose("the other end closed the cable")
-            return
+            return 0
         self._end += count
         batches, start = self._cut(buffer, self._end)
         if start < 0:
             self._lose("the other end does not speak QEMU's framing")
-            return
+            return 0
         # Frames given away keep this buffer alive and unchanged: the rest is carried to a new one in time.
         self._start_over(start)
         if batches:
             self._receive(batches)
+        return count
 
     def _cut(self, buffer: memoryview, end: int) -> tuple[list[Sequence[Frame]], int]:
         """All whole frames, and where the first that is not whole begins; -1 when a length makes no sense."""
@@ -146,7 +175,7 @@ class QemuPort:
             if start + stride > end:
                 break
             count = _alike(buffer, start, stride, (end - start) // stride)
-            if count < _RUN:
+            if count < _least(stride):
                 frames.append(buffer[start + 4 : start + stride])
                 start += stride
                 continue
@@ -160,7 +189,7 @@ class QemuPort:
         return batches, start
 
     def _start_over(self, start: int) -> None:
-        if READ_BUFFER - self._end >= MAX_FRAME + 4:
+        if READ_BUFFER - self._end >= LEAST_READ:
             self._start = start
             return
         rest = self._buffer[start : self._end]
@@ -211,14 +240,19 @@ class QemuPort:
 
 def _alike(buffer: memoryview, start: int, stride: int, most: int) -> int:
     """How many frames from ``start`` on have the length and the ethernet header of the first; 1 if few."""
-    if most < _RUN or stride < _PREFIX:
+    least = _least(stride)
+    if most < least or stride < _PREFIX:
         return 1
-    last = start + (_RUN - 1) * stride
+    last = start + (least - 1) * stride
     if buffer[last : last + _PREFIX] != buffer[start : start + _PREFIX]:
         return 1
     prefixes = np.ndarray((min(most, _LONGEST_RUN), _PREFIX), np.uint8, buffer, start, (stride, 1))
     other = (prefixes != prefixes[0]).any(axis=1)
     return int(other.argmax()) or len(prefixes)
+
+
+def _least(stride: int) -> int:
+    return _RUN if stride < _LONG else _LONG_RUN
 
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:

@@ -1,7 +1,9 @@
-"""The system calls behind namespaces that Python 3.11 lacks: unshare(2), setns(2), mount(2), prctl(2)."""
+"""System calls that Python 3.11 lacks: unshare(2), setns(2), mount(2), prctl(2), timerfd_create(2)."""
 
 import ctypes
 import os
+import struct
+import time
 from typing import Final
 
 CLONE_NEWNS: Final = 0x0002_0000
@@ -20,6 +22,8 @@ MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x4_0000
 
 PR_SET_PDEATHSIG: Final = 1
+
+_ITIMERSPEC: Final = struct.Struct("@llll")
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -54,6 +58,19 @@ def bind(source: str, target: str) -> None:
 def die_with_parent(signal: int) -> None:
     """Get ``signal`` when the parent thread ends; cleared by a change of credentials. Raises OSError."""
     _check(_libc.prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal), 0, 0, 0), "prctl")
+
+
+def timer() -> int:
+    """A new timer's descriptor, not blocking, on the monotonic clock. Raises OSError."""
+    descriptor: int = _libc.timerfd_create(ctypes.c_int(time.CLOCK_MONOTONIC), os.O_NONBLOCK | os.O_CLOEXEC)
+    _check(min(descriptor, 0), "timerfd_create")
+    return descriptor
+
+
+def set_timer(descriptor: int, after: int) -> None:
+    """Let a timer become readable once, ``after`` nanoseconds from now; never with 0. Raises OSError."""
+    once = _ITIMERSPEC.pack(0, 0, *divmod(after, 1_000_000_000))
+    _check(_libc.timerfd_settime(descriptor, 0, once, None), "timerfd_settime")
 
 
 def _check(status: int, what: str) -> None:

@@ -22,3 +22,10 @@ def require(data: memoryview, length: int, field: str) -> None:
     """Raise WireError unless ``data`` has ``length`` octets."""
     if len(data) < length:
         raise malformed(field, len(data), f"truncated: {length} octets needed, {len(data)} are there")
+
+
+def own(data: Octets) -> Octets:
+    """``data``, copied when it would keep alive a buffer several times its size."""
+    if not isinstance(data, memoryview) or len(data) * 4 >= memoryview(data.obj).nbytes:
+        return data
+    return bytes(data)

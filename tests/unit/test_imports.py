@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "services": {"core", "wire"},
     "link": {"core", "wire"},
     "gateway": {"core", "wire", "tcpip", "services", "link"},
-    "edge": {"core", "wire", "link", "gateway"},
+    "edge": {"core", "system", "wire", "link", "gateway"},
     "stacks": {"core", "wire", "tcpip", "services", "link", "gateway", "edge"},
     "system": set[str](),
     "world": {"core", "system"},

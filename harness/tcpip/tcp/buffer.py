@@ -1,15 +1,16 @@
 """Send and receive buffers: lists of octet runs, cut and never copied where that can be.
 
-Runs are immutable and kept as they came. A run that is a small part of a larger buffer (one segment in
-what a whole read returned) is copied, or it would keep the whole alive; neighbouring small writes are
-joined, or a buffer of single octets would cost more than it holds.
+Runs are immutable and kept as they came; those in order are read in the turn that brings them. One that came
+early and is a small part of a larger buffer (one segment in what a whole read returned) is copied, or it
+would keep the whole alive; neighbouring small writes are joined, or a buffer of single octets would cost more
+than it holds.
 """
 
 from bisect import bisect_right
 from collections import deque
 from typing import Final
 
-from harness.wire.octets import Octets
+from harness.wire.octets import Octets, own, view
 
 _JOIN_BELOW: Final = 2048
 
@@ -121,7 +122,7 @@ class ReceiveBuffer:
         return taken
 
     def _append(self, data: memoryview) -> None:
-        self._runs.append(_own(data))
+        self._runs.append(data)
         self.readable += len(data)
 
     def _drain(self, expected: int) -> int:
@@ -152,7 +153,7 @@ class ReceiveBuffer:
             gap = (starts[index] if index < len(starts) else end) - seq
             if gap > 0:
                 starts.insert(index, seq)
-                early.insert(index, _own(data[:gap]))
+                early.insert(index, view(own(data[:gap])))
                 index += 1
             if index >= len(starts):
                 break
@@ -169,8 +170,3 @@ class ReceiveBuffer:
             else:
                 start, end = min(start, block[0]), max(end, block[1])
         self.blocks = [(start, end), *apart]
-
-
-def _own(data: memoryview) -> memoryview:
-    """``data``, copied when it would keep alive a buffer several times its size."""
-    return data if len(data) * 4 >= memoryview(data.obj).nbytes else memoryview(bytes(data))

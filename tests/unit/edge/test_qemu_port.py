@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from harness.core.port import Frame
-from harness.edge.qemu_port import READ_BUFFER, QemuPort, socket_pair
+from harness.edge.qemu_port import BULK, READ_BUFFER, QemuPort, socket_pair
 from harness.wire.run import Run
 
 
@@ -47,6 +47,9 @@ class Ends:
         async with asyncio.timeout(10):
             while not condition():  # noqa: ASYNC110 -- the port tells by plain callbacks
                 await asyncio.sleep(0.001)
+
+    async def got(self, count: int) -> None:
+        await self.until(lambda: len(self.frames) == count)
 
     async def read(self, count: int) -> bytes:
         """What QEMU reads."""
@@ -114,13 +117,54 @@ def test_a_frame_in_pieces_is_put_together() -> None:
 def test_a_stream_longer_than_the_buffer_arrives_whole_and_kept_frames_stay_as_they_were() -> None:
     async def scenario(ends: Ends) -> None:
         rng = random.Random(7)
-        sent = [rng.randbytes(rng.choice([60, 1514, 9000, 65534])) for _ in range(200)]
+        sent = [rng.randbytes(rng.choice([60, 1514, 9000, 65534])) for _ in range(300)]
         assert sum(map(len, sent)) > 4 * READ_BUFFER
         writing = asyncio.ensure_future(asyncio.get_running_loop().sock_sendall(ends.qemu, framed(*sent)))
         await ends.until(lambda: len(ends.frames) == len(sent))
         await writing
         assert ends.frames == sent
         assert [bytes(frame) for frame in ends.kept] == sent
+
+    go(scenario)
+
+
+def test_after_bulk_a_single_frame_comes_all_the_same() -> None:
+    """Also when nothing more follows, and again and again."""
+
+    async def scenario(ends: Ends) -> None:
+        bulk, single = [bytes([7]) * 1514] * (2 * BULK // 1514), b"alone" * 20
+        for turn in range(1, 4):
+            ends.qemu.send(framed(*bulk))
+            await ends.got(turn * (len(bulk) + 1) - 1)
+            ends.qemu.send(framed(single))
+            await ends.got(turn * (len(bulk) + 1))
+        assert ends.frames == [*bulk, single] * 3
+
+    go(scenario)
+
+
+def test_a_qemu_that_leaves_in_the_midst_of_bulk_is_noticed() -> None:
+    async def scenario(ends: Ends) -> None:
+        ends.qemu.send(framed(*[bytes(1514)] * (2 * BULK // 1514)))
+        await ends.until(lambda: ends.frames)
+        ends.qemu.close()
+        await ends.until(lambda: ends.closed)
+        assert ends.closed == ["the other end closed the cable"]
+
+    go(scenario)
+
+
+def test_a_port_closed_in_the_midst_of_bulk_gives_nothing_more() -> None:
+    async def scenario(ends: Ends) -> None:
+        bulk = framed(*[bytes(1514)] * (2 * BULK // 1514))
+        ends.qemu.send(bulk)
+        await ends.until(lambda: ends.frames)
+        ends.port.close()
+        count = len(ends.frames)
+        with pytest.raises(BrokenPipeError):
+            ends.qemu.send(bulk)
+        await asyncio.sleep(0)
+        assert (len(ends.frames), ends.closed) == (count, [])
 
     go(scenario)
 

@@ -1,7 +1,9 @@
-"""Unprivileged ping sockets (SOCK_DGRAM, IPPROTO_ICMP): one for each guest address and echo identifier.
+"""Unprivileged ping sockets (SOCK_DGRAM with IPPROTO_ICMP or IPPROTO_ICMPV6), one for each guest address and
+echo identifier.
 
-The kernel writes its own identifier into what is sent and delivers only the replies to it; the gateway puts
-the guest's back. The group of the process must be within net.ipv4.ping_group_range of the laptop's namespace.
+The kernel writes its own identifier into what is sent, and in IPv6 the checksum, and delivers only replies
+to it; the gateway puts the guest's back. The group of the process must be within net.ipv4.ping_group_range of
+the laptop's namespace: that one is for both families.
 """
 
 import errno
@@ -14,18 +16,22 @@ from harness.edge import error_queue
 from harness.edge.poller import BROKEN, READABLE, Poller
 from harness.gateway import commands
 from harness.gateway.events import EchoFailed, EchoLost, EchoReplied, Event
-from harness.wire import icmp
+from harness.wire import icmp, icmpv6
+from harness.wire.icmp import Icmp
+from harness.wire.icmpv6 import Icmpv6
+from harness.wire.ipv6 import UNSPECIFIED
 
 _BATCH: Final = 64
 _MAX_MESSAGE: Final = 65535
 
 
 class _Socket:
-    __slots__ = ("dont_fragment", "fd", "flow", "sock", "ttl")
+    __slots__ = ("dont_fragment", "family", "fd", "flow", "sock", "ttl")
 
-    def __init__(self, flow: int, sock: socket.socket) -> None:
+    def __init__(self, flow: int, sock: socket.socket, family: int) -> None:
         self.flow = flow
         self.sock = sock
+        self.family = family
         self.fd = sock.fileno()
         self.ttl = 0
         self.dont_fragment: bool | None = None
@@ -44,17 +50,17 @@ class HostPing:
 
     def send(self, command: commands.SendEcho) -> None:
         """Ping once, opening the flow's socket when it is the first time."""
-        opened = self._sockets.get(command.flow) or self._open(command.flow)
+        opened = self._sockets.get(command.flow) or self._open(command)
         if opened is None:
             return
         if opened.ttl != command.ttl:
             opened.ttl = command.ttl
-            opened.sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, command.ttl)
+            error_queue.set_hops(opened.sock, command.ttl)
         if opened.dont_fragment != command.dont_fragment:
             opened.dont_fragment = command.dont_fragment
             error_queue.dont_fragment(opened.sock, command.dont_fragment)
-        message = icmp.emit(icmp.echo_request(0, command.sequence, command.payload))
-        destination = (socket.inet_ntoa(command.address), 0)
+        message = _echo_request(opened.family, command)
+        destination = (socket.inet_ntop(opened.family, command.address), 0)
         for _ in range(3):
             try:
                 opened.sock.sendto(message, destination)
@@ -83,16 +89,19 @@ class HostPing:
         for opened in list(self._sockets.values()):
             self._drop(opened)
 
-    def _open(self, flow: int) -> _Socket | None:
+    def _open(self, command: commands.SendEcho) -> _Socket | None:
+        family, protocol = (
+            (socket.AF_INET, socket.IPPROTO_ICMP)
+            if len(command.address) == 4
+            else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
+        )
         try:
-            sock = socket.socket(
-                socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, socket.IPPROTO_ICMP
-            )
+            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, protocol)
         except OSError as error:
-            self._emit(EchoLost(flow, error.errno or errno.EACCES))
+            self._emit(EchoLost(command.flow, error.errno or errno.EACCES))
             return None
         error_queue.enable(sock)
-        opened = self._sockets[flow] = _Socket(flow, sock)
+        opened = self._sockets[command.flow] = _Socket(command.flow, sock, family)
         self._poller.add(opened.fd, lambda mask: self._on_ready(opened, mask))
         return opened
 
@@ -111,13 +120,10 @@ class HostPing:
             except OSError:
                 self._drain(opened)
                 continue
-            try:
-                message = icmp.parse(data, verify=False)
-            except WireError:
-                continue
-            if message.type == icmp.Type.ECHO_REPLY:
-                source = socket.inet_aton(address[0])
-                self._emit(EchoReplied(opened.flow, source, message.sequence, message.payload))
+            reply = _echo_reply(opened.family, data)
+            if reply is not None:
+                source = socket.inet_pton(opened.family, address[0].partition("%")[0])
+                self._emit(EchoReplied(opened.flow, source, reply.sequence, reply.payload))
         self._poller.again(opened.fd)
 
     def _drain(self, opened: _Socket) -> tuple[bool, int]:
@@ -141,3 +147,23 @@ class HostPing:
         self._poller.remove(opened.fd)
         opened.sock.close()
         del self._sockets[opened.flow]
+
+
+def _echo_request(family: int, command: commands.SendEcho) -> bytes:
+    if family == socket.AF_INET:
+        return icmp.emit(icmp.echo_request(0, command.sequence, command.payload))
+    return icmpv6.emit(
+        icmpv6.echo_request(0, command.sequence, command.payload), UNSPECIFIED, command.address
+    )
+
+
+def _echo_reply(family: int, data: bytes) -> Icmp | Icmpv6 | None:
+    """What the kernel has checked already; None when it is something else."""
+    try:
+        if family == socket.AF_INET:
+            message = icmp.parse(data, verify=False)
+            return message if message.type == icmp.Type.ECHO_REPLY else None
+        answer = icmpv6.parse(data)
+        return answer if answer.type == icmpv6.Type.ECHO_REPLY else None
+    except WireError:
+        return None

@@ -83,7 +83,7 @@ class HostTcp:
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if command.ttl:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, command.ttl)
+            error_queue.set_hops(sock, command.ttl)
         error_queue.enable(sock)
         stream = _Stream(command.flow, sock)
         number = sock.connect_ex((socket.inet_ntop(family, command.address), command.port))

@@ -18,11 +18,12 @@ _RECEIVE_BUFFER: Final = 1 << 20
 
 
 class _Socket:
-    __slots__ = ("dont_fragment", "fd", "flow", "sock", "ttl")
+    __slots__ = ("dont_fragment", "family", "fd", "flow", "sock", "ttl")
 
-    def __init__(self, flow: int, sock: socket.socket) -> None:
+    def __init__(self, flow: int, sock: socket.socket, family: int) -> None:
         self.flow = flow
         self.sock = sock
+        self.family = family
         self.fd = sock.fileno()
         self.ttl = 0
         self.dont_fragment: bool | None = None
@@ -42,23 +43,27 @@ class HostUdp:
 
     def open(self, command: commands.OpenDatagram) -> None:
         """A socket on the wanted port, or on any."""
+        family, anywhere = (socket.AF_INET, "0.0.0.0") if command.version == 4 else (socket.AF_INET6, "::")
         try:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         except OSError as error:
             self._emit(DatagramLost(command.flow, error.errno or errno.EMFILE))
             return
         try:
+            if family == socket.AF_INET6:
+                # Else it would take the port from IPv4 too.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
-                sock.bind(("0.0.0.0", command.port))
+                sock.bind((anywhere, command.port))
             except OSError:
-                sock.bind(("0.0.0.0", 0))  # taken, or below the unprivileged ports
+                sock.bind((anywhere, 0))  # taken, or below the unprivileged ports
             error_queue.enable(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         except OSError as error:
             sock.close()
             self._emit(DatagramLost(command.flow, error.errno or errno.EADDRNOTAVAIL))
             return
-        opened = _Socket(command.flow, sock)
+        opened = _Socket(command.flow, sock, family)
         self._sockets[command.flow] = opened
         self._poller.add(opened.fd, lambda mask: self._on_ready(opened, mask))
         self._emit(DatagramOpened(command.flow, show_address(sock.getsockname())))
@@ -71,11 +76,11 @@ class HostUdp:
         sock = opened.sock
         if opened.ttl != command.ttl:
             opened.ttl = command.ttl
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, command.ttl)
+            error_queue.set_hops(sock, command.ttl)
         if opened.dont_fragment != command.dont_fragment:
             opened.dont_fragment = command.dont_fragment
             error_queue.dont_fragment(sock, command.dont_fragment)
-        destination = (socket.inet_ntoa(command.address), command.port)
+        destination = (socket.inet_ntop(opened.family, command.address), command.port)
         # An error that waits from an earlier datagram is told by the next call and sends nothing: try again.
         for _ in range(3):
             try:
@@ -122,7 +127,7 @@ class HostUdp:
                 # The error of an earlier datagram; its cause is in the queue.
                 self._drain(opened)
                 continue
-            source = socket.inet_aton(address[0])
+            source = socket.inet_pton(opened.family, address[0])
             self._emit(DatagramReceived(opened.flow, source, address[1], bytes(memoryview(buffer)[:count])))
         self._poller.again(opened.fd)
 

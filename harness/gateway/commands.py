@@ -67,10 +67,14 @@ class Reset(Struct):
 
 
 class OpenDatagram(Struct):
-    """Open a UDP socket, on ``port`` if that is free: DatagramOpened or DatagramLost."""
+    """Open a UDP socket, on ``port`` if that is free: DatagramOpened or DatagramLost.
+
+    ``version`` of IP, 4 or 6: of the addresses that it will send to.
+    """
 
     flow: int
     port: int
+    version: int = 4
 
 
 class SendDatagram(Struct):

@@ -13,11 +13,48 @@ from harness.edge.host_tcp import HostTcp
 from harness.edge.host_udp import HostUdp
 from harness.edge.poller import Poller
 from harness.gateway import commands, events
-from harness.wire import icmp
+from harness.wire import icmp, icmpv6
 from harness.wire.ipv4 import ip4
+from harness.wire.ipv6 import ip6
 
 LOOPBACK = ip4("127.0.0.1")
 V = TypeVar("V")
+
+
+def has_ipv6() -> bool:
+    """Some containers have no ::1."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+both_families = pytest.mark.parametrize(
+    "loopback",
+    [
+        pytest.param("127.0.0.1", id="ipv4"),
+        pytest.param(
+            "::1", id="ipv6", marks=pytest.mark.skipif(not has_ipv6(), reason="there is no ::1 here")
+        ),
+    ],
+)
+
+
+def octets(loopback: str) -> bytes:
+    return ip4(loopback) if "." in loopback else ip6(loopback)
+
+
+def datagram_socket(loopback: str) -> socket.socket:
+    family = socket.AF_INET if "." in loopback else socket.AF_INET6
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    bound.bind((loopback, 0))
+    bound.settimeout(10)
+    return bound
+
+
+def opening(loopback: str, port: int = 0) -> commands.OpenDatagram:
+    return commands.OpenDatagram(1, port, 4 if "." in loopback else 6)
 
 
 class Edge:
@@ -69,13 +106,26 @@ def go(scenario: Callable[[Edge, socket.socket], object]) -> None:
 # --- TCP ---
 
 
-def test_connect_tells_the_local_end() -> None:
+@both_families
+def test_connect_tells_the_local_end(loopback: str) -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:
-        edge.tcp.connect(commands.Connect(1, LOOPBACK, server.getsockname()[1]))
-        connected = await edge.heard(events.Connected)
-        accepted, address = server.accept()
-        accepted.close()
-        assert connected.host == f"127.0.0.1:{address[1]}"
+        family = socket.AF_INET if "." in loopback else socket.AF_INET6
+        with socket.create_server((loopback, 0), family=family) as there:
+            edge.tcp.connect(commands.Connect(1, octets(loopback), there.getsockname()[1], ttl=9))
+            connected = await edge.heard(events.Connected)
+            accepted, address = there.accept()
+            accepted.close()
+        assert connected.host == (f"127.0.0.1:{address[1]}" if "." in loopback else f"[::1]:{address[1]}")
+
+    go(scenario)
+
+
+@both_families
+def test_a_closed_tcp_port_is_refused(loopback: str) -> None:
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        with datagram_socket(loopback) as nobody_listens:
+            edge.tcp.connect(commands.Connect(1, octets(loopback), nobody_listens.getsockname()[1]))
+            assert (await edge.heard(events.ConnectFailed)).errno == errno.ECONNREFUSED
 
     go(scenario)
 
@@ -234,15 +284,15 @@ def datagram(port: int, payload: bytes = b"hi", *, address: bytes = LOOPBACK) ->
     return commands.SendDatagram(1, address, port, payload, 64, False)
 
 
-def test_datagrams_go_out_and_come_back() -> None:
+@both_families
+def test_datagrams_go_out_and_come_back(loopback: str) -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-            peer.bind(("127.0.0.1", 0))
+        with datagram_socket(loopback) as peer:
             port = peer.getsockname()[1]
-            edge.udp.open(commands.OpenDatagram(1, 0))
+            edge.udp.open(opening(loopback))
             opened = await edge.heard(events.DatagramOpened)
             for number in range(100):
-                edge.udp.send(datagram(port, bytes([number])))
+                edge.udp.send(datagram(port, bytes([number]), address=octets(loopback)))
             received = [peer.recvfrom(100) for _ in range(100)]
             assert [data for data, _ in received] == [bytes([number]) for number in range(100)]
             assert opened.host.endswith(f":{received[0][1][1]}")
@@ -250,8 +300,19 @@ def test_datagrams_go_out_and_come_back() -> None:
                 peer.sendto(data, source)
             back = [await edge.heard(events.DatagramReceived) for _ in range(100)]
             assert [(event.address, event.port, event.payload) for event in back] == [
-                (LOOPBACK, port, bytes([number])) for number in range(100)
+                (octets(loopback), port, bytes([number])) for number in range(100)
             ]
+
+    go(scenario)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="there is no ::1 here")
+def test_both_families_may_have_the_same_port() -> None:
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        with datagram_socket("127.0.0.1") as probe:
+            port = probe.getsockname()[1]
+            edge.udp.open(commands.OpenDatagram(2, port, 6))
+            assert (await edge.heard(events.DatagramOpened)).host == f"[::]:{port}"
 
     go(scenario)
 
@@ -269,24 +330,26 @@ def test_the_guests_port_is_kept_when_it_is_free() -> None:
     go(scenario)
 
 
-def test_a_closed_port_is_told_with_its_cause_and_the_socket_lives_on() -> None:
+@both_families
+def test_a_closed_port_is_told_with_its_cause_and_the_socket_lives_on(loopback: str) -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-            peer.bind(("127.0.0.1", 0))
+        address = octets(loopback)
+        with datagram_socket(loopback) as peer:
             closed = peer.getsockname()[1]
-        edge.udp.open(commands.OpenDatagram(1, 0))
-        edge.udp.send(datagram(closed, b"anybody?"))
+        edge.udp.open(opening(loopback))
+        edge.udp.send(datagram(closed, b"anybody?", address=address))
         failed = await edge.heard(events.DatagramFailed)
-        assert (failed.errno, failed.address, failed.port) == (errno.ECONNREFUSED, LOOPBACK, closed)
+        assert (failed.errno, failed.address, failed.port) == (errno.ECONNREFUSED, address, closed)
         assert failed.payload == b"anybody?"
-        assert failed.cause == events.IcmpCause(
-            icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PORT, LOOPBACK
+        kind, code = (
+            (icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PORT)
+            if len(address) == 4
+            else (icmpv6.Type.DESTINATION_UNREACHABLE, icmpv6.Unreachable.PORT)
         )
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
-            peer.bind(("127.0.0.1", 0))
-            peer.settimeout(10)
-            edge.udp.send(datagram(closed, b"again"))
-            edge.udp.send(datagram(peer.getsockname()[1], b"alive"))
+        assert failed.cause == events.IcmpCause(kind, code, address)
+        with datagram_socket(loopback) as peer:
+            edge.udp.send(datagram(closed, b"again", address=address))
+            edge.udp.send(datagram(peer.getsockname()[1], b"alive", address=address))
             assert peer.recv(100) == b"alive"
 
     go(scenario)
@@ -306,9 +369,10 @@ def test_a_datagram_that_the_kernel_refuses_is_told() -> None:
 # --- ping ---
 
 
-def test_a_ping_is_answered_or_refused_with_a_reason() -> None:
+@both_families
+def test_a_ping_is_answered_or_refused_with_a_reason(loopback: str) -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:
-        edge.ping.send(commands.SendEcho(1, LOOPBACK, 7, b"payload", 64))
+        edge.ping.send(commands.SendEcho(1, octets(loopback), 7, b"payload", 64))
         for event in edge.told:
             if isinstance(event, events.EchoLost):
                 assert event.errno in (errno.EACCES, errno.EPERM)
@@ -316,7 +380,7 @@ def test_a_ping_is_answered_or_refused_with_a_reason() -> None:
         replied = await edge.heard(events.EchoReplied)
         assert (replied.flow, replied.address, replied.sequence, bytes(replied.payload)) == (
             1,
-            LOOPBACK,
+            octets(loopback),
             7,
             b"payload",
         )

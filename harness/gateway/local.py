@@ -70,7 +70,7 @@ class LocalServices:
                 lease_time=config.lease_time,
             )
         )  # fmt: skip
-        names = {config.host_name: config.host, config.gateway_name: config.gateway}
+        names = {config.host_name: (config.host,), config.gateway_name: (config.gateway,)}
         self._dns: DnsService[_Client] = DnsService(names, limit=config.limits.dns_pending)
         self._tcp = Config(mtu=config.mtu, receive_buffer=65536, send_buffer=131072, time_wait=SECOND)
         self._streams: dict[StreamKey, _Stream] = {}

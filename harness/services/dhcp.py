@@ -7,21 +7,12 @@ record to stay silent because another server may have one, this one answers: ACK
 free and ours, NAK when it is not. A guest restored from a snapshot gets its answer in one round trip.
 
 A client is its client identifier, or type 1 and its hardware address when it sends none (RFC 2131 4.2;
-most send just that). A *binding* joins a client and an address for ever, until another client needs the
-address, so the same client gets the same address back after a reset or an expiry. A binding is::
-
-    free ── DISCOVER ──▶ OFFERED ── REQUEST ──▶ BOUND ── RELEASE, time ──▶ free (but remembered)
-                            └── time, REQUEST to another server ──▶ free
-    BOUND, OFFERED ── DECLINE ──▶ DECLINED (nobody's, for a while) ── time ──▶ gone
+most send just that). It keeps its address, if it can (``pool``).
 
 The four REQUESTs (RFC 2131 table 4) are told apart by server identifier (SELECTING), requested address
 (INIT-REBOOT) and ciaddr (RENEWING when unicast, REBINDING when broadcast: the answer is the same).
-
-Addresses are handed out: the client's former one; the one it asks for; one that nobody ever had; the one
-that is free for longest. Bindings are bounded by the pool.
 """
 
-from enum import Enum
 from typing import Final
 
 from msgspec import Struct
@@ -31,6 +22,7 @@ from harness.core.address import BROADCAST as BROADCAST_MAC
 from harness.core.address import Mac
 from harness.core.events import DhcpServed
 from harness.core.time import SECOND
+from harness.services.pool import Binding, Pool, State
 from harness.wire.dhcp import Dhcp, MessageType, Op, Options
 from harness.wire.ipv4 import ANY, BROADCAST, Ip4, show_ip4
 
@@ -69,41 +61,14 @@ class Answer(Struct, frozen=True):
     event: DhcpServed
 
 
-class _State(Enum):
-    OFFERED = 1
-    BOUND = 2
-    FREE = 3
-    DECLINED = 4
-
-
-class _Binding:
-    """``until`` is when the state ends; of a FREE one, since when it is free."""
-
-    __slots__ = ("address", "client", "state", "until")
-
-    def __init__(self, client: bytes, address: int, state: _State, until: int) -> None:
-        self.client = client
-        self.address = address
-        self.state = state
-        self.until = until
-
-    def settle(self, now: int) -> None:
-        """An offer or lease whose time is over is free from then on."""
-        if self.state in (_State.OFFERED, _State.BOUND) and now >= self.until:
-            self.state = _State.FREE
-
-
 class DhcpServer:
     """``handle`` every message that reaches port 67. Nothing is timed: leases expire when somebody looks."""
 
     def __init__(self, config: DhcpConfig) -> None:
         self.config = config
-        self._first = _number(config.first)
-        self._last = _number(config.last)
+        self._pool = Pool(_number(config.first), _number(config.last))
         self._mask = _number(config.subnet_mask)
         self._network = _number(config.server) & self._mask
-        self._by_client: dict[bytes, _Binding] = {}
-        self._by_address: dict[int, _Binding] = {}
 
     def handle(self, message: Dhcp, now: int) -> Answer:
         """The answer to ``message``; one that has no answer still has an event, with the reason."""
@@ -124,17 +89,19 @@ class DhcpServer:
 
     def lease(self, client: bytes, now: int) -> tuple[Ip4, int] | None:
         """The address bound to ``client`` and when that ends (lab time), if it is bound now."""
-        binding = self._by_client.get(client)
-        if binding is None or binding.state != _State.BOUND or now >= binding.until:
+        binding = self._pool.of(client)
+        if binding is None or binding.state != State.BOUND or now >= binding.until:
             return None
         return _address(binding.address), binding.until
 
     def _discover(self, message: Dhcp, now: int) -> Answer:
-        binding = self._allocate(client_key(message), message.options.requested_address, now)
+        wanted = message.options.requested_address
+        number = None if wanted is None else _number(wanted)
+        binding = self._pool.allocate(client_key(message), number, now)
         if binding is None:
             return self._ignored(message, now, "pool exhausted")
-        if binding.state != _State.BOUND:
-            binding.state, binding.until = _State.OFFERED, now + OFFER_TIME
+        if binding.state != State.BOUND:
+            binding.enter(State.OFFERED, now + OFFER_TIME)
         return self._grant(MessageType.OFFER, message, binding, now, "")
 
     def _request(self, message: Dhcp, now: int) -> Answer:
@@ -148,10 +115,10 @@ class DhcpServer:
         return self._ignored(message, now, "a REQUEST without any address")
 
     def _selecting(self, message: Dhcp, now: int) -> Answer:
-        binding = self._by_client.get(client_key(message))
+        binding = self._pool.of(client_key(message))
         if message.options.server_identifier != self.config.server:
-            if binding is not None and binding.state == _State.OFFERED:
-                binding.state, binding.until = _State.FREE, now
+            if binding is not None and binding.state == State.OFFERED:
+                binding.enter(State.FREE, now)
             return self._ignored(message, now, "the client chose another server")
         if binding is None or message.options.requested_address != _address(binding.address):
             return self._nak(message, now, "not the address that was offered")
@@ -163,34 +130,32 @@ class DhcpServer:
         if number & self._mask != self._network:
             return self._nak(message, now, f"{show_ip4(wanted)} is not on this network")
         client = client_key(message)
-        binding = self._by_client.get(client)
+        binding = self._pool.of(client)
         if binding is not None and binding.address == number:
             return self._bind(message, binding, now, state)
-        if binding is not None and binding.state == _State.BOUND and now < binding.until:
+        if binding is not None and binding.state == State.BOUND and now < binding.until:
             return self._nak(message, now, f"the client has {show_ip4(_address(binding.address))}")
-        if not self._is_free(number, now):
+        if not self._pool.is_free(number, now):
             return self._nak(message, now, f"{show_ip4(wanted)} is not free")
-        return self._bind(message, self._assign(client, number, now), now, state)
+        return self._bind(message, self._pool.assign(client, number, now), now, state)
 
-    def _bind(self, message: Dhcp, binding: _Binding, now: int, state: str) -> Answer:
-        binding.state = _State.BOUND
-        binding.until = now + self._lease_time(message) * SECOND
+    def _bind(self, message: Dhcp, binding: Binding, now: int, state: str) -> Answer:
+        binding.enter(State.BOUND, now + self._lease_time(message) * SECOND)
         return self._grant(MessageType.ACK, message, binding, now, state)
 
     def _decline(self, message: Dhcp, now: int) -> Answer:
         wanted = message.options.requested_address
-        binding = self._by_client.get(client_key(message))
+        binding = self._pool.of(client_key(message))
         if binding is None or wanted is None or _number(wanted) != binding.address:
             return self._ignored(message, now, "DECLINE of an address that the client does not have")
-        del self._by_client[binding.client]
-        binding.state, binding.until = _State.DECLINED, now + DECLINE_TIME
+        self._pool.decline(binding, now + DECLINE_TIME)
         return self._noted(message, now, wanted, "declined: in use by somebody else")
 
     def _release(self, message: Dhcp, now: int) -> Answer:
-        binding = self._by_client.get(client_key(message))
+        binding = self._pool.of(client_key(message))
         if binding is None or _number(message.ciaddr) != binding.address:
             return self._ignored(message, now, "RELEASE of an address that the client does not have")
-        binding.state, binding.until = _State.FREE, now
+        binding.enter(State.FREE, now)
         return self._noted(message, now, message.ciaddr, "released")
 
     def _inform(self, message: Dhcp, now: int) -> Answer:
@@ -198,52 +163,11 @@ class DhcpServer:
         reply = self._reply(MessageType.ACK, message, ANY, self._parameters())
         return Answer(reply, self._event(reply.message, now, message.ciaddr, "INFORM"))
 
-    def _allocate(self, client: bytes, wanted: Ip4 | None, now: int) -> _Binding | None:
-        binding = self._by_client.get(client)
-        if binding is not None:
-            binding.settle(now)
-            return binding
-        number = None if wanted is None else _number(wanted)
-        if number is None or not self._is_free(number, now):
-            number = self._choose(now)
-        return None if number is None else self._assign(client, number, now)
-
-    def _choose(self, now: int) -> int | None:
-        oldest: _Binding | None = None
-        for number in range(self._first, self._last + 1):
-            binding = self._by_address.get(number)
-            if binding is None:
-                return number
-            if self._is_free(number, now) and (oldest is None or binding.until < oldest.until):
-                oldest = binding
-        return None if oldest is None else oldest.address
-
-    def _is_free(self, number: int, now: int) -> bool:
-        if not self._first <= number <= self._last:
-            return False
-        binding = self._by_address.get(number)
-        if binding is None:
-            return True
-        binding.settle(now)
-        return binding.state == _State.FREE or (binding.state == _State.DECLINED and now >= binding.until)
-
-    def _assign(self, client: bytes, number: int, now: int) -> _Binding:
-        """The binding of ``client`` to a free address; whoever had either loses it."""
-        former = self._by_address.pop(number, None)
-        if former is not None and self._by_client.get(former.client) is former:
-            del self._by_client[former.client]
-        moved = self._by_client.pop(client, None)
-        if moved is not None:
-            self._by_address.pop(moved.address, None)
-        binding = _Binding(client, number, _State.FREE, now)
-        self._by_client[client] = self._by_address[number] = binding
-        return binding
-
     def _lease_time(self, message: Dhcp) -> int:
         wanted = message.options.lease_time
         return min(wanted, self.config.lease_time) if wanted else self.config.lease_time
 
-    def _grant(self, kind: MessageType, message: Dhcp, binding: _Binding, now: int, reason: str) -> Answer:
+    def _grant(self, kind: MessageType, message: Dhcp, binding: Binding, now: int, reason: str) -> Answer:
         seconds = self._lease_time(message)
         parameters = self._parameters(
             lease_time=seconds, renewal_time=seconds // 2, rebinding_time=seconds * 7 // 8

@@ -30,7 +30,7 @@ from msgspec import Struct
 
 from harness.core.events import DnsAnswered
 from harness.core.time import SECOND
-from harness.wire.ipv4 import Ip4, show_ip4
+from harness.wire.ip import IpAddress, show_ip
 
 DEADLINE: Final = 12 * SECOND
 """Longer than the edge's resolver takes to give up, shorter than clients wait in all."""
@@ -71,13 +71,14 @@ class _Pending(Struct, Generic[Client], frozen=True):
 
 
 class DnsService(Generic[Client]):
-    """``names`` are ours: an address each, for A and for the PTR back (of the first name of an address)."""
+    """``names`` are ours: their addresses, for A, AAAA and the PTR back (of the first name of an address)."""
 
-    def __init__(self, names: Mapping[str, Ip4], *, limit: int = LIMIT) -> None:
-        self._addresses = {dns.name.from_text(name): show_ip4(address) for name, address in names.items()}
+    def __init__(self, names: Mapping[str, Sequence[IpAddress]], *, limit: int = LIMIT) -> None:
+        self._addresses = {dns.name.from_text(name): tuple(addresses) for name, addresses in names.items()}
         self._pointers: dict[dns.name.Name, dns.name.Name] = {}
-        for name, address in self._addresses.items():
-            self._pointers.setdefault(dns.reversename.from_address(address), name)
+        for name, addresses in self._addresses.items():
+            for address in addresses:
+                self._pointers.setdefault(dns.reversename.from_address(show_ip(address)), name)
         self._limit = limit
         self._pending: dict[int, _Pending[Client]] = {}
         self._asked: set[tuple[str, int]] = set()
@@ -152,17 +153,18 @@ class DnsService(Generic[Client]):
         question = query.question[0]
         if question.rdclass != dns.rdataclass.IN:
             return None
-        address = self._addresses.get(question.name)
+        addresses = self._addresses.get(question.name)
         pointer = self._pointers.get(question.name)
-        if address is None and pointer is None:
+        if addresses is None and pointer is None:
             return None
         answer = dns.message.make_response(query, recursion_available=True)
         answer.flags |= dns.flags.AA
         wanted = question.rdtype
-        if address is not None and wanted in (dns.rdatatype.A, dns.rdatatype.ANY):
-            answer.answer.append(
-                dns.rrset.from_text(question.name, TTL, dns.rdataclass.IN, dns.rdatatype.A, address)
-            )
+        for rdtype, size in ((dns.rdatatype.A, 4), (dns.rdatatype.AAAA, 16)):
+            own = [show_ip(address) for address in addresses or () if len(address) == size]
+            if own and wanted in (rdtype, dns.rdatatype.ANY):
+                rrset = dns.rrset.from_text_list(question.name, TTL, dns.rdataclass.IN, rdtype, own)
+                answer.answer.append(rrset)
         if pointer is not None and wanted in (dns.rdatatype.PTR, dns.rdatatype.ANY):
             text = pointer.to_text()
             answer.answer.append(

@@ -49,7 +49,7 @@ def fragments(data: bytes) -> None:
     """Fragments of IPv4 in any order; in the end nothing is kept."""
     script, now = Script(data), START
     config = reassembly.Config(max_octets=20_000, max_datagrams=8, max_fragments=16)
-    reassembler = Reassembler(config)
+    reassembler = Reassembler[ipv4.Ipv4](config)
     while script.goes_on:
         if script.number() & 7 == 7:
             now += script.duration()
@@ -93,7 +93,7 @@ def dhcp_server(data: bytes) -> None:
 def dns_service(data: bytes) -> None:
     """Queries of clients, answers of the resolver; what is asked is bounded and ends."""
     script, now = Script(data), START
-    service: DnsService[int] = DnsService({"gateway.docker.internal": GATEWAY}, limit=4)
+    service: DnsService[int] = DnsService({"gateway.docker.internal": (GATEWAY,)}, limit=4)
     tokens: list[int] = []
     while script.goes_on:
         kind = script.number()

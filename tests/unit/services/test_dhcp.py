@@ -269,4 +269,4 @@ def test_messages_of_servers_are_ignored_with_a_reason(server: DhcpServer, kind:
 def test_a_flood_of_clients_never_takes_more_than_the_pool(server: DhcpServer) -> None:
     for number in range(1000):
         Client(server, Mac(number.to_bytes(6, "big"))).send(MessageType.DISCOVER)
-    assert len(server._by_client) == 2
+    assert len(server._pool) == 2

@@ -12,8 +12,12 @@ from hypothesis import strategies as st
 from harness.core.time import SECOND
 from harness.services.dns import DEADLINE, DnsService, Forward, Reply
 from harness.wire.ipv4 import ip4
+from harness.wire.ipv6 import ip6
 
-NAMES = {"host.docker.internal": ip4("192.168.65.2"), "gateway.docker.internal": ip4("192.168.65.1")}
+NAMES = {
+    "host.docker.internal": (ip4("192.168.65.2"),),
+    "gateway.docker.internal": (ip4("192.168.65.1"), ip6("fd65:6775:6573:7400::1")),
+}
 START = 1_700_000_000 * SECOND
 GUEST = "192.168.65.3:4000"
 
@@ -89,8 +93,17 @@ def test_own_names_have_nothing_else(service: DnsService[str], rdtype: str) -> N
     assert records(message) == []
 
 
+def test_own_names_may_have_addresses_of_both_versions(service: DnsService[str]) -> None:
+    name = "gateway.docker.internal"
+    assert records(answered(ask(service, name))) == ["192.168.65.1"]
+    assert records(answered(ask(service, name, "AAAA"))) == ["fd65:6775:6573:7400::1"]
+    assert records(answered(ask(service, name, "ANY"))) == ["192.168.65.1", "fd65:6775:6573:7400::1"]
+
+
 def test_own_addresses_have_a_name(service: DnsService[str]) -> None:
     assert records(answered(ask(service, "2.65.168.192.in-addr.arpa", "PTR"))) == ["host.docker.internal."]
+    nibbles = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.7.3.7.5.6.5.7.7.6.5.6.d.f.ip6.arpa"
+    assert records(answered(ask(service, nibbles, "PTR"))) == ["gateway.docker.internal."]
 
 
 def test_all_else_is_forwarded_untouched_and_comes_back_untouched_but_for_the_id(

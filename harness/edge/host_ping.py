@@ -13,6 +13,7 @@ from typing import Final
 
 from harness.core.errors import WireError
 from harness.edge import error_queue
+from harness.edge.descriptors import open_socket
 from harness.edge.poller import BROKEN, READABLE, Poller
 from harness.gateway import commands
 from harness.gateway.events import EchoFailed, EchoLost, EchoReplied, Event
@@ -96,7 +97,7 @@ class HostPing:
             else (socket.AF_INET6, socket.IPPROTO_ICMPV6)
         )
         try:
-            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, protocol)
+            sock = open_socket(family, socket.SOCK_DGRAM, protocol)
         except OSError as error:
             self._emit(EchoLost(command.flow, error.errno or errno.EACCES))
             return None

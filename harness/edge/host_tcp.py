@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Final
 
 from harness.edge import error_queue
+from harness.edge.descriptors import open_socket
 from harness.edge.poller import BROKEN, READABLE, WRITABLE, Poller
 from harness.gateway import commands
 from harness.gateway.events import (
@@ -77,7 +78,7 @@ class HostTcp:
         """Begin to connect; never blocks."""
         family = socket.AF_INET if len(command.address) == 4 else socket.AF_INET6
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock = open_socket(family, socket.SOCK_STREAM)
         except OSError as error:
             self._emit(ConnectFailed(command.flow, error.errno or errno.EMFILE))
             return

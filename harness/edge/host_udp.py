@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from harness.edge import error_queue
+from harness.edge.descriptors import open_socket
 from harness.edge.host_tcp import show_address
 from harness.edge.poller import BROKEN, READABLE, Poller
 from harness.gateway import commands
@@ -45,7 +46,7 @@ class HostUdp:
         """A socket on the wanted port, or on any."""
         family, anywhere = (socket.AF_INET, "0.0.0.0") if command.version == 4 else (socket.AF_INET6, "::")
         try:
-            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            sock = open_socket(family, socket.SOCK_DGRAM)
         except OSError as error:
             self._emit(DatagramLost(command.flow, error.errno or errno.EMFILE))
             return

@@ -22,8 +22,11 @@ def main() -> None:
         control.sendall(protocol.encode(protocol.failure_of(protocol.HELLO, error)))
         sys.exit(2)
 
-    from harness.lab.process import run_lab  # late: only the lab itself needs it, not keeper and init
+    # Late: only the lab itself needs these, not keeper and init.
+    from harness.edge.descriptors import raise_limit
+    from harness.lab.process import run_lab
 
+    raise_limit()
     run_lab(control)
 
 

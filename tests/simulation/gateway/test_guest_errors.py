@@ -124,6 +124,17 @@ def test_a_connected_socket_that_wants_to_hear_only_one_keeps_its_flow() -> None
     assert len(bench.gateway.udp) == 1
 
 
+@pytest.mark.parametrize("quote", [b"", b"\x45" + bytes(19), bytes(28)])
+def test_an_error_that_quotes_no_packet_is_ignored(quote: bytes) -> None:
+    bench = Bench()
+    flow, _ = answered(bench)
+    error = icmp.emit(icmp.unreachable(Unreachable.PORT, quote))
+    bench.guest.send_packet(Ipv4(bench.guest.address, SERVER, Protocol.ICMP, error))
+    bench.settle()
+    bench.tell(events.DatagramReceived(flow, SERVER, 7, b"still there"))
+    assert len(bench.guest.datagrams) == 2
+
+
 def test_no_error_is_ever_answered_by_an_error() -> None:
     bench = Bench()
     bench.guest.ping(GATEWAY)

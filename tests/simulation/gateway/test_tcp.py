@@ -271,14 +271,24 @@ def test_a_flow_is_not_closed_before_the_host_took_everything() -> None:
     assert closed.up == 4
 
 
-def test_a_reset_of_the_host_is_a_reset_for_the_guest() -> None:
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ECONNRESET, "reset by the host"),
+        (errno.ETIMEDOUT, "host: ETIMEDOUT"),
+        (errno.EHOSTUNREACH, "host: EHOSTUNREACH"),
+    ],
+)
+def test_a_connection_that_the_host_lost_is_a_reset_for_the_guest(number: int, reason: str) -> None:
+    """To an open connection ICMP would only be a soft error (RFC 1122 4.2.3.9): it would wait on."""
     bench = Bench()
     stream, flow = open_flow(bench)
-    bench.tell(events.ConnectionLost(flow, errno.ECONNRESET))
+    bench.tell(events.ConnectionLost(flow, number))
     assert stream.is_refused
+    assert bench.guest.messages == []
     assert len(bench.gateway.tcp) == 0
     (closed,) = bench.noted(FlowClosed)
-    assert closed.reason == "reset by the host"
+    assert closed.reason == reason
 
 
 def test_what_the_host_sent_before_its_reset_arrives_before_the_reset() -> None:

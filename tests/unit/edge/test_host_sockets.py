@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from harness.edge.descriptors import RESERVE
 from harness.edge.host_ping import HostPing
 from harness.edge.host_tcp import HostTcp
 from harness.edge.host_udp import HostUdp
@@ -406,5 +407,24 @@ def test_running_out_of_descriptors_is_an_event_not_a_crash() -> None:
         assert (await edge.heard(events.ConnectFailed)).errno == errno.EMFILE
         assert (await edge.heard(events.DatagramLost)).errno == errno.EMFILE
         assert (await edge.heard(events.EchoLost)).errno in (errno.EMFILE, errno.EACCES)
+
+    go(scenario)
+
+
+def test_the_last_descriptors_are_not_for_flows() -> None:
+    import resource
+
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (server.fileno() + RESERVE, hard))
+        try:
+            edge.tcp.connect(commands.Connect(1, LOOPBACK, server.getsockname()[1]))
+            edge.udp.open(commands.OpenDatagram(2, 0))
+            socket.socket().close()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert (await edge.heard(events.ConnectFailed)).errno == errno.EMFILE
+        assert (await edge.heard(events.DatagramLost)).errno == errno.EMFILE
+        assert len(edge.tcp) == len(edge.udp) == 0
 
     go(scenario)

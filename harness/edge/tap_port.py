@@ -28,10 +28,12 @@ from harness.wire.train import Train
 
 BATCH: Final = 64
 """Frames of one wake at most."""
-READ_BUFFER: Final = 512 * 1024
-"""Octets; a wake ends when less than the largest frame fits in what is left."""
+BATCH_OCTETS: Final = 512 * 1024
+"""Octets of one wake, about."""
 QUEUE_LIMIT: Final = 4 << 20
 _MAX_FRAME: Final = virtio.HEADER + 65536 + 64
+_BUFFER: Final = 2 * _MAX_FRAME
+"""Octets of what is read into: the payload of a large frame is more than a quarter, and is kept uncopied."""
 _TUNGETIFF: Final = 0x8004_54D2
 _IFF_VNET_HDR: Final = 0x4000
 _IFREQ: Final = 40
@@ -111,9 +113,11 @@ class TapPort:
     def _on_readable(self) -> None:
         batches: list[Sequence[Frame]] = []
         frames: list[Frame] = []
+        octets = 0
         try:
             for _ in range(BATCH):
-                frame = self._read()
+                frame, count = self._read()
+                octets += count
                 if isinstance(frame, Train):
                     if frames:
                         batches.append(frames)
@@ -121,34 +125,34 @@ class TapPort:
                     batches.append(frame)
                 elif frame is not None:
                     frames.append(frame)
-                if self._used > READ_BUFFER - _MAX_FRAME:
+                if octets >= BATCH_OCTETS:
                     break
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
             self._loop.call_soon(self._lose, f"the TAP device failed: {error.strerror}")
-        # Who keeps a frame keeps this buffer, so it is not written to again.
-        if self._used > READ_BUFFER - _MAX_FRAME:
-            self._buffer = _buffer()
-            self._used = 0
         if frames:
             batches.append(frames)
         if batches:
             self._receive(batches)
 
-    def _read(self) -> Frame | Train | None:
-        """The next frame; None for one that makes no sense. Raises OSError, BlockingIOError when none waits."""
+    def _read(self) -> tuple[Frame | Train | None, int]:
+        """The next frame, None if it makes no sense, and the octets read. BlockingIOError when none waits."""
         start = self._used
+        if start > _BUFFER - _MAX_FRAME:
+            # Who keeps a frame keeps its buffer, so that is not written to again.
+            self._buffer = _buffer()
+            start = 0
         count = os.readv(self._fd, [self._buffer[start : start + _MAX_FRAME]])
         octets = self._buffer[start : start + count]
-        self._used += count
+        self._used = start + count
         if not self.takes_trains:
-            return octets
+            return octets, count
         try:
-            return virtio.receive(octets)
+            return virtio.receive(octets), count
         except WireError as error:
             self._dropped([octets[virtio.HEADER :]], str(error))
-            return None
+            return None, count
 
     # --- out ---
 
@@ -193,4 +197,4 @@ class TapPort:
 
 def _buffer() -> memoryview:
     """Not zeroed: that would cost as much as to read."""
-    return np.empty(READ_BUFFER, np.uint8).data
+    return np.empty(_BUFFER, np.uint8).data

@@ -36,12 +36,23 @@ class NetnsGuest:
     or lets it go on: a TAP device takes frames from outside whether it has a carrier or not.
     """
 
-    def __init__(self, plan: Plan, plug: Callable[[int], None], pull: Callable[[bool], None]) -> None:
-        """Must be called in a running event loop. Starts nothing."""
+    def __init__(
+        self,
+        plan: Plan,
+        plug: Callable[[int], None],
+        pull: Callable[[bool], None],
+        network: int | None = None,
+    ) -> None:
+        """Must be called in a running event loop. Starts nothing.
+
+        ``network``, a descriptor that stays the caller's, is the namespace in which a stack has made the NIC:
+        then there is nothing to plug, and no cable to pull.
+        """
         self.ended: asyncio.Future[GuestError | None] = asyncio.get_running_loop().create_future()
         self._plan = plan
         self._plug = plug
         self._pull = pull
+        self._network = network
         self._body: Body | None = None
         self._device: int | None = None
         self._groups: set[int] = set()
@@ -73,10 +84,10 @@ class NetnsGuest:
         if self._nsenter is None:
             raise EnvironmentMissing("nsenter is not installed", remedy="sudo apt-get install util-linux")
         # In the loop's own thread: it takes milliseconds, and a cancelled caller leaves nothing half made.
-        body, device = make(self._plan)
+        body, device = make(self._plan, self._network)
         self._adopt(body)
         if device is None:
-            raise AssertionError("a first start makes a device")
+            return
         self._device = os.dup(device)
         try:
             self._plug(device)
@@ -142,7 +153,10 @@ class NetnsGuest:
     async def set_link(self, up: bool) -> None:
         body = self._alive_body
         if self._device is None:
-            raise AssertionError("a guest with a body has a device")
+            raise GuestError(
+                f"{self.hostname} has a NIC of its stack's own, whose cable can't be pulled",
+                remedy="choose the stack builtin",
+            )
         if not up:
             self._pull(up)
         tap.set_carrier(self._device, body.network, up)

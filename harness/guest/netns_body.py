@@ -25,7 +25,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from harness.core.address import Mac
 from harness.core.errors import EnvironmentMissing, GuestError
@@ -67,6 +67,9 @@ _BASE: Final = Path("/run")
 _BUSYBOX: Final = "/usr/bin/busybox"
 _DEVICES: Final = ("null", "zero", "full", "random", "urandom", "tty")
 _READY: Final = b"ready\n"
+
+T = TypeVar("T")
+
 _INIT: Final = f"""
 {_BUSYBOX} mount -t proc -o nosuid,nodev,noexec proc /proc 2>/dev/null
 echo '0 0' >/proc/sys/net/ipv4/ping_group_range
@@ -93,6 +96,7 @@ class Plan(NamedTuple):
     memory: int
     console: Path
     offloads: bool = True
+    mtu: int = 1500
     tun: Path = tap.TUN
 
 
@@ -121,15 +125,27 @@ class Body(NamedTuple):
 def make(plan: Plan, former: int | None = None) -> tuple[Body, int | None]:
     """A guest, and the descriptor of its new TAP device.
 
-    With ``former``, a descriptor of the network namespace of the guest that it follows, it takes over that
-    one's NIC and there is no new device. Blocks a few milliseconds. Raises EnvironmentMissing.
+    With ``former``, a descriptor of a network namespace, it takes over the NIC that is there, and there is no
+    new device: that of the guest that it follows, or of a stack that has made one (``make_network``).
+    Blocks a few milliseconds. Raises EnvironmentMissing.
     """
     return _in_a_thread(lambda: _make(plan, former))
 
 
-def _in_a_thread(work: Callable[[], tuple[Body, int | None]]) -> tuple[Body, int | None]:
+def make_network() -> int:
+    """A descriptor of a new network namespace, for who makes a NIC in it. Raises EnvironmentMissing."""
+    return _in_a_thread(_make_network)
+
+
+def _make_network() -> int:
+    with _explained("namespaces"):
+        unshare(CLONE_NEWNET)
+    return os.open(f"{_OWN}/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _in_a_thread(work: Callable[[], T]) -> T:
     """In a thread of its own: it never comes back from where it goes."""
-    future: Future[tuple[Body, int | None]] = Future()
+    future: Future[T] = Future()
 
     def run() -> None:
         try:
@@ -157,7 +173,7 @@ def _make(plan: Plan, former: int | None) -> tuple[Body, int | None]:
         else:
             _take_nic(former, own)
         with _explained("a network"):
-            network = opened.enter_context(tap.raise_nic(plan.mac))
+            network = opened.enter_context(tap.raise_nic(plan.mac, plan.mtu))
         with _explained("a filesystem"):
             _lay_root(plan)
         body = _start(own, plan, network.dup())

@@ -210,8 +210,7 @@ def packet_train(interface: int, at: int, train: Train, snaplen: int, options: b
     """
     pieces: list[Octets] = []
     high, low = at >> 32, at & 0xFFFFFFFF
-    size = min(len(train.payload), LARGEST) + len(train.head)
-    for head, payload in train.large(summed=snaplen >= size):
+    for head, payload in train.large(summed=snaplen > LARGEST):
         length = len(head) + len(payload)
         captured = min(length, snaplen)
         total = 32 + captured + (-captured % 4) + len(options)

@@ -1,6 +1,8 @@
 """How a lab's guests come to be: QEMU's, from a snapshot where that works, and namespaces."""
 
 import asyncio
+import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -13,11 +15,13 @@ from harness.guest.cache import Cache
 from harness.guest.image import Image, require
 from harness.guest.machine import Accelerator, Cable, Machine, Qemu, find_qemu
 from harness.guest.netns import NetnsGuest
-from harness.guest.netns_body import Plan
+from harness.guest.netns_body import Plan, make_network
 from harness.guest.qemu import QemuGuest
 from harness.lab.description import LabDescription
 from harness.stacks.base import Plug, Stack
 from harness.stacks.builtin import BuiltinStack
+from harness.system.calls import bind, unmount
+from harness.world.mounts import NETNS
 
 Say = Callable[[str], None]
 """Takes a sentence for people."""
@@ -106,20 +110,47 @@ class NetnsMaker:
         unpacked = tree.find(image)
         if unpacked is None:
             unpacked = await asyncio.to_thread(tree.unpack, image, cache)
-        console = self._artifacts / f"console-{name}.log"
-        offloads = self._description.offloads
-        plan = Plan(unpacked, name, mac, self._description.memory, console, offloads)
-        guest = NetnsGuest(
-            plan,
-            plug=lambda device: self._stack.plug_tap(name, mac, link, device),
-            pull=lambda up: self._pull(link, up),
-        )
-        try:
-            await guest.start()
-        except BaseException:
-            await guest.stop()
-            raise
+        with contextlib.ExitStack() as opened:
+            network = await self._network(name, mac, link, opened)
+            guest = NetnsGuest(
+                self._plan(unpacked, name, mac),
+                plug=lambda device: self._stack.plug_tap(name, mac, link, device),
+                pull=lambda up: self._pull(link, up),
+                network=network,
+            )
+            try:
+                await guest.start()
+            except BaseException:
+                await guest.stop()
+                raise
         return Made(guest, "namespace")
+
+    def _plan(self, unpacked: Path, name: str, mac: Mac) -> Plan:
+        described = self._description
+        return Plan(
+            tree=unpacked,
+            hostname=name,
+            mac=mac,
+            memory=described.memory,
+            console=self._artifacts / f"console-{name}.log",
+            offloads=described.offloads,
+            # Elsewhere the guest gets it with its lease.
+            mtu=1500 if "mtu" in self._stack.capabilities else described.mtu,
+        )
+
+    async def _network(self, name: str, mac: Mac, link: str, opened: contextlib.ExitStack) -> int | None:
+        """The namespace in which the stack has made the NIC; None when that is for the guest to do."""
+        if "tap" in self._stack.capabilities:
+            return None
+        network = await asyncio.to_thread(make_network)
+        opened.callback(os.close, network)
+        path = NETNS / name
+        path.touch()
+        opened.callback(path.unlink)
+        bind(f"/proc/self/fd/{network}", str(path))
+        opened.callback(unmount, str(path))
+        await self._stack.plug_netns(name, mac, link, path)
+        return network
 
     def _pull(self, link: str, up: bool) -> None:
         """Frames on a pulled cable are dropped, and the journal says so. A stack of others has no cables."""

@@ -77,7 +77,16 @@ class Stack(Protocol):
         """A cable called ``link`` for a QEMU guest. A guest that is plugged again loses its former cable."""
 
     def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
-        """A cable to a TAP device (IFF_NO_PI, no vnet header); owns ``fd``. DescriptionError if not "tap"."""
+        """A cable to a TAP device (IFF_NO_PI, with or without IFF_VNET_HDR); owns ``fd``.
+
+        Raises DescriptionError if not "tap".
+        """
+
+    async def plug_netns(self, guest: str, mac: Mac, link: str, network: Path) -> None:
+        """Make a device ``eth0``, down, in the namespace at ``network``, and be at its other end.
+
+        For stacks that are not "tap", whose device is their own. Raises DescriptionError if it is.
+        """
 
     def unplug(self, guest: str) -> None:
         """Close the guest's cable, if it has one."""

@@ -1,9 +1,10 @@
 """The stack of this project: the gateway and its driver in the lab's own process."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from harness.core.address import Mac
-from harness.core.errors import LabError
+from harness.core.errors import DescriptionError, LabError
 from harness.core.events import LinkChanged
 from harness.edge.driver import Driver
 from harness.edge.qemu_port import socket_pair
@@ -67,6 +68,10 @@ class BuiltinStack:
         self.unplug(guest)
         self._running.attach_tap(link, fd, self._note_unplugged(guest, link))
         self._links[guest] = link
+
+    async def plug_netns(self, guest: str, mac: Mac, link: str, network: Path) -> None:
+        """Not with this stack: raises DescriptionError."""
+        raise DescriptionError("the stack builtin makes no device of its own", remedy="use plug_tap()")
 
     def unplug(self, guest: str) -> None:
         """As of ``Stack``."""

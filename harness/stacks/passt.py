@@ -3,17 +3,19 @@
 One process a guest, in the laptop's network namespace, on the other end of the guest's socketpair. Its
 gateway has the address that the host has with ``builtin``, because passt maps its gateway to the laptop's
 loopback; queries to the address that is the gateway's with ``builtin`` go to the first of the laptop's
-resolvers, as they were when the guest was plugged in. The version that Debian 12 ships (2023-03-09) is the
+resolvers, as they were when the guest was plugged in. For a netns guest it is pasta, the same program, which
+makes the guest's TAP device itself. The version that Debian 12 ships (2023-03-09) is the
 oldest that is known to work.
 """
 
 import shutil
-import subprocess
+from pathlib import Path
 
 from harness.core.address import Mac
 from harness.core.errors import DescriptionError, EnvironmentMissing
 from harness.edge.qemu_port import socket_pair
 from harness.stacks.base import Plug, StackOptions
+from harness.stacks.processes import Processes
 
 
 class PasstStack:
@@ -28,7 +30,7 @@ class PasstStack:
                 f"the stack passt with an MTU of {options.mtu}", remedy="choose 576 to 65520"
             )
         self._options = options
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes = Processes(options.artifacts)
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing when passt is not installed."""
@@ -40,44 +42,47 @@ class PasstStack:
         self.unplug(guest)
         ours, theirs = socket_pair()
         with ours:
-            self._processes[guest] = self._launch(ours.fileno(), link, mac)
+            fd = ours.fileno()
+            words = self._words("passt", mac, "--fd", str(fd))
+            self._processes.start(guest, link, words, [fd])
         fd = theirs.detach()
         return Plug(f"stream,addr.type=fd,addr.str={fd}", fd)
 
     def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
         """Not with this stack: raises DescriptionError."""
         raise DescriptionError(
-            "the stack passt with a netns guest", remedy="choose the guest qemu, or the stack builtin"
+            "the stack passt with a TAP device", remedy="let it make its own: plug_netns()"
+        )
+
+    async def plug_netns(self, guest: str, mac: Mac, link: str, network: Path) -> None:
+        """As of ``Stack``. Raises EnvironmentMissing when passt is installed without pasta."""
+        if shutil.which("pasta") is None:
+            raise EnvironmentMissing("pasta is not installed", remedy="sudo apt-get install passt")
+        words = self._words(
+            "pasta", mac, "--netns-only", "--netns", str(network), "--no-netns-quit", "--ns-ifname", "eth0",
+            "--tcp-ns", "none", "--udp-ns", "none",
+        )  # fmt: skip
+        # It writes its PID once the device is there.
+        await self._processes.start_ready(
+            guest, link, lambda ready: [*words, "--pid", f"/proc/self/fd/{ready}"]
         )
 
     def unplug(self, guest: str) -> None:
         """As of ``Stack``: ends its passt."""
-        process = self._processes.pop(guest, None)
-        if process is not None:
-            process.kill()
-            process.wait()
+        self._processes.end(guest)
 
     async def stop(self) -> None:
         """As of ``Stack``."""
-        for guest in list(self._processes):
-            self.unplug(guest)
+        self._processes.end_all()
 
-    def _launch(self, fd: int, link: str, mac: Mac) -> subprocess.Popen[bytes]:
+    def _words(self, program: str, mac: Mac, *more: str) -> list[str]:
         # The last octet of the guests' MAC addresses counts from 1.
         address = f"192.168.65.{2 + mac[5]}"
-        command = [
-            *("passt", "--foreground", "--stderr", "--ipv4-only", "--fd", str(fd)),
+        return [
+            *(program, "--foreground", "--stderr", "--ipv4-only", *more),
             # An interface that is there before the world is; what passt would learn from it is said here.
             *("--interface", "lo", "--mac-addr", "5a:94:ef:e4:0c:dd"),
             *("--address", address, "--netmask", "24", "--gateway", "192.168.65.2"),
             *("--dns", "192.168.65.1", "--dns-forward", "192.168.65.1"),
             *("--mtu", str(self._options.mtu), "--tcp-ports", "none", "--udp-ports", "none"),
         ]
-        artifacts = self._options.artifacts
-        if artifacts is None:
-            return subprocess.Popen(
-                command, pass_fds=[fd], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )  # fmt: skip
-        with (artifacts / f"passt-{link}.log").open("wb") as log:
-            return subprocess.Popen(command, pass_fds=[fd], stdin=subprocess.DEVNULL, stdout=log, stderr=log)

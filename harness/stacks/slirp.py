@@ -1,49 +1,68 @@
-"""QEMU's own user network (libslirp), as every QEMU has it: the stack to compare with.
+"""libslirp, the user network that the others are compared with: QEMU's own, and slirp4netns for namespaces.
 
-It lives inside QEMU, each guest with one of its own: no switch, no capture, no events. Its addresses are made
-alike where it can: host address .2, resolver .3, guests from .15 on.
+Within QEMU each guest has one of its own: no switch, no capture, no events. slirp4netns (1.2.0, as Debian 12
+ships it) is the same library in a process that makes the guest's TAP device. Addresses are made alike where
+they can be: host address .2, resolver .3, guests from .15 on. The MTU is fixed in QEMU; slirp4netns takes
+any, but its DHCP server does not tell it.
 """
 
+import shutil
+from pathlib import Path
 from typing import Final
 
 from harness.core.address import Mac
-from harness.core.errors import DescriptionError
+from harness.core.errors import DescriptionError, EnvironmentMissing
 from harness.stacks.base import Plug, StackOptions
+from harness.stacks.processes import Processes
 
-_NETDEV: Final = (
-    "user,ipv6=off,net=192.168.65.0/24,host=192.168.65.2,dns=192.168.65.3,dhcpstart=192.168.65.15"
-)
+_SUBNET: Final = "192.168.65.0/24"
+_NETDEV: Final = f"user,ipv6=off,net={_SUBNET},host=192.168.65.2,dns=192.168.65.3,dhcpstart=192.168.65.15"
+_QEMU_MTU: Final = 1500
 
 
 class SlirpStack:
-    """A ``Stack``. There is no host.docker.internal, and no MTU to set."""
+    """A ``Stack``. Guests do not see each other; there is no host.docker.internal."""
 
     name = "slirp"
     capabilities = frozenset({"ipv4", "tcp", "udp", "icmp-echo", "gateway-echo", "host-services"})
 
     def __init__(self, options: StackOptions) -> None:
-        if options.mtu != 1500:
-            raise DescriptionError(
-                f"the stack slirp with an MTU of {options.mtu}",
-                remedy="leave it at 1500, or choose the stack builtin",
-            )
+        self._mtu = options.mtu
+        self._processes = Processes(options.artifacts)
 
     async def start(self) -> None:
         """As of ``Stack``: there is nothing to open."""
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
-        """As of ``Stack``."""
+        """As of ``Stack``. Raises DescriptionError for another MTU than QEMU's."""
+        if self._mtu != _QEMU_MTU:
+            raise DescriptionError(
+                f"the stack slirp with an MTU of {self._mtu} in a QEMU guest",
+                remedy=f"leave it at {_QEMU_MTU}, or choose --guest netns or the stack builtin",
+            )
         return Plug(_NETDEV)
 
     def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
         """Not with this stack: raises DescriptionError."""
         raise DescriptionError(
-            "the stack slirp with a netns guest: it lives inside QEMU",
-            remedy="choose the guest qemu, or the stack builtin",
+            "the stack slirp with a TAP device", remedy="let it make its own: plug_netns()"
+        )
+
+    async def plug_netns(self, guest: str, mac: Mac, link: str, network: Path) -> None:
+        """As of ``Stack``. Raises EnvironmentMissing when slirp4netns is not installed."""
+        if shutil.which("slirp4netns") is None:
+            raise EnvironmentMissing(
+                "slirp4netns is not installed", remedy="sudo apt-get install slirp4netns, or use --guest qemu"
+            )
+        words = ("slirp4netns", "--netns-type=path", f"--cidr={_SUBNET}", f"--mtu={self._mtu}")
+        await self._processes.start_ready(
+            guest, link, lambda ready: [*words, f"--ready-fd={ready}", str(network), "eth0"]
         )
 
     def unplug(self, guest: str) -> None:
-        """As of ``Stack``: the cable is part of QEMU."""
+        """As of ``Stack``; the cable of a QEMU guest is part of QEMU."""
+        self._processes.end(guest)
 
     async def stop(self) -> None:
         """As of ``Stack``."""
+        self._processes.end_all()

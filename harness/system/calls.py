@@ -21,6 +21,8 @@ MS_MOVE: Final = 0x2000
 MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x4_0000
 
+MNT_DETACH: Final = 2
+
 PR_SET_PDEATHSIG: Final = 1
 
 _ITIMERSPEC: Final = struct.Struct("@llll")
@@ -53,6 +55,11 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = 
 def bind(source: str, target: str) -> None:
     """Let ``target``, which exists, show ``source``. Raises OSError."""
     mount(source, target, flags=MS_BIND)
+
+
+def unmount(target: str) -> None:
+    """Take away what was mounted last on ``target``. Raises OSError."""
+    _check(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
 def die_with_parent(signal: int) -> None:

@@ -47,14 +47,16 @@ class Train(Sequence[Frame]):
 
     ``header`` is the TCP header of the first, with its options; its checksum means nothing. ``first_flags``
     are in the first segment too, ``last_flags`` in the last. ``pseudo`` is the ones' complement sum of the
-    pseudo header without the length.
+    pseudo header without the length. ``uncut``: all of it as one frame, its checksum not complete.
     """
 
-    __slots__ = ("_cut", "below", "first_flags", "header", "last_flags", "payload", "pseudo", "size")
+    __slots__ = (
+        "_cut", "below", "first_flags", "head", "header", "last_flags", "payload", "pseudo", "size", "uncut",
+    )  # fmt: skip
 
     def __init__(
         self, header: bytes, payload: memoryview, size: int, pseudo: int, *,
-        first_flags: int = 0, last_flags: int = 0, below: Below = _nothing,
+        first_flags: int = 0, last_flags: int = 0, below: Below = _nothing, uncut: memoryview | None = None,
     ) -> None:  # fmt: skip
         self.header = header
         self.payload = payload
@@ -63,6 +65,13 @@ class Train(Sequence[Frame]):
         self.first_flags = first_flags
         self.last_flags = last_flags
         self.below = below
+        self.uncut = uncut
+        self.head: Octets
+        """The headers of the first frame but for lengths and checksums."""
+        if uncut is None:
+            self.head = below(len(header) + min(size, len(payload))) + header
+        else:
+            self.head = uncut[: len(uncut) - len(payload)]
         self._cut: list[Sequence[Frame]] | None = None
 
     def __len__(self) -> int:
@@ -81,11 +90,6 @@ class Train(Sequence[Frame]):
         for part in self.cut():
             yield from part
 
-    @property
-    def head(self) -> bytes:
-        """The headers of the first frame but for its checksum."""
-        return self.below(len(self.header) + min(self.size, len(self.payload))) + self.header
-
     def over(self, below: Below) -> "Train":
         """The same segments with headers below TCP."""
         return Train(
@@ -95,36 +99,40 @@ class Train(Sequence[Frame]):
 
     # --- in large frames ---
 
-    def large(self, *, summed: bool) -> Iterator[tuple[bytes, memoryview]]:
+    def large(self, *, summed: bool) -> Iterator[tuple[Octets, memoryview]]:
         """Headers and payload of as few frames as IP allows, cut between segments.
 
         The TCP checksum is complete when it is ``summed``, else the pseudo header's sum, as who offloads it
         wants it.
         """
-        below = self.below(0)
-        room = LARGEST - max(len(below) - ETHERNET, 0) - len(self.header)
-        step = room if len(self.payload) <= room else max(room - room % self.size, self.size)
-        for at in range(0, max(len(self.payload), 1), step):
-            payload = self.payload[at : at + step]
-            length = len(self.header) + len(payload)
-            header = self._header(at, at + step >= len(self.payload))
-            check = self.pseudo + length
+        if self.uncut is not None and not summed:
+            yield self.head, self.payload
+            return
+        header, payload = self.header, self.payload
+        room = LARGEST - max(len(self.below(0)) - ETHERNET, 0) - len(header)
+        step = room if len(payload) <= room else max(room - room % self.size, self.size)
+        previous = -1
+        below = check = b""
+        for at in range(0, max(len(payload), 1), step):
+            part = payload[at : at + step]
+            length = len(header) + len(part)
+            head = self._header(at, at + step >= len(payload))
+            if length != previous:
+                previous = length
+                below = self.below(length)
+                check = checksum.fold(self.pseudo + length).to_bytes(2, "big")
             if summed:
-                check = checksum.fold(check + checksum.ones_sum(header) + checksum.ones_sum(payload)) ^ 0xFFFF
-            else:
-                check = checksum.fold(check)
-            yield self.below(length) + header[:16] + check.to_bytes(2, "big") + header[18:], payload
+                total = self.pseudo + length + checksum.ones_sum(head) + checksum.ones_sum(part)
+                check = (checksum.fold(total) ^ 0xFFFF).to_bytes(2, "big")
+            yield b"".join((below, head[:16], check, head[18:])), part
 
     def _header(self, at: int, is_last: bool) -> bytes:
         """Of the segment at octet ``at`` of the payload; its checksum is zero."""
         header = self.header
         seq = int.from_bytes(header[4:8], "big") + at & _MASK
         flags = header[13] | (0 if at else self.first_flags) | (self.last_flags if is_last else 0)
-        return b"".join(
-            (
-                header[:4], seq.to_bytes(4, "big"), header[8:13], flags.to_bytes(1, "big"), header[14:16],
-                b"\0\0", header[18:],
-            )
+        return b"%b%b%b%c%b\0\0%b" % (
+            header[:4], seq.to_bytes(4, "big"), header[8:13], flags, header[14:16], header[18:],
         )  # fmt: skip
 
     # --- cut ---

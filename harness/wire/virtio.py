@@ -18,7 +18,7 @@ from harness.core.port import Frame
 from harness.wire import checksum
 from harness.wire.ethernet import EtherType
 from harness.wire.octets import Octets, malformed, require, view
-from harness.wire.train import Below, Train
+from harness.wire.train import Train
 
 HEADER: Final = 10
 NEEDS_CSUM: Final = 0x01
@@ -30,6 +30,8 @@ _HEADER: Final = struct.Struct("=BBHHHH")
 _ETHERNET: Final = 14
 _TCP: Final = 20
 _TCP_CHECKSUM: Final = 16
+_SIZES: Final[dict[int, int]] = {EtherType.IPV4: 20, EtherType.IPV6: 40}
+"""Of IP headers without options."""
 _FIN_PSH: Final = 0x09
 _CWR: Final = 0x80
 _BULK: Final = 4096
@@ -99,53 +101,48 @@ def _train(frame: memoryview, start: int, size: int) -> Train:
     end = start + (frame[start + 12] >> 4) * 4
     if end < start + _TCP or end > len(frame):
         raise malformed("tcp data offset", 12, f"{end - start} octets of {len(frame) - start}")
-    below = bytes(frame[:start])
     header = bytearray(frame[start:end])
-    payload = frame[end:]
+    length = len(frame) - start
+    # The kernel has put the pseudo header's sum into the field (include/linux/skbuff.h, CHECKSUM_PARTIAL).
+    pseudo = ((header[16] << 8 | header[17]) + 65535 - length) % 65535
     last_flags, first_flags = header[13] & _FIN_PSH, header[13] & _CWR
     header[13] &= 0xFF ^ (_FIN_PSH | _CWR)
     return Train(
-        bytes(header), payload, size or max(len(payload), 1), _pseudo(below),
-        first_flags=first_flags, last_flags=last_flags, below=_relengthed(below),
+        bytes(header), frame[end:], size or max(len(frame) - end, 1), pseudo,
+        first_flags=first_flags, last_flags=last_flags, below=_Below(bytes(frame[:start])), uncut=frame,
     )  # fmt: skip
 
 
-def _pseudo(below: bytes) -> int:
-    """The ones' complement sum of addresses and protocol."""
-    kind = int.from_bytes(below[12:14], "big")
-    if kind == EtherType.IPV4 and len(below) >= _ETHERNET + 20:
-        return checksum.pseudo_sum(below[26:30], below[30:34], below[23], 0)
-    if kind == EtherType.IPV6 and len(below) >= _ETHERNET + 40:
-        return checksum.pseudo_sum(below[22:38], below[38:54], 6, 0)
-    raise WireError(f"ethernet type 0x{kind:04x} with a TCP segment in {len(below)} octets of headers")
+class _Below:
+    """The headers of a frame below TCP, for segments of other lengths; most trains are never asked."""
 
+    __slots__ = ("_headers", "_rest")
 
-def _relengthed(below: bytes) -> Below:
-    """``below`` for segments of other lengths."""
-    ip = below[_ETHERNET:]
-    if below[12] == 0x86:
+    def __init__(self, headers: bytes) -> None:
+        kind = headers[12] << 8 | headers[13]
+        needed = _SIZES.get(kind, 0)
+        if not needed or len(headers) < _ETHERNET + needed:
+            raise WireError(f"ethernet type 0x{kind:04x} with TCP after {len(headers)} octets of headers")
+        self._headers = headers
+        self._rest = -1
 
-        def six(length: int) -> bytes:
-            total = len(ip) - 40 + length
-            return b"".join((below[:18], total.to_bytes(2, "big"), below[20:]))
-
-        return six
-
-    # RFC 1624: what the header sums to without length and checksum.
-    rest = checksum.ones_sum(ip[:2]) + checksum.ones_sum(ip[4:10]) + checksum.ones_sum(ip[12:])
-
-    def four(length: int) -> bytes:
-        total = len(ip) + length
-        check = checksum.fold(rest + total) ^ 0xFFFF
+    def __call__(self, length: int) -> bytes:
+        headers = self._headers
+        total = len(headers) - _ETHERNET + length
+        if headers[12] == 0x86:
+            return b"".join((headers[:18], (total - 40).to_bytes(2, "big"), headers[20:]))
+        if self._rest < 0:
+            # RFC 1624: what the header sums to without length and checksum.
+            ip = headers[_ETHERNET:]
+            self._rest = sum(map(checksum.ones_sum, (ip[:2], ip[4:10], ip[12:])))
+        check = checksum.fold(self._rest + total) ^ 0xFFFF
         return b"".join(
-            (below[:16], total.to_bytes(2, "big"), below[18:24], check.to_bytes(2, "big"), below[26:])
+            (headers[:16], total.to_bytes(2, "big"), headers[18:24], check.to_bytes(2, "big"), headers[26:])
         )
-
-    return four
 
 
 def send(train: Train) -> Iterator[tuple[bytes, memoryview]]:
-    """What to write for ``train``, one frame after the other: a header with the frame's headers, a payload."""
+    """What to write for ``train``, frame by frame: all headers, and the payload."""
     start = len(train.below(0))
     size = train.size
     six = start > _ETHERNET and train.head[12] == 0x86
@@ -154,4 +151,4 @@ def send(train: Train) -> Iterator[tuple[bytes, memoryview]]:
         if len(payload) > size:
             kind = (Gso.TCPV6 if six else Gso.TCPV4) | (ECN if head[start + 13] & _CWR else 0)
         net = _HEADER.pack(NEEDS_CSUM, kind, len(head), size if kind else 0, start, _TCP_CHECKSUM)
-        yield net + head, payload
+        yield b"".join((net, head)), payload

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,8 @@ class Unplugging:
         raise AssertionError("the fake maker plugs nothing in")
 
     def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None: ...
+
+    async def plug_netns(self, guest: str, mac: Mac, link: str, network: Path) -> None: ...
 
     def unplug(self, guest: str) -> None:
         self.unplugged.append(guest)

@@ -11,6 +11,7 @@ from harness.core.errors import DescriptionError, EnvironmentMissing, LabError
 from harness.edge.clock import LabClock
 from harness.stacks import registry
 from harness.stacks.base import StackOptions
+from harness.stacks.processes import Processes
 from harness.stacks.registry import open_stack, stack_names
 from tests.contract.bench import Notebook
 
@@ -56,17 +57,17 @@ def test_slirp_is_a_netdev_of_qemu_and_nothing_else() -> None:
 
 def test_slirp_says_what_it_cannot_do() -> None:
     with pytest.raises(DescriptionError, match="MTU"):
-        open_stack("slirp", options(mtu=9000))
+        open_stack("slirp", options(mtu=9000)).plug("guest1", MAC, "cable")
     stack = open_stack("slirp", options())
     assert not stack.capabilities & {"tap", "host-name", "mtu", "capture", "flow-events", "guest-to-guest"}
-    with pytest.raises(DescriptionError, match="netns"):
+    with pytest.raises(DescriptionError, match="TAP"):
         stack.plug_tap("guest1", MAC, "cable", -1)
 
 
 def test_passt_says_what_it_cannot_do() -> None:
     stack = open_stack("passt", options())
     assert not stack.capabilities & {"tap", "host-name", "capture", "flow-events", "guest-to-guest"}
-    with pytest.raises(DescriptionError, match="netns"):
+    with pytest.raises(DescriptionError, match="TAP"):
         stack.plug_tap("guest1", MAC, "cable", -1)
     with pytest.raises(DescriptionError, match="576 to 65520"):
         open_stack("passt", options(mtu=100))
@@ -81,6 +82,36 @@ def test_a_missing_passt_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch
 def test_a_stack_that_is_not_started_says_so() -> None:
     with pytest.raises(LabError, match="not started"):
         open_stack("builtin", options()).plug("guest1", MAC, "cable")
+
+
+@pytest.mark.parametrize(
+    ("name", "program", "package"), [("slirp", "slirp4netns", "slirp4netns"), ("passt", "pasta", "passt")]
+)
+def test_a_missing_program_for_netns_guests_is_told_with_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, program: str, package: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    stack = open_stack(name, options())
+    with pytest.raises(EnvironmentMissing, match=f"{program} is not installed: .* install {package}"):
+        asyncio.run(stack.plug_netns("guest1", MAC, "cable", tmp_path / "network"))
+
+
+@pytest.mark.parametrize(
+    ("script", "comes_up"), [("echo ready >/proc/self/fd/$1; exec sleep 60", True), ("exit 1", False)]
+)
+def test_a_process_of_a_stack_is_there_once_it_says_so(tmp_path: Path, script: str, comes_up: bool) -> None:
+    async def scenario() -> None:
+        processes = Processes(tmp_path)
+        start = processes.start_ready("guest1", "cable", lambda fd: ["sh", "-c", script, "sh", str(fd)])
+        if comes_up:
+            await start
+        else:
+            with pytest.raises(LabError, match=r"sh for guest1 did not come up: see sh-cable\.log"):
+                await start
+        processes.end_all()
+        processes.end_all()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("mtu", [100, 70000])

@@ -113,6 +113,15 @@ def _flow_closed(event: events.FlowClosed) -> Line:
     )
 
 
+def _limit_reached(event: events.LimitReached) -> Line:
+    bound = f" of {event.bound}" if event.bound else ""
+    return Line("drop", f"the limit {event.limit}{bound} turned away {event.count} more", "bad")
+
+
+def _address_conflict(event: events.AddressConflict) -> Line:
+    return Line("link", f"{event.claimant} uses {event.address}, which is of {event.holder}", "warning")
+
+
 def _served(event: events.Served) -> Line:
     status = f" → {event.status}" if event.status else ""
     return Line("server", f"{event.server} served {event.client}: {event.request}{status}")
@@ -135,5 +144,7 @@ _PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
     events.FlowOpened: _flow_opened,
     events.FlowRefused: _flow_refused,
     events.FlowClosed: _flow_closed,
+    events.LimitReached: _limit_reached,
+    events.AddressConflict: _address_conflict,
     events.Served: _served,
 }

@@ -1,11 +1,12 @@
 // What a frame is, fast enough for a whole capture: its protocols for the filter, one word for the list.
 
 const TCP_BITS = [[1, "fin"], [2, "syn"], [4, "rst"]];
+const EXTENSIONS_KNOWN = new Set([0, 43, 44, 60]);
 const HTTP_START = /^(GET |HEAD |POST |PUT |DELETE |OPTIONS |CONNECT |PATCH |HTTP\/1)/;
 
 /** Every word that `classify` can give: the filter takes them as protocols, not as text. */
 export const PROTOCOLS_KNOWN = new Set([
-  "eth", "arp", "rarp", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6", "dns", "dhcp", "http", "tls", "fin", "syn", "rst", "fragment",
+  "eth", "arp", "rarp", "ip", "ipv6", "tcp", "udp", "icmp", "icmpv6", "ndp", "dns", "dhcp", "dhcpv6", "http", "tls", "fin", "syn", "rst", "fragment",
 ]);
 
 /** `{words, label, ports, trouble}` of a frame; `trouble` marks resets and unreachables. */
@@ -18,7 +19,7 @@ export function classify(frame) {
   else if (type === 0x0800 && frame.length >= 34) classifyIpv4(frame, found);
   else if (type === 0x86dd && frame.length >= 54) {
     name(found, "ipv6");
-    classifyTransport(frame, 54, frame[20], found);
+    classifyIpv6(frame, found);
   }
   return found;
 }
@@ -37,10 +38,25 @@ function classifyIpv4(frame, found) {
   classifyTransport(frame, 14 + (frame[14] & 15) * 4, frame[23], found);
 }
 
+function classifyIpv6(frame, found) {
+  let next = frame[20], at = 54;
+  while (EXTENSIONS_KNOWN.has(next) && frame.length >= at + 8) {
+    if (next === 44 && ((frame[at + 2] << 8) | frame[at + 3]) & 0xfff9) {
+      name(found, "fragment");
+      if (((frame[at + 2] << 8) | frame[at + 3]) & 0xfff8) return;
+    }
+    const size = next === 44 ? 8 : 8 * (frame[at + 1] + 1);
+    next = frame[at];
+    at += size;
+  }
+  classifyTransport(frame, at, next, found);
+}
+
 function classifyTransport(frame, start, protocol, found) {
   if (protocol === 1 || protocol === 58) {
     name(found, protocol === 1 ? "icmp" : "icmpv6");
     found.trouble = protocol === 1 ? [3, 11, 12].includes(frame[start]) : frame[start] < 128;
+    if (protocol === 58 && frame[start] >= 133 && frame[start] <= 137) name(found, "ndp");
     return;
   }
   if ((protocol !== 6 && protocol !== 17) || frame.length < start + 8) return;
@@ -56,6 +72,7 @@ function classifyTransport(frame, start, protocol, found) {
   if (body >= frame.length) return;
   if (on(53, 5353)) name(found, "dns");
   else if (protocol === 17 && on(67, 68)) name(found, "dhcp");
+  else if (protocol === 17 && on(546, 547)) name(found, "dhcpv6");
   else if (protocol === 6 && frame[body] >= 20 && frame[body] <= 23 && frame[body + 1] === 3 && on(443, 8443)) name(found, "tls");
   else if (protocol === 6 && HTTP_START.test(String.fromCharCode(...frame.subarray(body, body + 8)))) name(found, "http");
 }

@@ -21,6 +21,12 @@ CASES = [
     (events.GuestEnded(at=1, guest="guest1", reason="panic"), "guest", "guest1 ended: panic", "bad"),
     (events.GuestEnded(at=1, guest="guest1", reason="stopped"), "guest", "guest1 ended: stopped", ""),
     (FAILED, "command", "g $ ls → 2 in 1.000 s", "warning"),
+    (events.LimitReached(at=1, limit="connecting", bound=512, count=3), "drop",
+     "the limit connecting of 512 turned away 3 more", "bad"),
+    (events.LimitReached(at=1, limit="descriptors", bound=0, count=1), "drop",
+     "the limit descriptors turned away 1 more", "bad"),
+    (events.AddressConflict(at=1, address="10.0.0.3", holder="a", claimant="b"), "link",
+     "b uses 10.0.0.3, which is of a", "warning"),
     (events.Noted(at=1, text="disk full", level="error"), "note", "disk full", "bad"),
 ]  # fmt: skip
 

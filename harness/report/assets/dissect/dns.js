@@ -67,6 +67,17 @@ function resourceData(octets, type, start, end, message) {
   return octets.hex(start, end, " ");
 }
 
+/** Names one after the other, as options of other protocols hold them; zeros at the end are padding. */
+export function domainNames(octets, start, end) {
+  const names = [];
+  for (let at = start; at < end; ) {
+    const name = domainName(octets, at, start);
+    if (name.text) names.push(name.text);
+    at = name.next;
+  }
+  return names;
+}
+
 // Compression pointers (RFC 1035 section 4.1.4) of a hostile message may form a loop: jumps are bounded.
 function domainName(octets, start, message) {
   const labels = [];

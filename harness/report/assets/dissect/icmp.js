@@ -1,13 +1,19 @@
-// ICMP (RFC 792, 1191) and ICMPv6 (RFC 4443) with neighbour discovery (RFC 4861); quoted packets are dissected too.
+// ICMP (RFC 792, 1191) and ICMPv6 (RFC 4443); quoted packets are dissected too.
 import { transportChecksum } from "./checksum.js";
 import { field, hex16, internetChecksum, layer, named } from "./field.js";
 import { ipv4, ipv6 } from "./ip.js";
+import { NDP_TYPES, ndp } from "./ndp.js";
 import { payload } from "./payload.js";
 
 const ICMP_TYPES = { 0: "echo reply", 3: "destination unreachable", 5: "redirect", 8: "echo request", 11: "time exceeded", 12: "parameter problem" };
 const UNREACHABLE = { 0: "net", 1: "host", 2: "protocol", 3: "port", 4: "fragmentation needed", 9: "net prohibited", 10: "host prohibited", 13: "administratively prohibited" };
 const QUOTING = new Set([3, 5, 11, 12]);
-const ICMPV6_TYPES = { 1: "destination unreachable", 2: "packet too big", 3: "time exceeded", 4: "parameter problem", 128: "echo request", 129: "echo reply", 133: "router solicitation", 134: "router advertisement", 135: "neighbour solicitation", 136: "neighbour advertisement" };
+const ICMPV6_TYPES = {
+  1: "destination unreachable", 2: "packet too big", 3: "time exceeded", 4: "parameter problem", 128: "echo request", 129: "echo reply",
+  130: "multicast listener query", 131: "multicast listener report", 132: "multicast listener done", 133: "router solicitation",
+  134: "router advertisement", 135: "neighbour solicitation", 136: "neighbour advertisement", 137: "redirect", 143: "multicast listener report v2",
+};
+const ICMPV6_UNREACHABLE = { 0: "no route", 1: "administratively prohibited", 2: "beyond scope", 3: "address", 4: "port", 5: "source policy", 6: "reject route" };
 
 export function icmp(octets, start, end, layers) {
   const made = layer("ICMP", start, Math.min(start + 8, end));
@@ -30,20 +36,16 @@ export function icmpv6(octets, start, end, layers, pseudo) {
   const type = octets.u8(start), code = octets.u8(start + 1);
   const made = layer("ICMPv6", start, Math.min(start + 8, end));
   layers.push(made);
-  made.summary = ICMPV6_TYPES[type] ?? `type ${type}`;
+  made.summary = [ICMPV6_TYPES[type] ?? `type ${type}`, type === 1 ? ICMPV6_UNREACHABLE[code] ?? `code ${code}` : ""].filter(Boolean).join(", ");
   field(made, "Type", named(type, ICMPV6_TYPES), start, 1);
-  field(made, "Code", code, start + 1, 1);
+  field(made, "Code", type === 1 ? named(code, ICMPV6_UNREACHABLE) : code, start + 1, 1);
   transportChecksum(made, octets, start + 2, start, end, pseudo);
   if (type === 128 || type === 129) echo(made, octets, start, end, layers);
   else if (type < 5) {
     if (type === 2) field(made, "MTU", octets.u32(start + 4), start + 4, 4);
     quoted(ipv6, octets, start + 8, end, layers);
-  } else if (type === 135 || type === 136) {
-    made.end = Math.min(end, start + 24);
-    field(made, "Target", octets.ipv6(start + 8), start + 8, 16);
-    made.summary += ` ${octets.ipv6(start + 8)}`;
-    payload(octets, start + 24, end, layers, "Options");
-  } else payload(octets, start + 8, end, layers);
+  } else if (NDP_TYPES.has(type)) ndp(made, type, octets, start, end);
+  else payload(octets, start + 8, end, layers);
 }
 
 function echo(made, octets, start, end, layers) {

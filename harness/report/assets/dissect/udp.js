@@ -1,6 +1,7 @@
 // UDP (RFC 768) and who lives on its ports.
 import { transportChecksum } from "./checksum.js";
 import { dhcp } from "./dhcp.js";
+import { dhcpv6 } from "./dhcpv6.js";
 import { dns } from "./dns.js";
 import { field, layer } from "./field.js";
 import { payload } from "./payload.js";
@@ -20,6 +21,7 @@ export function udp(octets, start, end, layers, pseudo) {
     return;
   }
   const ports = [source, destination];
-  const next = ports.includes(67) || ports.includes(68) ? dhcp : ports.includes(53) || ports.includes(5353) ? dns : payload;
+  const on = (...wanted) => ports.some((port) => wanted.includes(port));
+  const next = on(67, 68) ? dhcp : on(546, 547) ? dhcpv6 : on(53, 5353) ? dns : payload;
   if (start + 8 < end) next(octets, start + 8, Math.min(end, start + length), layers);
 }

@@ -47,6 +47,36 @@ def sample(boot: Boot, stack: str) -> Sample:
     return Sample(started.seconds, lease, overhead, started.accelerator)
 
 
+def sample_netns(stack: str) -> tuple[float, float]:
+    """Of one lab with a namespace for a guest, in seconds: from the request for the guest until it has
+    answered its first command, and the whole lab, up and down again."""
+    description = LabDescription(
+        scenario="bench boot netns", seed=1, stack=stack, guest="netns", guests=0, lease=False
+    )
+    with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:
+        began = time.monotonic()
+        with Lab.start(description, Path(folder)) as lab:
+            asked = time.monotonic()
+            lab.add_guest().run(["true"], check=True)
+            ready = time.monotonic() - asked
+        return ready, time.monotonic() - began
+
+
+def measure_netns(runs: int, stack: str, progress: Progress) -> tuple[str, list[Figure]]:
+    """No accelerator, and the figures of ``runs`` labs."""
+    sample_netns(stack)  # unpacks the image when that was not done yet
+    samples = []
+    for number in range(runs):
+        progress("guests (netns)", number, runs)
+        samples.append(sample_netns(stack))
+        progress("guests (netns)", number + 1, runs)
+    ready, overhead = zip(*samples, strict=True)
+    return "no accelerator", [
+        figure("netns_ready", ready, "s", stack=stack, guest="netns", mtu=1500),
+        figure("scenario_overhead", overhead, "s", stack=stack, guest="netns", mtu=1500),
+    ]
+
+
 def measure(runs: int, stack: str, progress: Progress) -> tuple[str, list[Figure]]:
     """The accelerator, and the figures of ``runs`` labs of each kind."""
     sample("restore", stack)  # makes the snapshot when there is none

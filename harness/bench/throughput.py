@@ -2,7 +2,8 @@
 
 Every run measures every stack at every MTU, up (from the guest) and down, each in a lab of its own: so what
 else the machine does falls on all alike, and the ratios, which are what counts, are taken within a run. A
-first stretch of each transfer, slow start, is left out. The capture keeps headers; the journal is on.
+first stretch of each transfer, slow start, is left out. The capture keeps headers; the journal is on. With
+netns guests slirp is slirp4netns and passt is pasta.
 """
 
 import shutil
@@ -17,7 +18,7 @@ import msgspec
 from harness.bench.form import Figure, figure
 from harness.core.errors import DescriptionError, EnvironmentMissing, GuestError
 from harness.core.events import GuestStarted
-from harness.lab.description import LabDescription
+from harness.lab.description import GuestKind, LabDescription
 from harness.scenario import Lab
 
 Direction = Literal["up", "down"]
@@ -25,8 +26,8 @@ Progress = Callable[[str, int, int], None]
 
 REFERENCE: Final = "builtin"
 """The stack that the others are compared with."""
-FIXED_MTU: Final = {"slirp": 1500}
-"""Stacks that have one MTU."""
+FIXED_MTU: Final = {("qemu", "slirp"): 1500}
+"""Guests and stacks that have one MTU."""
 _HOST: Final = "192.168.65.2"
 """The laptop's loopback, as all stacks have it."""
 _PORT: Final = 5201
@@ -55,6 +56,7 @@ class Cell(NamedTuple):
 
     stack: str
     mtu: int
+    guest: GuestKind = "qemu"
 
 
 class Sample(NamedTuple):
@@ -65,9 +67,13 @@ class Sample(NamedTuple):
     accelerator: str
 
 
-def cells(stacks: Sequence[str], mtus: Sequence[int]) -> list[Cell]:
+def cells(stacks: Sequence[str], mtus: Sequence[int], guest: GuestKind = "qemu") -> list[Cell]:
     """All that can be measured. Raises DescriptionError when that is nothing."""
-    able = [Cell(stack, mtu) for mtu, stack in product(mtus, stacks) if FIXED_MTU.get(stack, mtu) == mtu]
+    able = [
+        Cell(stack, mtu, guest)
+        for mtu, stack in product(mtus, stacks)
+        if FIXED_MTU.get((guest, stack), mtu) == mtu
+    ]
     if not able:
         raise DescriptionError(
             f"{', '.join(stacks)} can't have an MTU of {', '.join(map(str, mtus))}",
@@ -92,7 +98,12 @@ def sample(cell: Cell, seconds: int) -> Sample:
     if shutil.which("iperf3") is None:
         raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
     description = LabDescription(
-        scenario=f"bench throughput {cell.stack}", seed=1, stack=cell.stack, mtu=cell.mtu, capture="headers"
+        scenario=f"bench throughput {cell.stack}",
+        seed=1,
+        stack=cell.stack,
+        guest=cell.guest,
+        mtu=cell.mtu,
+        capture="headers",
     )
     with (
         tempfile.TemporaryDirectory(prefix="guestnet-") as folder,
@@ -112,10 +123,15 @@ def _transfer(lab: Lab, direction: Direction, seconds: int) -> float:
 
 
 def measure(
-    stacks: Sequence[str], mtus: Sequence[int], runs: int, seconds: int, progress: Progress
+    stacks: Sequence[str],
+    mtus: Sequence[int],
+    guest: GuestKind,
+    runs: int,
+    seconds: int,
+    progress: Progress,
 ) -> tuple[str, list[Figure]]:
     """The accelerator, and the figures of ``runs`` labs for each stack and MTU."""
-    taken: dict[Cell, list[Sample]] = {cell: [] for cell in cells(stacks, mtus)}
+    taken: dict[Cell, list[Sample]] = {cell: [] for cell in cells(stacks, mtus, guest)}
     total = runs * len(taken)
     done = 0
     for _ in range(runs):
@@ -124,7 +140,7 @@ def measure(
             samples.append(sample(cell, seconds))
             done += 1
             progress(f"labs ({cell.stack}, MTU {cell.mtu})", done, total)
-    return next(iter(taken.values()))[0].accelerator, figures(taken)
+    return next(iter(taken.values()))[0].accelerator or "no accelerator", figures(taken)
 
 
 def figures(taken: dict[Cell, list[Sample]]) -> list[Figure]:
@@ -135,11 +151,16 @@ def figures(taken: dict[Cell, list[Sample]]) -> list[Figure]:
             values = [_of(one, direction) for one in samples]
             made.append(
                 figure(
-                    f"throughput_{direction}", values, "bit/s", stack=cell.stack, guest="qemu", mtu=cell.mtu
+                    f"throughput_{direction}",
+                    values,
+                    "bit/s",
+                    stack=cell.stack,
+                    guest=cell.guest,
+                    mtu=cell.mtu,
                 )
             )
     for cell, samples in taken.items():
-        ours = taken.get(Cell(REFERENCE, cell.mtu))
+        ours = taken.get(Cell(REFERENCE, cell.mtu, cell.guest))
         if ours is None or cell.stack == REFERENCE:
             continue
         for direction in _DIRECTIONS:
@@ -148,7 +169,7 @@ def figures(taken: dict[Cell, list[Sample]]) -> list[Figure]:
                 for mine, other in zip(ours, samples, strict=True)
             ]
             name = f"throughput_{direction}_against_{cell.stack}"
-            made.append(figure(name, ratios, "1", stack=REFERENCE, guest="qemu", mtu=cell.mtu))
+            made.append(figure(name, ratios, "1", stack=REFERENCE, guest=cell.guest, mtu=cell.mtu))
     return made
 
 

@@ -25,13 +25,15 @@ def bench() -> None:
 @bench.command()
 @click.option("--runs", default=5, show_default=True, type=click.IntRange(min=1), help="Values a figure.")
 @click.option("--stack", default="builtin", show_default=True)
+@click.option("--guest", default="qemu", show_default=True, type=click.Choice(["qemu", "netns"]))
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to FILE.")
-def boot(runs: int, stack: str, file: Path | None) -> None:
-    """How long a guest takes: cold boot to lease, restore to agent, and a scenario's overhead."""
-    from harness.bench.boot import measure
+def boot(runs: int, stack: str, guest: "GuestKind", file: Path | None) -> None:
+    """How long a guest takes: cold boot to lease, restore to agent (or a namespace to its first answer), and
+    a scenario's overhead."""
+    from harness.bench.boot import measure, measure_netns
 
     with Bar() as bar:
-        accelerator, figures = measure(runs, stack, bar.show)
+        accelerator, figures = (measure if guest == "qemu" else measure_netns)(runs, stack, bar.show)
     say(Benchmark(machine=here(accelerator), figures=figures), file)
 
 
@@ -48,15 +50,18 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str) -> 
 @click.option(
     "--mtu", "mtus", default="1500,65520", show_default=True, callback=_numbers, help="Of the cable."
 )
+@click.option("--guest", default="qemu", show_default=True, type=click.Choice(["qemu", "netns"]))
 @click.option("--runs", default=5, show_default=True, type=click.IntRange(min=1), help="Values a figure.")
 @click.option("--seconds", default=5, show_default=True, type=click.IntRange(min=1), help="Of one transfer.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to FILE.")
-def throughput(stacks: str, mtus: tuple[int, ...], runs: int, seconds: int, file: Path | None) -> None:
+def throughput(
+    stacks: str, mtus: tuple[int, ...], guest: "GuestKind", runs: int, seconds: int, file: Path | None
+) -> None:
     """How much a guest gets through each stack, up and down, and the ratios in the same run."""
     from harness.bench.throughput import measure
 
     with Bar() as bar:
-        accelerator, figures = measure(stacks.split(","), mtus, runs, seconds, bar.show)
+        accelerator, figures = measure(stacks.split(","), mtus, guest, runs, seconds, bar.show)
     say(Benchmark(machine=here(accelerator), figures=figures), file)
 
 

@@ -14,6 +14,13 @@ def test_each_stack_is_measured_at_each_mtu_that_it_can_have() -> None:
     ]
 
 
+def test_slirp4netns_has_every_mtu() -> None:
+    assert cells(["slirp"], [1500, 65520], "netns") == [
+        Cell("slirp", 1500, "netns"),
+        Cell("slirp", 65520, "netns"),
+    ]
+
+
 def test_nothing_to_measure_is_said() -> None:
     with pytest.raises(DescriptionError, match=r"slirp can't have an MTU of 9000"):
         cells(["slirp"], [9000])

@@ -158,8 +158,8 @@ class Connection(Outgoing):
         if receiver.timestamps and not flags & RST:
             if stamps is None:
                 return  # RFC 7323 3.2
-            if receiver.is_stale(segment, now):
-                self._challenge(now)
+            if receiver.is_stale(segment, now) and not self._was_overtaken(seq, length, stamps[0]):
+                self._stale(segment, seq, now)
                 return
         if not receiver.is_acceptable(seq, length):
             self._unacceptable(segment, seq, length, now)
@@ -187,8 +187,25 @@ class Connection(Outgoing):
             self._on_congestion_flags(flags, length, ce, now)
         if ack >= sender.snd_una:
             self._on_ack(segment, seq, ack, length, now)
+        elif segment.sack:
+            sender.on_old_ack(ack, _blocks(segment, ack))
         if length and self.state in RECEIVING:
             self._on_data(seq, segment, now)
+
+    def _was_overtaken(self, seq: int, length: int, stamp: int) -> bool:
+        """Whether a timestamp is old only because a bare acknowledgment was late: within an RTO, as Linux.
+
+        PAWS is about data (RFC 7323 5.1); what such an acknowledgment reports by SACK and DSACK is news.
+        """
+        age = (self.receiver.ts_recent - stamp) & MASK
+        return length == 0 and seq == self.receiver.rcv_nxt and age * MILLISECOND <= self.sender.rtt.rto
+
+    def _stale(self, segment: Segment, seq: int, now: int) -> None:
+        """PAWS wants an acknowledgment (RFC 7323 5.3): with a DSACK for what the network had only held up."""
+        end = seq + len(segment.payload)
+        if end <= self.receiver.rcv_nxt:
+            self.receiver.note_duplicate(seq, end)
+        self._challenge(now)
 
     def _on_congestion_flags(self, flags: int, length: int, ce: bool, now: int) -> None:
         """RFC 3168 6.1.2 and 6.1.3."""
@@ -241,7 +258,7 @@ class Connection(Outgoing):
         stamp_rtt = None
         if self.receiver.timestamps and segment.timestamps is not None and ack > sender.snd_una:
             stamp_rtt = ((self._emitter.clock(now) - segment.timestamps[1]) & MASK) * MILLISECOND
-        blocks = [(unwrap(left, ack), unwrap(right, ack)) for left, right in segment.sack]
+        blocks = _blocks(segment, ack)
         acked = sender.on_ack(ack, blocks, now, bare=not length and not window_changed, stamp_rtt=stamp_rtt)
         if not acked:
             return
@@ -280,3 +297,8 @@ class Connection(Outgoing):
     def _tell(self, event: Event) -> None:
         if event not in self._events:
             self._events.append(event)
+
+
+def _blocks(segment: Segment, ack: int) -> list[tuple[int, int]]:
+    """Its SACK blocks, near ``ack``."""
+    return [(unwrap(left, ack), unwrap(right, ack)) for left, right in segment.sack]

@@ -18,7 +18,6 @@ DUP_THRESH: Final = 3
 """Duplicate acknowledgments that indicate a loss (RFC 5681 3.2)."""
 _MAX_ACK_DELAY: Final = 200 * MILLISECOND
 """How long a peer may sit on the ACK of a single segment: the default of RFC 8985 7.2."""
-
 _LEAST_WAIT: Final = 10 * MILLISECOND
 """Until a probe, however short the round trips: a guest that is not scheduled has lost nothing."""
 
@@ -36,12 +35,12 @@ class Recovery:
     """Sequence numbers as ``sequence`` counts them; times in nanoseconds."""
 
     __slots__ = (
-        "_config", "_duplicate_octets", "_duplicates", "_fast", "_force", "_last_sent", "_marked",
-        "_persist_backoff", "_probe_allowed", "_probe_end", "_probe_is_again", "_reduced_until",
-        "_reduction", "_syn_sent_at", "_timeout_at", "_undo_left", "buffer", "congestion", "cwr_due",
-        "fin_queued", "flight", "max_window", "mss", "path", "persist_at", "probe_at", "probing", "rack",
-        "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una", "snd_wl1",
-        "snd_wl2", "snd_wnd",
+        "_config", "_duplicate_octets", "_duplicates", "_fast", "_filled", "_force", "_full_until",
+        "_last_sent", "_marked", "_persist_backoff", "_probe_allowed", "_probe_end", "_probe_is_again",
+        "_reduced_until", "_reduction", "_syn_sent_at", "_timeout_at", "_undo_left", "buffer", "congestion",
+        "cwr_due", "fin_queued", "flight", "max_window", "mss", "path", "persist_at", "probe_at", "probing",
+        "rack", "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una",
+        "snd_wl1", "snd_wl2", "snd_wnd",
     )  # fmt: skip
 
     def __init__(self, config: Config, iss: int) -> None:
@@ -84,6 +83,8 @@ class Recovery:
         self._reduced_until = iss
         self._timeout_at: int | None = None
         self._last_sent = 0
+        self._full_until = iss
+        self._filled = 0
 
     @property
     def end(self) -> int:
@@ -113,7 +114,7 @@ class Recovery:
         acked = ack - self.snd_una
         in_flight = self.snd_nxt - self.snd_una
         sacked, lost = self.flight.sacked, self.flight.lost
-        grows = acked > 0 and not self._fast and in_flight + 2 * self.mss >= self.congestion.cwnd
+        grows = acked > 0 and not self._fast and self.snd_una < self._full_until
         delivered = self._advance(ack, now, stamp_rtt) if acked > 0 else []
         dsack = False
         if blocks and self.sack:
@@ -134,7 +135,6 @@ class Recovery:
         if self.sack:
             self.rack.on_delivered(delivered, now, stamp_rtt if acked > 0 else None)
             if dsack:
-                self.rack.on_dsack(ack, self.snd_nxt)
                 self._on_duplicate(blocks[0])
             if self.flight.sacked or self.recovery_point is not None:
                 self._detect_by_rack(now)
@@ -212,19 +212,30 @@ class Recovery:
             self.flight.lose_before(min(ack + self.mss, self.snd_nxt))
             self._force = True
 
+    def on_old_ack(self, ack: int, blocks: list[tuple[int, int]]) -> None:
+        """An acknowledgment that a later one has overtaken: what it says of duplicates is said only once."""
+        if self.sack and _is_dsack(blocks, ack):
+            self._on_duplicate(blocks[0])
+
     def _on_duplicate(self, block: tuple[int, int]) -> None:
         """When all that was sent again arrives twice there was no loss at all (RFC 3708, RFC 9438 4.9)."""
+        self.rack.on_dsack(self.snd_una, self.snd_nxt)
         if not self._undo_left:
             return
         self._undo_left -= block[1] - block[0]
         if self._undo_left <= 0:
+            if not self._fast and self.recovery_point is not None:
+                self._undo_timeout()
             self._undo_left = self._reduction = None
             self.congestion.on_spurious_loss()
 
     @property
     def flight_size(self) -> int:
-        """FlightSize of RFC 5681 2, but not more than ``cwnd``: much of it is SACKed in a long recovery."""
-        return min(self.snd_nxt - self.snd_una, self.congestion.cwnd)
+        """FlightSize (RFC 5681 2) when the last segments had been sent: while a batch is read it is less.
+
+        At most ``cwnd``, for in a long recovery much of it is SACKed.
+        """
+        return min(max(self.snd_nxt - self.snd_una, self._filled), self.congestion.cwnd)
 
     def _judge_timeout(self, now: int, stamp_rtt: int | None) -> None:
         """Eifel (RFC 3522, RFC 4015): the first ACK after a timeout may be for what was sent before it.
@@ -234,9 +245,12 @@ class Recovery:
         waited = now - (self._timeout_at or now)
         self._timeout_at = None
         if stamp_rtt is not None and stamp_rtt > waited + MILLISECOND and self.recovery_point is not None:
-            self.flight.find()
-            self._leave_recovery()
+            self._undo_timeout()
             self.congestion.on_spurious_loss()
+
+    def _undo_timeout(self) -> None:
+        self.flight.find()
+        self._leave_recovery()
 
     def _enter_recovery(self, now: int) -> None:
         if self.sack:
@@ -360,9 +374,11 @@ class Recovery:
             self.congestion.on_timeout(self.flight_size, now)
             self.cwr_due = True
             self._timeout_at = now if flight.runs else None
+        undo_left = self._undo_left if self.retries else 0
         self.retries += 1
         self.rtt.back_off()
         self._go_back()
+        self._undo_left = undo_left
         if flight.runs:
             length = min(flight.runs[0].end - flight.runs[0].start, flight.runs[0].size)
             smaller = self.path.after_timeouts(self.mss, self.retries, length, now)

@@ -148,7 +148,13 @@ class Sender(Recovery):
         return cut
 
     def settle(self, now: int) -> None:
-        """All that could be sent was: arm the persist timer when the window stands in the way of the rest."""
+        """All that could be sent was: note whether ``cwnd`` is full, which lets it grow (RFC 9438 5.8).
+
+        Arm the persist timer when the window stands in the way of the rest.
+        """
+        self._filled = self.snd_nxt - self.snd_una
+        if self.pipe + 2 * self.mss >= self.congestion.cwnd:
+            self._full_until = self.snd_nxt
         if self.snd_nxt < self.end and self.snd_una == self.snd_nxt and self.persist_at is None:
             self.persist_at = now + self._persist_interval()
 

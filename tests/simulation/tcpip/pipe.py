@@ -21,6 +21,7 @@ class Weather(Struct, frozen=True):
 
     ``rate`` is in bit/s, 0 without limit; then what would wait behind more than ``queue`` octets is dropped.
     What is ECN-capable is marked with ``mark`` as its probability, and where half of the queue is full.
+    ``batch``: segments are looked at only at multiples of this time, all that have come by then together.
     """
 
     loss: float = 0.0
@@ -30,6 +31,7 @@ class Weather(Struct, frozen=True):
     rate: int = 0
     queue: int = 1 << 30
     mark: float = 0.0
+    batch: int = 0
 
 
 class Side:
@@ -123,9 +125,15 @@ class Pipe:
         )
 
     def _step(self) -> None:
+        came = set()
         while self._queue and self._queue[0][0] <= self.now:
             _, _, to, octets, ce = heapq.heappop(self._queue)
             self._deliver(to, octets, ce)
+            came.add(to)
+            if not self._weather.batch:
+                self._flush(to)
+        for index in sorted(came):
+            self._flush(index)
         if self._read_at is not None and self._read_at <= self.now:
             self._read_at = None
             for index, side in enumerate(self.sides):
@@ -159,7 +167,6 @@ class Pipe:
                 self._read_at = self.now + self._read_every
         else:
             self.sides[index].work()
-        self._flush(index)
 
     def _flush(self, index: int) -> None:
         connection = self.sides[index].connection
@@ -187,4 +194,5 @@ class Pipe:
         for copy in range(copies):
             due = sent + weather.delay + (chance.randrange(weather.jitter) if weather.jitter else 0)
             due = max(due, self._paused_until)
+            due += -due % weather.batch if weather.batch else 0
             heapq.heappush(self._queue, (due, self.segments * 2 + copy, 1 - index, octets, ce))

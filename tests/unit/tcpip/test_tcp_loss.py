@@ -374,3 +374,31 @@ def test_a_probe_waits_ten_milliseconds_at_least() -> None:
     drill.connection.write(bytes(3000))
     drill.out()
     assert drill.until_timer() == 10 * MILLISECOND
+
+
+def test_without_timestamps_a_duplicate_takes_the_timeout_back() -> None:
+    drill = flight(6)
+    cwnd = drill.connection.sender.congestion.cwnd
+    for _ in range(2):  # the probe and the timeout
+        drill.until_timer()
+        drill.out()
+    drill.expect()
+    assert drill.connection.sender.congestion.cwnd == 1000
+    drill.now += ROUND_TRIP
+    drill.inject(".", 1, 2001)  # for what was sent before
+    drill.inject(".", 1, 6001, sack=((1, 1001),))  # for what was sent again
+    assert drill.connection.sender.congestion.cwnd >= cwnd
+    drill.expect()
+    assert drill.connection.poll_at() is None
+
+
+def test_a_second_timeout_is_not_taken_back_by_the_duplicate_of_the_first() -> None:
+    drill = flight(6)
+    for _ in range(3):  # the probe and two timeouts
+        drill.until_timer()
+        drill.out()
+    drill.now += ROUND_TRIP
+    drill.inject(".", 1, 1001, sack=((1, 1001),))
+    assert drill.connection.sender.congestion.cwnd <= 2000
+    drill.inject(".", 1, 1001, sack=((1, 1001),))
+    assert drill.connection.sender.congestion.cwnd == 10_000

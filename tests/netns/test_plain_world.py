@@ -14,6 +14,7 @@ import pytest
 from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
 from harness.lab.protocol import Activity, RunOn
+from harness.world.description import Families
 from harness.world.servers.content import digest
 
 pytestmark = pytest.mark.netns
@@ -330,3 +331,23 @@ def test_name_services_of_this_machine_are_out_of_sight(lab: LabProcess) -> None
     assert "127.0.0.1 localhost" in files["hosts"]
     assert files["name"] == "laptop"
     assert Path("/etc/resolv.conf").read_text() != files["resolv"]
+
+
+@pytest.mark.parametrize(
+    ("laptop", "reached", "unreached", "resolver"),
+    [
+        ("ipv4", "203.0.113.10", "2001:db8::10", "nameserver 203.0.113.53\n"),
+        ("ipv6", "2001:db8::10", "203.0.113.10", "nameserver 2001:db8::53\n"),
+    ],
+)
+def test_a_laptop_of_one_family_reaches_nothing_of_the_other(
+    laptop: Families, reached: str, unreached: str, resolver: str, tmp_path: Path
+) -> None:
+    description = LabDescription(scenario="one family", seed=1, guests=0, laptop=laptop)
+    with LabProcess.start(description, tmp_path) as lab:
+        assert connect_error(lab, reached, 80) == "connected"
+        assert connect_error(lab, unreached, 80) == "ENETUNREACH"
+        assert python(lab, "answer = open('/etc/resolv.conf').read()") == resolver
+        names = "sorted({a[4][0] for a in socket.getaddrinfo('shop.example', 80)})"
+        found = python(lab, f"import socket\nanswer = {names}")
+        assert found == ["2001:db8::10", "203.0.113.10"]

@@ -1,0 +1,56 @@
+"""How a guest comes by its IPv6: router advertisements (RFC 4861, 4862, 8106) and DHCPv6 (RFC 8415)."""
+
+from ipaddress import IPv6Address
+
+import pytest
+
+from harness.core.address import Mac
+from harness.scenario import Lab, dhcpv6, dns, ndp
+
+pytestmark = pytest.mark.lab(needs="ipv6")
+
+PREFIX = "fd65:6775:6573:7400::"
+GATEWAY, HOST, ROUTER = f"{PREFIX}1", f"{PREFIX}2", "fe80::1"
+
+
+def with_identifier(prefix: str, mac: Mac) -> str:
+    """The address that ``mac`` makes of ``prefix``: modified EUI-64 (RFC 4291, appendix A)."""
+    identifier = bytes((mac[0] ^ 2, *mac[1:3], 0xFF, 0xFE, *mac[3:]))
+    return str(IPv6Address(IPv6Address(prefix).packed[:8] + identifier))
+
+
+def test_a_guest_configures_itself(lab: Lab) -> None:
+    """Its addresses are of its own MAC, proved to be free; route, MTU and DNS server are the router's."""
+    guest = lab.guest
+    found = guest.autoconfiguration()
+
+    assert found.address == with_identifier(PREFIX, guest.mac)
+    assert found.link_local == with_identifier("fe80::", guest.mac)
+    assert (found.router, found.prefix, found.mtu) == (ROUTER, 64, 1500)
+    advertisement = ndp.router_advertisement(
+        source=ROUTER, prefix=f"{PREFIX}/64", dns=[GATEWAY], mtu=1500, managed=False, other_config=True
+    )
+    lab.cable.expect_sequence([ndp.probe(found.link_local), ndp.router_solicitation(), advertisement])
+    lab.cable.expect_sequence([advertisement, ndp.probe(found.address)])
+    with lab.step("the advertised resolver is in resolv.conf, and answers"):
+        guest.run(f"until grep -q {GATEWAY} /etc/resolv.conf; do sleep 0.05; done", check=True)
+        assert guest.resolve("v6.example", "AAAA", server=GATEWAY).addresses == ["2001:db8::10"]
+        lab.cable.expect(dns.query("v6.example", "AAAA", to=(GATEWAY, 53)))
+    with lab.step("DHCPv6 tells the same resolver, and gives no address"):
+        told = guest.dhcpv6()
+        assert (told.dns, told.addresses) == ([GATEWAY], [])
+        lab.cable.expect_sequence([dhcpv6.information_request(), dhcpv6.reply(dns_servers=[GATEWAY])])
+    with lab.step("gateway and laptop have names"):
+        assert guest.resolve("gateway.docker.internal", "AAAA").addresses == [GATEWAY]
+        assert guest.resolve("host.docker.internal", "AAAA").addresses == [HOST]
+
+
+def test_two_guests_find_each_other(lab: Lab) -> None:
+    """Each has addresses of its own, and neighbour discovery passes between their cables."""
+    second = lab.add_guest()
+    ours, theirs = lab.guest.autoconfiguration(), second.autoconfiguration()
+
+    assert ours.address == with_identifier(PREFIX, lab.guest.mac)
+    assert theirs.address == with_identifier(PREFIX, second.mac)
+    assert second.ping(ours.address, count=2).received == 2
+    lab.cable.expect(ndp.neighbour_advertisement(ours.address, mac=lab.guest.mac, solicited=True))

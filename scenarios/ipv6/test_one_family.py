@@ -1,0 +1,34 @@
+"""A laptop whose network has only one version of IP; its guests have both."""
+
+import pytest
+
+from harness.scenario import Lab, dns, icmpv6
+
+
+@pytest.mark.lab(needs="ipv6", laptop="ipv4")
+def test_without_ipv6_clients_fall_back_at_once(lab: Lab) -> None:
+    """The guest's connect() fails as the laptop's, so a client that tries IPv6 first loses no time."""
+    lab.guest.autoconfiguration()
+
+    attempt = lab.guest.connect("2001:db8::10", 80)
+    page = lab.guest.download("http://shop.example/size/1000", family=0)
+
+    assert attempt.error == "ENETUNREACH"
+    lab.cable.expect(icmpv6.unreachable("no route", about=("2001:db8::10", 80)))
+    assert page.intact
+    assert page.remote is not None
+    assert page.remote.address == "203.0.113.10"
+
+
+@pytest.mark.lab(laptop="ipv6")
+def test_without_ipv4_names_still_resolve(lab: Lab) -> None:
+    """The laptop's resolver is asked over IPv6, and an IPv4 connect fails as the laptop's does."""
+    answer = lab.guest.resolve("shop.example")
+    attempt = lab.guest.connect("203.0.113.10", 80)
+
+    assert answer.addresses == ["203.0.113.10"]
+    assert attempt.error == "ENETUNREACH"
+    lab.cable.expect(dns.answer("shop.example", addresses=["203.0.113.10"]))
+    if "ipv6" in lab.capabilities:
+        lab.guest.autoconfiguration()
+        assert lab.guest.download("2001:db8::20", size="1MiB").intact

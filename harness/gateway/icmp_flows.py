@@ -113,7 +113,7 @@ class IcmpFlows:
         message = icmp.emit(icmp.echo_request(flow.identifier, event.sequence, event.payload))
         about = ipv4.emit(Ipv4(flow.guest, event.address, Protocol.ICMP, message))
         answer = answer_error(self._interface, about, event.errno, event.cause, mtu=event.mtu)
-        if answer != LIMITED:
+        if answer != LIMITED and self._turned_away.shows("echo_errors", now):
             told = _refused(flow, event.address, show_errno(event.errno), answer, now)
             self._outbox.record(told)
 

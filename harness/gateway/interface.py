@@ -265,8 +265,9 @@ class Interface:
                     )
 
     def _drop(self, frame: Frame, rule: str) -> None:
-        shown = layers.show(layers.decode(frame))
-        self._outbox.record(FrameDropped(at=self.now, link=_LINK, rule=rule, frame=shown))
+        if self._turned_away.shows("frames_dropped", self.now):
+            shown = layers.show(layers.decode(frame))
+            self._outbox.record(FrameDropped(at=self.now, link=_LINK, rule=rule, frame=shown))
 
 
 def _header(source: Ip4, destination: Ip4, protocol: int, length: int, ecn: int = NOT_ECT) -> bytes:

@@ -170,7 +170,7 @@ class UdpFlows:
             octets = udp.emit(udp.Datagram(flow.port, event.port, event.payload), flow.guest, remote)
             about = ipv4.emit(Ipv4(flow.guest, remote, Protocol.UDP, octets))
         answer = answer_error(self._interface, about, event.errno, event.cause, mtu=event.mtu)
-        if answer == LIMITED:
+        if answer == LIMITED or not self._turned_away.shows("udp_errors", now):
             return
         self._outbox.record(
             FlowRefused(

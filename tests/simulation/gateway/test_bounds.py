@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core.events import FlowClosed, FlowRefused, LimitReached
+from harness.core.events import FlowClosed, FlowRefused, FrameDropped, LimitReached
 from harness.core.time import MILLISECOND, MINUTE, SECOND
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig, Limits
 from harness.gateway.turned_away import SHOWN
-from harness.wire import icmp
+from harness.wire import ethernet, icmp
+from harness.wire.ethernet import EtherType
 from harness.wire.ipv4 import ip4
 from harness.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY
@@ -250,3 +251,17 @@ def test_errors_of_one_kind_are_limited_and_do_not_starve_others() -> None:
         bench.guest.send_datagram(GATEWAY, 10_000 + port, b"anybody?")
     bench.settle()
     assert len(bench.guest.messages) == 10
+
+
+def test_a_flood_of_malformed_frames_does_not_flood_the_journal() -> None:
+    bench = introduced(Limits())
+    bad = ethernet.header(bench.gateway.config.mac, bench.guest.mac, EtherType.IPV4) + bytes(20)
+    bench.tell(events.FramesReceived([bad] * 3))
+    bench.advance(2 * SECOND)
+    assert len(bench.noted(FrameDropped)) == 3
+    assert bench.noted(LimitReached) == []
+    bench.tell(events.FramesReceived([bad] * 1000))
+    bench.advance(2 * SECOND)
+    assert len(bench.noted(FrameDropped)) == 3 + SHOWN
+    (reached,) = bench.noted(LimitReached)
+    assert (reached.limit, reached.bound, reached.count) == ("frames_dropped", SHOWN, 1000)

@@ -1,0 +1,157 @@
+"""IPv6 at the gateway's interface: neighbour discovery, fragments, and the router that it is.
+
+The gateway is fe80::1, the router of the link; fd65:6775:6573:7400::1 for DNS, and ::2 for the laptop itself. It
+advertises (RFC 4861 6.2, RFC 8106) what ``Ipv6Config`` says, from when the first turn comes.
+"""
+
+import struct
+from typing import Final
+
+from harness.core.address import Mac
+from harness.core.errors import WireError
+from harness.core.rng import Stream
+from harness.core.time import SECOND
+from harness.gateway.addressing import Addressing
+from harness.gateway.config import GatewayConfig
+from harness.gateway.ip_layer import IpLayer
+from harness.tcpip import icmpv6 as icmpv6_errors
+from harness.tcpip import reassembly
+from harness.tcpip.ndp import NdpCache, read
+from harness.tcpip.neighbour import Outgoing
+from harness.tcpip.reassembly import Reassembler, fragment6
+from harness.tcpip.router import Advertiser
+from harness.wire import icmpv6, ipv6, ndp
+from harness.wire.ethernet import EtherType
+from harness.wire.ip import IpAddress, IpPacket, show_ip
+from harness.wire.ipv4 import Protocol
+from harness.wire.ipv6 import Ipv6
+from harness.wire.ndp import RouterAdvertisement
+from harness.wire.octets import Octets
+
+_HEADER: Final = struct.Struct("!LHBB16s16s")
+_HOPS: Final = 64
+_TIMEOUT: Final = 60 * SECOND
+"""For the pieces of a packet (RFC 8200 4.5)."""
+
+
+class Ipv6Layer(IpLayer):
+    """NDP and IPv6."""
+
+    ethertype = EtherType.IPV6
+    asks = "neighbour solicitations"
+    too_late = (icmpv6.Type.TIME_EXCEEDED, icmpv6.TimeExceeded.REASSEMBLY)
+
+    def __init__(self, config: GatewayConfig, addressing: Addressing, draws: Stream) -> None:
+        own = config.ipv6
+        self.gateway = own.router
+        self.ndp = self.neighbours = NdpCache(config.mac, (own.router, own.gateway, own.host))
+        self.advertiser = Advertiser(config.mac, own.router, advertisement(config), draws)
+        self._addressing = addressing
+        self._reassembler = Reassembler[Ipv6](reassembly.Config(timeout=_TIMEOUT))
+        self._draws = draws
+        self._is_started = False
+
+    def parse(self, octets: memoryview) -> Ipv6:
+        """As of ``IpLayer``."""
+        packet = ipv6.parse(octets)
+        if not self.is_credible(packet):
+            raise WireError(f"ipv6 source {show_ip(packet.source)} is no guest's")
+        return packet
+
+    def take(self, packet: IpPacket, mac: Mac, now: int) -> IpPacket | None:
+        """As of ``IpLayer``; neighbour discovery ends here."""
+        if not isinstance(packet, Ipv6):
+            raise TypeError("an IPv4 packet in the layer of IPv6")
+        if packet.extensions:
+            icmpv6_errors.check_extensions(packet)
+            whole = self._reassembler.on_packet(packet, now)
+            if whole is None:
+                return None
+            if whole is not packet:
+                icmpv6_errors.check_extensions(whole)
+            packet = whole
+        if packet.protocol == Protocol.ICMPV6 and len(packet.payload) and packet.payload[0] in ndp.TYPES:
+            self._discover(packet, mac, now)
+            return None
+        return packet
+
+    def _discover(self, packet: Ipv6, mac: Mac, now: int) -> None:
+        if packet.extensions and packet.fragment is not None:
+            raise WireError("ndp in fragments")  # RFC 6980
+        message = icmpv6.parse(packet.payload, packet.source, packet.destination)
+        found = read(packet, message)
+        if isinstance(found, ndp.NeighbourSolicitation):
+            self.ndp.on_solicitation(packet.source, found, mac, now)
+        elif isinstance(found, ndp.NeighbourAdvertisement):
+            self.ndp.on_advertisement(found, mac, now)
+        elif isinstance(found, ndp.RouterSolicitation):
+            known = found.options.source_mac
+            if known is not None and not known.is_group:
+                self.ndp.hint(packet.source, known)
+            self.advertiser.on_solicitation(packet.source, mac)
+        else:
+            raise WireError("ndp: a guest speaks as a router")
+
+    def is_credible(self, packet: IpPacket) -> bool:
+        """As of ``IpLayer``."""
+        # A guest without an address looks whether one is free and asks for routers (RFC 4862, RFC 4861).
+        return self._addressing.is_guest(packet.source) or (
+            packet.source == ipv6.UNSPECIFIED
+            and ipv6.is_multicast(packet.destination)
+            and packet.protocol == Protocol.ICMPV6
+        )
+
+    def header(
+        self, source: IpAddress, destination: IpAddress, protocol: int, length: int, ecn: int
+    ) -> bytes:
+        """As of ``IpLayer``."""
+        return _HEADER.pack(6 << 28 | ecn << 20, length, protocol, _HOPS, source, destination)
+
+    def pieces(self, packet: IpPacket, mtu: int) -> list[bytes]:
+        """As of ``IpLayer``."""
+        if not isinstance(packet, Ipv6):
+            raise TypeError("an IPv4 packet in the layer of IPv6")
+        # Not to be guessed (RFC 7739).
+        return [ipv6.emit(piece) for piece in fragment6(packet, mtu, self._draws.getrandbits(32))]
+
+    def error(self, original: Octets, source: IpAddress, kind: int, code: int, rest: int) -> IpPacket | None:
+        """As of ``IpLayer``."""
+        return icmpv6_errors.error_about(original, source, kind, code, rest=rest)
+
+    def transmit(self) -> list[Outgoing]:
+        """As of ``IpLayer``."""
+        return self.neighbours.transmit() + self.advertiser.transmit()
+
+    def poll_at(self) -> int | None:
+        """As of ``IpLayer``."""
+        times = (self.neighbours.poll_at(), self._reassembler.poll_at(), self.advertiser.poll_at())
+        return min((at for at in times if at is not None), default=None)
+
+    def on_timer(self, now: int) -> list[IpPacket]:
+        """As of ``IpLayer``."""
+        if not self._is_started:
+            self._is_started = True
+            self.advertiser.start(now)
+        self.neighbours.on_timer(now)
+        self.advertiser.on_timer(now)
+        return list(self._reassembler.on_timer(now))
+
+
+def advertisement(config: GatewayConfig) -> RouterAdvertisement:
+    """What the gateway tells its guests."""
+    own = config.ipv6
+    prefix = ndp.Prefix(
+        own.network.network_address.packed, own.network.prefixlen, on_link=True, autonomous=own.autonomous,
+        valid_lifetime=own.valid_lifetime, preferred_lifetime=own.preferred_lifetime,
+    )  # fmt: skip
+    domain = config.gateway_name.partition(".")[2]
+    options = ndp.Options(
+        source_mac=config.mac,
+        mtu=config.mtu,
+        prefixes=(prefix,),
+        dns_servers=(ndp.DnsServers((own.gateway,), own.dns_lifetime),),
+        dns_search=(ndp.DnsSearch((domain,), own.dns_lifetime),) if domain else (),
+    )
+    return RouterAdvertisement(
+        own.router_lifetime, _HOPS, managed=own.managed, other_config=own.other_config, options=options
+    )

@@ -37,12 +37,15 @@ from harness.lab.protocol import LabStatus, Request, RunResult, Sizes
 from harness.lab.serve import ControlServer
 from harness.stacks.base import Stack, StackOptions
 from harness.stacks.registry import open_stack
+from harness.system.calls import keep_memory
 from harness.world.description import World
 from harness.world.mounts import cover, write_etc
 from harness.world.namespaces import Namespaces, build
 from harness.world.servers.running import Answered, Servers
 
 _STOP_TIMEOUT: Final = 2.0
+_KEPT: Final = 16 << 20
+"""Octets of free memory that stay ours: what bulk data needs, again and again."""
 _FLUSH_DELAY: Final = 0.2
 """Seconds after which whoever follows the files sees what was recorded, also when nothing more is."""
 
@@ -59,6 +62,7 @@ def run_lab(control: socket.socket) -> NoReturn:
     # Each flow has a host socket. The usual 1024 descriptors, there for the sake of select(2), are too few.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    keep_memory(_KEPT)
     status = asyncio.run(_serve(control))
     # Everything is closed, and the kernel is quicker at the rest than the interpreter.
     logging.shutdown()

@@ -26,6 +26,8 @@ MNT_DETACH: Final = 2
 PR_SET_PDEATHSIG: Final = 1
 
 _ITIMERSPEC: Final = struct.Struct("@llll")
+_M_TRIM_THRESHOLD: Final = -1
+_M_MMAP_THRESHOLD: Final = -3
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -78,6 +80,18 @@ def set_timer(descriptor: int, after: int) -> None:
     """Let a timer become readable once, ``after`` nanoseconds from now; never with 0. Raises OSError."""
     once = _ITIMERSPEC.pack(0, 0, *divmod(after, 1_000_000_000))
     _check(_libc.timerfd_settime(descriptor, 0, once, None), "timerfd_settime")
+
+
+def keep_memory(octets: int) -> None:
+    """Let the allocator keep up to ``octets`` of free memory rather than to give it back (mallopt(3)).
+
+    Buffers that come and go a thousand times a second are page faults each time else. Does nothing with a C
+    library that has no such thing.
+    """
+    mallopt = getattr(_libc, "mallopt", None)
+    if mallopt is not None:
+        mallopt(ctypes.c_int(_M_MMAP_THRESHOLD), ctypes.c_int(octets))
+        mallopt(ctypes.c_int(_M_TRIM_THRESHOLD), ctypes.c_int(octets))
 
 
 def _check(status: int, what: str) -> None:

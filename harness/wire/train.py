@@ -51,7 +51,8 @@ class Train(Sequence[Frame]):
     """
 
     __slots__ = (
-        "_cut", "below", "first_flags", "head", "header", "last_flags", "payload", "pseudo", "size", "uncut",
+        "_cut", "_large", "below", "first_flags", "head", "header", "last_flags", "payload", "pseudo", "size",
+        "uncut",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +74,7 @@ class Train(Sequence[Frame]):
         else:
             self.head = uncut[: len(uncut) - len(payload)]
         self._cut: list[Sequence[Frame]] | None = None
+        self._large: list[tuple[Octets, memoryview]] | None = None
 
     def __len__(self) -> int:
         return max(-(-len(self.payload) // self.size), 1)
@@ -99,31 +101,41 @@ class Train(Sequence[Frame]):
 
     # --- in large frames ---
 
-    def large(self, *, summed: bool) -> Iterator[tuple[Octets, memoryview]]:
+    def large(self, *, summed: bool) -> list[tuple[Octets, memoryview]]:
         """Headers and payload of as few frames as IP allows, cut between segments.
 
         The TCP checksum is complete when it is ``summed``, else the pseudo header's sum, as who offloads it
         wants it.
         """
-        if self.uncut is not None and not summed:
-            yield self.head, self.payload
-            return
+        if summed:
+            return list(self._large_frames(summed=True))
+        if self._large is None:
+            frames = self._large_frames(summed=False)
+            self._large = list(frames) if self.uncut is None else [(self.head, self.payload)]
+        return self._large
+
+    def _large_frames(self, *, summed: bool) -> Iterator[tuple[Octets, memoryview]]:
         header, payload = self.header, self.payload
-        room = LARGEST - max(len(self.below(0)) - ETHERNET, 0) - len(header)
+        below: Octets = self.head[: len(self.head) - len(header)]
+        # That of the first frame is at hand, if it has its length right.
+        known = -1 if self.uncut is not None else len(header) + min(self.size, len(payload))
+        room = LARGEST - max(len(below) - ETHERNET, 0) - len(header)
         step = room if len(payload) <= room else max(room - room % self.size, self.size)
+        check = b""
         previous = -1
-        below = check = b""
         for at in range(0, max(len(payload), 1), step):
             part = payload[at : at + step]
             length = len(header) + len(part)
             head = self._header(at, at + step >= len(payload))
-            if length != previous:
-                previous = length
+            if length != known:
+                known = length
                 below = self.below(length)
-                check = checksum.fold(self.pseudo + length).to_bytes(2, "big")
             if summed:
                 total = self.pseudo + length + checksum.ones_sum(head) + checksum.ones_sum(part)
                 check = (checksum.fold(total) ^ 0xFFFF).to_bytes(2, "big")
+            elif length != previous:
+                previous = length
+                check = checksum.fold(self.pseudo + length).to_bytes(2, "big")
             yield b"".join((below, head[:16], check, head[18:])), part
 
     def _header(self, at: int, is_last: bool) -> bytes:

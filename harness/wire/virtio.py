@@ -143,7 +143,7 @@ class _Below:
 
 def send(train: Train) -> Iterator[tuple[bytes, memoryview]]:
     """What to write for ``train``, frame by frame: all headers, and the payload."""
-    start = len(train.below(0))
+    start = len(train.head) - len(train.header)
     size = train.size
     six = start > _ETHERNET and train.head[12] == 0x86
     for head, payload in train.large(summed=False):

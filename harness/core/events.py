@@ -173,9 +173,9 @@ class FlowClosed(Event, frozen=True):
 class LimitReached(Event, frozen=True):
     """A bound of the gateway turned away ``count`` more within about a second.
 
-    ``limit`` is its name ("connecting", "tcp_flows", "udp_flows", "echo_flows", "icmp_errors", "descriptors"
-    for those of the process), ``bound`` its value, 0 when only the kernel knows it. Of "frames_dropped",
-    "udp_errors" and "echo_errors" the bound is the number of events that were written before this one.
+    ``limit`` is its name ("connecting", "tcp_flows", "udp_flows", "echo_flows", "dns_streams", "icmp_errors",
+    "descriptors" for those of the process), ``bound`` its value, 0 when only the kernel knows it. Of
+    "frames_dropped", "udp_errors" and "echo_errors" the bound is the number of events before this one.
     """
 
     limit: str

@@ -47,7 +47,7 @@ class Gateway:
         self.tcp = TcpFlows(config, self._interface, self._outbox, self._turned_away, draws)
         self.udp = UdpFlows(config, self._interface, self._outbox, self._turned_away)
         self.icmp = IcmpFlows(config, self._interface, self._outbox, self._turned_away)
-        self.local = LocalServices(config, self._interface, self._outbox, draws)
+        self.local = LocalServices(config, self._interface, self._outbox, self._turned_away, draws)
         self._guest_errors = GuestErrors(config.gateway, self.tcp, self.udp, self.local)
         self._now = 0
         self._handlers: dict[type[events.Event], Callable[[Any, int], None]] = {

@@ -8,6 +8,7 @@ import errno
 from typing import Final
 
 from harness.core.events import FlowClosed, FlowOpened, FlowRefused
+from harness.core.time import SECOND
 from harness.gateway import commands, events
 from harness.gateway.addressing import Reach
 from harness.gateway.answers import LIMITED, answer_error, show_errno
@@ -20,17 +21,20 @@ from harness.tcpip import icmp as icmp_answers
 from harness.wire import icmp, ipv4
 from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
 
+_EVICTABLE: Final = 2 * SECOND
+"""Who still waits for a reply after that has hardly a chance to get it; each ping command is a new flow."""
 _NO_PERMISSION: Final = frozenset({errno.EACCES, errno.EPERM})
 
 
 class _Flow:
-    __slots__ = ("down", "guest", "identifier", "number", "remote", "up")
+    __slots__ = ("down", "guest", "identifier", "number", "remote", "up", "used_at")
 
     def __init__(self, number: int, guest: Ip4, identifier: int, remote: Ip4) -> None:
         self.number = number
         self.guest = guest
         self.identifier = identifier
         self.remote = remote
+        self.used_at = 0
         self.up = 0
         self.down = 0
 
@@ -67,8 +71,8 @@ class IcmpFlows:
         flow = self._by_guest.get(key) or self._open(key, packet.destination, now)
         if flow is None:
             return
+        self._use(flow, now)
         flow.up += len(message.payload)
-        self._timers.set(flow.number, now + self._limits.echo_idle)
         self._outbox.command(
             commands.SendEcho(
                 flow.number, packet.destination, message.sequence, message.payload, packet.ttl - 1,
@@ -79,7 +83,7 @@ class IcmpFlows:
     def _open(self, key: tuple[Ip4, int], remote: Ip4, now: int) -> _Flow | None:
         flow = _Flow(self._next_number, *key, remote)
         self._next_number += 1
-        if len(self._by_number) >= self._limits.echo_flows:
+        if len(self._by_number) >= self._limits.echo_flows and not self._evict(now):
             bound = self._limits.echo_flows
             told = _refused(flow, remote, f"no room: limits.echo_flows is {bound}", "none", now)
             self._turned_away.note("echo_flows", bound, now, told)
@@ -92,6 +96,19 @@ class IcmpFlows:
         )
         return flow
 
+    def _use(self, flow: _Flow, now: int) -> None:
+        flow.used_at = now
+        # To the end, so that the first is the one that was idle for longest.
+        self._by_number[flow.number] = self._by_number.pop(flow.number)
+        self._timers.set(flow.number, now + self._limits.echo_idle)
+
+    def _evict(self, now: int) -> bool:
+        oldest = next(iter(self._by_number.values()))
+        if now - oldest.used_at < _EVICTABLE:
+            return False
+        self._close(oldest, "made room for another", now)
+        return True
+
     # --- from the host ---
 
     def replied(self, event: events.EchoReplied, now: int) -> None:
@@ -99,8 +116,8 @@ class IcmpFlows:
         flow = self._by_number.get(event.flow)
         if flow is None:
             return
+        self._use(flow, now)
         flow.down += len(event.payload)
-        self._timers.set(flow.number, now + self._limits.echo_idle)
         message = icmp.emit(icmp.echo_reply(flow.identifier, event.sequence, event.payload))
         source = self._interface.addressing.to_guest(event.address)
         self._interface.send_packet(Ipv4(source, flow.guest, Protocol.ICMP, message))
@@ -138,15 +155,17 @@ class IcmpFlows:
     def flush(self, now: int) -> None:
         """Close what was idle for too long."""
         for number in self._timers.due(now):
-            flow = self._by_number[number]
-            self._outbox.command(commands.CloseEcho(number))
-            self._outbox.record(
-                FlowClosed(
-                    at=now, flow=number, transport="icmp", guest=_guest(flow), remote=show_ip4(flow.remote),
-                    reason="idle", up=flow.up, down=flow.down,
-                )
-            )  # fmt: skip
-            self._forget(flow)
+            self._close(self._by_number[number], "idle", now)
+
+    def _close(self, flow: _Flow, reason: str, now: int) -> None:
+        self._outbox.command(commands.CloseEcho(flow.number))
+        self._outbox.record(
+            FlowClosed(
+                at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip4(flow.remote),
+                reason=reason, up=flow.up, down=flow.down,
+            )
+        )  # fmt: skip
+        self._forget(flow)
 
     def _forget(self, flow: _Flow) -> None:
         del self._by_number[flow.number]

@@ -15,6 +15,7 @@ from harness.gateway.config import GatewayConfig
 from harness.gateway.interface import Interface
 from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
+from harness.gateway.turned_away import TurnedAway
 from harness.services.dhcp import DhcpConfig, DhcpServer
 from harness.services.dns import DnsService, Forward, Reply
 from harness.tcpip.icmp import Quoted
@@ -57,10 +58,18 @@ class _Stream:
 class LocalServices:
     """DHCP and DNS of one gateway."""
 
-    def __init__(self, config: GatewayConfig, interface: Interface, outbox: Outbox, draws: Stream) -> None:
+    def __init__(
+        self,
+        config: GatewayConfig,
+        interface: Interface,
+        outbox: Outbox,
+        turned_away: TurnedAway,
+        draws: Stream,
+    ) -> None:
         self._gateway = config.gateway
         self._interface = interface
         self._outbox = outbox
+        self._turned_away = turned_away
         self._draws = draws
         self._dhcp = DhcpServer(
             DhcpConfig(
@@ -136,7 +145,7 @@ class LocalServices:
             stream = None
         if stream is not None:
             stream.connection.on_segment(segment, now)
-        elif int(segment.flags) & _SYN_ACK_RST == 0x02 and len(self._streams) < _STREAMS:
+        elif int(segment.flags) & _SYN_ACK_RST == 0x02 and self._has_room(now):
             connection = Connection.from_syn(
                 segment, now, self._tcp, source=packet.source, destination=packet.destination,
                 iss=self._draws.getrandbits(32), timestamp_offset=self._draws.getrandbits(32),
@@ -148,6 +157,17 @@ class LocalServices:
         stream.used_at = now
         self._touched[key] = stream
         return True
+
+    def _has_room(self, now: int) -> bool:
+        if len(self._streams) < _STREAMS:
+            return True
+        self._turned_away.note("dns_streams", _STREAMS, now)
+        for key, stream in self._streams.items():
+            # Who sent a SYN and then nothing gives way, else a flood of them would close the door.
+            if stream.connection.state is State.SYN_RECEIVED and now - stream.used_at >= SECOND:
+                self._forget(key)
+                return True
+        return False
 
     def packet_too_big(self, quoted: Quoted, mtu: int, now: int) -> None:
         """As of ``TcpFlows``."""

@@ -13,7 +13,7 @@ from harness.gateway.config import GatewayConfig, Limits
 from harness.gateway.turned_away import SHOWN
 from harness.wire import ethernet, icmp
 from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import ip4
+from harness.wire.ipv4 import Ipv4, ip4
 from harness.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
@@ -251,6 +251,33 @@ def test_errors_of_one_kind_are_limited_and_do_not_starve_others() -> None:
         bench.guest.send_datagram(GATEWAY, 10_000 + port, b"anybody?")
     bench.settle()
     assert len(bench.guest.messages) == 10
+
+
+def test_a_shell_loop_of_pings_never_meets_a_bound() -> None:
+    """Each ping command has an identifier of its own, and no flow ends before it was idle for a while."""
+    bench = introduced(Limits(echo_flows=4))
+    for number in range(20):
+        message = icmp.emit(icmp.echo_request(number, 1))
+        bench.guest.send_packet(Ipv4(bench.guest.address, SERVER, 1, message))
+        bench.settle()
+        sent = bench.take(commands.SendEcho)
+        bench.tell(events.EchoReplied(sent.flow, SERVER, 1, b""))
+        bench.advance(SECOND)
+    assert bench.noted(FlowRefused) == []
+    assert len(bench.gateway.icmp) == 4
+    assert [message.identifier for _, message in bench.guest.messages[1:]] == list(range(20))
+
+
+def test_a_flood_of_syns_does_not_close_dns_over_tcp() -> None:
+    bench = introduced(Limits())
+    for port in range(200):
+        syn(bench, GATEWAY, 53, source_port=port + 1)
+    bench.settle()
+    bench.advance(SECOND)
+    stream = bench.guest.connect(GATEWAY, 53)
+    bench.settle()
+    assert stream.is_established
+    assert bench.noted(LimitReached)[0].limit == "dns_streams"
 
 
 def test_a_flood_of_malformed_frames_does_not_flood_the_journal() -> None:

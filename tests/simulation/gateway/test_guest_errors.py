@@ -7,6 +7,7 @@ from harness.core.time import SECOND
 from harness.gateway import commands, events
 from harness.wire import icmp, ipv4, udp
 from harness.wire.icmp import Unreachable
+from harness.wire.ip import IpPacket
 from harness.wire.ipv4 import Ip4, Ipv4, Protocol, ip4
 from tests.contract.fake_guest import GATEWAY, FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
@@ -31,8 +32,8 @@ class NarrowGuest(FakeGuest):
     narrow = 1500
     lost: Ipv4 | None = None
 
-    def _packet(self, packet: Ipv4) -> None:
-        if ipv4.HEADER + len(packet.payload) > self.narrow:
+    def _packet(self, packet: IpPacket) -> None:
+        if isinstance(packet, Ipv4) and ipv4.HEADER + len(packet.payload) > self.narrow:
             self.lost = packet
         else:
             super()._packet(packet)

@@ -1,0 +1,52 @@
+"""Many connects at once, most of them in vain: each gets its own answer, and nobody waits for anybody."""
+
+from harness.core import events
+from harness.scenario import Lab
+
+# Non-blocking connects, all in flight together: what they came to, by errno (0: connected).
+SCAN = r"""
+use strict; use Socket; use Errno; use Fcntl;
+my ($host, $first, $last, $seconds) = @ARGV;
+my (%open, %count);
+for my $port ($first .. $last) {
+    socket(my $s, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+    fcntl($s, F_SETFL, O_NONBLOCK);
+    if (connect($s, pack_sockaddr_in($port, inet_aton($host)))) { $count{0}++ }
+    elsif ($! == Errno::EINPROGRESS) { $open{fileno $s} = $s }
+    else { $count{$! + 0}++ }
+}
+my $until = time + $seconds;
+while (%open && time < $until) {
+    my $want = ""; vec($want, $_, 1) = 1 for keys %open;
+    my $ready = $want;
+    select(undef, $ready, undef, 1) > 0 or next;
+    for my $fd (grep { vec($ready, $_, 1) } keys %open) {
+        $count{unpack "i", getsockopt($open{$fd}, SOL_SOCKET, SO_ERROR)}++;
+        close delete $open{$fd};
+    }
+}
+$count{silent} = keys %open if %open;
+print join " ", map { "$_=$count{$_}" } sort keys %count;
+"""
+
+
+def scan(lab: Lab, host: str, first: int, last: int, *, seconds: int) -> dict[str, int]:
+    ran = lab.guest.run(
+        ["perl", "-", host, str(first), str(last), str(seconds)], input=SCAN, timeout=90, check=True
+    )
+    return {name: int(count) for name, _, count in (word.partition("=") for word in ran.stdout.split())}
+
+
+def test_a_scan_of_a_thousand_ports_finds_the_open_one_and_every_closed_one(lab: Lab) -> None:
+    """Connected for the one, ECONNREFUSED for 900 (RFC 9293, section 3.10.7.1)."""
+    assert scan(lab, "203.0.113.10", 1, 901, seconds=60) == {"0": 1, "111": 900}
+    lab.journal.expect(events.FlowClosed, transport="tcp", remote="203.0.113.10:80")
+
+
+def test_a_live_host_answers_at_once_while_hundreds_of_connects_wait_for_a_silent_one(lab: Lab) -> None:
+    """More than there may be connects in flight: they give way to each other, never the live one to them."""
+    with lab.step("600 connects to a silent host") as step:
+        assert scan(lab, "203.0.113.98", 1, 600, seconds=2) == {"silent": 600}
+    attempt = lab.guest.connect("shop.example", 80, timeout=5)
+    assert attempt.error == ""
+    lab.journal.expect(events.LimitReached, limit="connecting", since=step)

@@ -1,6 +1,6 @@
 """What may be chosen about the gateway: frozen, apart from everything that runs."""
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 from msgspec import Struct
@@ -8,7 +8,9 @@ from msgspec import Struct
 from harness.core.address import Mac
 from harness.core.errors import DescriptionError
 from harness.core.time import SECOND
+from harness.wire import ipv6
 from harness.wire.ipv4 import Ip4
+from harness.wire.ipv6 import Ip6
 
 MIN_MTU: Final = 576
 """Every IPv4 host takes datagrams of this size (RFC 1122 3.3.2)."""
@@ -41,8 +43,81 @@ class Limits(Struct, frozen=True, kw_only=True):
     icmp_burst: int = 100
 
 
+class Ipv6Config(Struct, frozen=True, kw_only=True):
+    """The guests' prefix and what the router tells them (RFC 4861 6.2.1); lifetimes in seconds.
+
+    ``managed``: addresses are to be had by DHCPv6; ``other_config``: all else is; ``autonomous``: guests may
+    make addresses of the prefix (SLAAC). DHCPv6 answers in any case. ``router_lifetime`` 0: we are no
+    default router, so that guests without another know at once that they cannot go out by IPv6.
+
+    Raises DescriptionError when the parts do not fit together.
+    """
+
+    prefix: str = "fd65:6775:6573:7400::/64"
+    is_on: bool = True
+    managed: bool = False
+    other_config: bool = True
+    autonomous: bool = True
+    router_lifetime: int = 1800
+    valid_lifetime: int = 86400
+    preferred_lifetime: int = 14400
+    dns_lifetime: int = 1800
+
+    def __post_init__(self) -> None:
+        try:
+            network = IPv6Network(self.prefix)
+        except ValueError as error:
+            raise DescriptionError(
+                f"the prefix {self.prefix!r}: {error}", remedy="write it as fd65:6775:6573:7400::/64"
+            ) from error
+        if network.prefixlen != 64:
+            raise DescriptionError(
+                f"the prefix {self.prefix} has {network.prefixlen} bits",
+                remedy="choose a /64: guests make their addresses of no other (RFC 4291 2.5.1)",
+            )
+        if not 0 <= self.router_lifetime <= 9000:
+            raise DescriptionError(
+                f"a router lifetime of {self.router_lifetime} s", remedy="choose 0 to 9000 (RFC 4861 6.2.1)"
+            )
+
+    @property
+    def network(self) -> IPv6Network:
+        """The prefix as an object."""
+        return IPv6Network(self.prefix)
+
+    @property
+    def router(self) -> Ip6:
+        """Link-local: what guests have as their router."""
+        return ipv6.ip6("fe80::1")
+
+    @property
+    def gateway(self) -> Ip6:
+        """The first address: the DNS server."""
+        return self._address(1)
+
+    @property
+    def host(self) -> Ip6:
+        """The second address: leads to the laptop's ::1."""
+        return self._address(2)
+
+    @property
+    def first_guest(self) -> Ip6:
+        """The first address that DHCPv6 gives; ``last_guest`` is the last."""
+        return self._address(3)
+
+    @property
+    def last_guest(self) -> Ip6:
+        """DHCPv6 has as many addresses as a /20 of IPv4: enough for every guest, few enough to count."""
+        return self._address(0x0FFF)
+
+    def _address(self, index: int) -> Ip6:
+        return self.network[index].packed
+
+
 class GatewayConfig(Struct, frozen=True, kw_only=True):
     """The guests' subnet and who is who in it; ``mtu`` in octets of IP packet, ``lease_time`` in seconds.
+
+    There is IPv6 unless ``ipv6`` or a small MTU forbids it.
 
     Raises DescriptionError when the parts do not fit together.
     """
@@ -55,6 +130,7 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
     lease_time: int = 7200
     seed: int = 0
     limits: Limits = Limits()
+    ipv6: Ipv6Config = Ipv6Config()
 
     def __post_init__(self) -> None:
         if not MIN_MTU <= self.mtu <= MAX_MTU:
@@ -70,6 +146,11 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
                 f"the subnet {self.subnet} has no room for a gateway, a host address and guests",
                 remedy="choose a prefix of /29 or shorter",
             )
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Not over a link with an MTU below 1280 (RFC 8200 5)."""
+        return self.ipv6.is_on and self.mtu >= ipv6.MIN_MTU
 
     @property
     def network(self) -> IPv4Network:

@@ -7,7 +7,6 @@ import struct
 from abc import ABC, abstractmethod
 from typing import Final
 
-from harness.core.address import Mac
 from harness.core.errors import WireError
 from harness.gateway.addressing import Addressing
 from harness.gateway.config import GatewayConfig
@@ -43,7 +42,7 @@ class IpLayer(ABC):
         """A packet from a guest. Raises WireError when it is malformed or pretends to be of somebody else."""
 
     @abstractmethod
-    def take(self, packet: IpPacket, mac: Mac, now: int) -> IpPacket | None:
+    def take(self, packet: IpPacket, mac: bytes, now: int) -> IpPacket | None:
         """What is to be delivered of a packet that came in a frame from ``mac``: the whole.
 
         Raises WireError, or PacketProblem when its sender has to be told.
@@ -77,7 +76,7 @@ class IpLayer(ABC):
 
     @abstractmethod
     def on_timer(self, now: int) -> list[IpPacket]:
-        """Do what is due. Returns the first fragments of what is given up, of which senders are to be told."""
+        """Do what is due. Returns first fragments of what is given up: their senders are to be told."""
 
 
 class Ipv4Layer(IpLayer):
@@ -102,7 +101,7 @@ class Ipv4Layer(IpLayer):
             raise WireError(f"ipv4 source {show_ip(packet.source)} is no guest's")
         return packet
 
-    def take(self, packet: IpPacket, mac: Mac, now: int) -> IpPacket | None:
+    def take(self, packet: IpPacket, mac: bytes, now: int) -> IpPacket | None:
         """As of ``IpLayer``."""
         if not packet.is_fragment or not isinstance(packet, Ipv4):
             return packet

@@ -1,7 +1,7 @@
 """IPv6 at the gateway's interface: neighbour discovery, fragments, and the router that it is.
 
-The gateway is fe80::1, the router of the link; fd65:6775:6573:7400::1 for DNS, and ::2 for the laptop itself. It
-advertises (RFC 4861 6.2, RFC 8106) what ``Ipv6Config`` says, from when the first turn comes.
+The gateway is fe80::1, the router of the link; fd65:6775:6573:7400::1 for DNS, and ::2 for the laptop itself.
+It advertises (RFC 4861 6.2, RFC 8106) what ``Ipv6Config`` says, from when the first turn comes.
 """
 
 import struct
@@ -58,7 +58,7 @@ class Ipv6Layer(IpLayer):
             raise WireError(f"ipv6 source {show_ip(packet.source)} is no guest's")
         return packet
 
-    def take(self, packet: IpPacket, mac: Mac, now: int) -> IpPacket | None:
+    def take(self, packet: IpPacket, mac: bytes, now: int) -> IpPacket | None:
         """As of ``IpLayer``; neighbour discovery ends here."""
         if not isinstance(packet, Ipv6):
             raise TypeError("an IPv4 packet in the layer of IPv6")
@@ -71,7 +71,7 @@ class Ipv6Layer(IpLayer):
                 icmpv6_errors.check_extensions(whole)
             packet = whole
         if packet.protocol == Protocol.ICMPV6 and len(packet.payload) and packet.payload[0] in ndp.TYPES:
-            self._discover(packet, mac, now)
+            self._discover(packet, Mac(mac), now)
             return None
         return packet
 

@@ -173,7 +173,7 @@ def _whole(first: Packet, payload: memoryview) -> Packet:
     protocol, extensions, at = ipv6.walk(payload, first.protocol, 0, fragmentable=True)
     before = tuple(one for one in first.extensions if not isinstance(one, Fragment))
     return msgspec.structs.replace(
-        first, protocol=protocol, payload=payload[at:], extensions=(*before, *extensions)
+        first, protocol=protocol, payload=payload[at:], extensions=(*before, *extensions), reassembled=True
     )
 
 

@@ -56,8 +56,8 @@ class Advertiser:
         self._outgoing: list[Outgoing] = []
 
     def start(self, now: int) -> None:
-        """The interface is up: the first advertisement is due."""
-        self._due_at = now
+        """The interface is up; who comes to it asks, so the first advertisement may wait for its interval."""
+        self._due_at = now + _INITIAL_INTERVAL
 
     def on_solicitation(self, source: Ip6, mac: Mac) -> None:
         """Somebody at ``mac`` asks; without a ``source``, it gets the answer for all nodes (RFC 6085)."""
@@ -67,7 +67,7 @@ class Advertiser:
         """From now on ``advertisement`` is true: all are told, and again soon (RFC 4861 6.2.4)."""
         self.advertisement = advertisement
         self._sent = 0
-        self.start(now)
+        self._due_at = now
 
     def shutdown(self) -> None:
         """We are no router any more (RFC 4861 6.2.5): a lifetime of 0 is told, then there is silence."""

@@ -2,8 +2,10 @@
 
 from typing import TypeAlias
 
+from harness.wire import ipv4, ipv6
 from harness.wire.ipv4 import Ipv4, show_ip4
 from harness.wire.ipv6 import Ipv6, show_ip6
+from harness.wire.octets import Octets
 
 IpAddress: TypeAlias = bytes
 """Four or sixteen octets in network order: the length tells the version."""
@@ -20,3 +22,17 @@ def show_ip(address: IpAddress) -> str:
 def show_end(address: IpAddress, port: int) -> str:
     """``"192.168.65.1:53"`` or ``"[fd65:6775:6573:7400::1]:53"``: as journals and URLs write it."""
     return f"{show_ip4(address)}:{port}" if len(address) == 4 else f"[{show_ip6(address)}]:{port}"
+
+
+def packet_of(
+    source: IpAddress, destination: IpAddress, protocol: int, payload: Octets, *, tos: int = 0
+) -> IpPacket:
+    """A packet of the version of its addresses."""
+    if len(source) == 4:
+        return Ipv4(source, destination, protocol, payload, tos=tos)
+    return Ipv6(source, destination, protocol, payload, traffic_class=tos)
+
+
+def emit(packet: IpPacket) -> bytes:
+    """The packet. Raises ValueError when it cannot be written."""
+    return ipv4.emit(packet) if isinstance(packet, Ipv4) else ipv6.emit(packet)

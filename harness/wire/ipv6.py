@@ -79,7 +79,8 @@ class Fragment(Struct, frozen=True):
 class Ipv6(Struct, frozen=True):
     """One packet, whole or a fragment.
 
-    The properties are what IPv4 has too, under its names, for those to whom both are the same.
+    ``reassembled`` is not on the wire: it came in fragments, so its sender does not mind them. The properties
+    are what IPv4 has too, under its names, for those to whom both are the same.
     """
 
     source: Ip6
@@ -90,6 +91,7 @@ class Ipv6(Struct, frozen=True):
     traffic_class: int = 0
     flow_label: int = 0
     extensions: tuple[Extension | Fragment, ...] = ()
+    reassembled: bool = False
 
     @property
     def ttl(self) -> int:
@@ -103,8 +105,8 @@ class Ipv6(Struct, frozen=True):
 
     @property
     def dont_fragment(self) -> bool:
-        """True: only senders fragment IPv6."""
-        return True
+        """True unless its sender has fragmented it: nobody else may."""
+        return not self.reassembled
 
     @property
     def fragment(self) -> Fragment | None:

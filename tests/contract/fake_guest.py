@@ -1,4 +1,7 @@
-"""A guest without a kernel: our own wire and tcpip as a client. Frames in, frames out, time given."""
+"""A guest without a kernel: our own wire and tcpip as a client. Frames in, frames out, time given.
+
+It has one address, of either version of IP, and speaks only that.
+"""
 
 from dataclasses import dataclass, field
 
@@ -6,17 +9,24 @@ from harness.core.address import BROADCAST as BROADCAST_MAC
 from harness.core.address import Mac
 from harness.core.port import Frame
 from harness.tcpip.arp import ArpCache
-from harness.tcpip.reassembly import Reassembler, fragment
+from harness.tcpip.ndp import NdpCache, read
+from harness.tcpip.reassembly import Reassembler, fragment, fragment6
 from harness.tcpip.tcp import events as tcp_events
 from harness.tcpip.tcp.config import Config, Endpoint
 from harness.tcpip.tcp.connection import Connection
-from harness.wire import arp, dhcp, ethernet, icmp, ipv4, tcp, udp
+from harness.wire import arp, dhcp, dhcpv6, ethernet, icmp, icmpv6, ip, ipv4, ipv6, ndp, tcp, udp
 from harness.wire.dhcp import Dhcp, MessageType, Op, Options
 from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import ANY, BROADCAST, Ip4, Ipv4, Protocol, ip4
+from harness.wire.ip import IpAddress, IpPacket
+from harness.wire.ipv4 import ANY, BROADCAST, Ipv4, Protocol, ip4
+from harness.wire.ipv6 import ALL_NODES, Ipv6, ip6
 
 GATEWAY = ip4("192.168.65.1")
 HOST = ip4("192.168.65.2")
+ROUTER6 = ip6("fe80::1")
+GATEWAY6 = ip6("fd65:6775:6573:7400::1")
+HOST6 = ip6("fd65:6775:6573:7400::2")
+GUEST6 = ip6("fd65:6775:6573:7400::3")
 MAC = Mac.parse("52:54:00:65:00:01")
 
 
@@ -76,29 +86,33 @@ class FakeGuest:
     """What it received is kept by kind; ``out`` are frames to be sent."""
 
     mac: Mac = MAC
-    address: Ip4 = ANY
+    address: IpAddress = ANY
     mtu: int = 1500
     receive_buffer: int = 256 * 1024
     out: list[bytes] = field(default_factory=list)
-    datagrams: list[tuple[Ip4, udp.Datagram]] = field(default_factory=list)
-    messages: list[tuple[Ip4, icmp.Icmp]] = field(default_factory=list)
+    datagrams: list[tuple[IpAddress, udp.Datagram]] = field(default_factory=list)
+    messages: list[tuple[IpAddress, icmp.Icmp | icmpv6.Icmpv6]] = field(default_factory=list)
+    discovered: list[ndp.Ndp] = field(default_factory=list)
+    answers: list[dhcpv6.Dhcpv6] = field(default_factory=list)
     leases: list[Dhcp] = field(default_factory=list)
     arps: list[arp.Arp] = field(default_factory=list)
     segments: list[tcp.Segment] = field(default_factory=list)
     now: int = 0
 
     def __post_init__(self) -> None:
-        self._streams: dict[tuple[Ip4, int, int], Stream] = {}
-        self._neighbours = ArpCache(self.mac, [self.address])
-        self._reassembler = Reassembler[Ipv4]()
+        self._streams: dict[tuple[IpAddress, int, int], Stream] = {}
+        self._reassembler = Reassembler[IpPacket]()
         self._next_port = 40000
+        self.take_address(self.address)
 
     # --- what its user does ---
 
-    def take_address(self, address: Ip4) -> None:
-        """As after a lease."""
+    def take_address(self, address: IpAddress) -> None:
+        """As after a lease, or an advertised prefix."""
         self.address = address
-        self._neighbours = ArpCache(self.mac, [address])
+        self._arp = ArpCache(self.mac, [address])
+        self._ndp = NdpCache(self.mac, [address], router=False)
+        self._neighbours = self._arp if len(address) == 4 else self._ndp
 
     def send_dhcp(self, kind: MessageType, **options: object) -> None:
         """Broadcast a DHCP message."""
@@ -112,21 +126,32 @@ class FakeGuest:
         self.out.append(ethernet.header(BROADCAST_MAC, self.mac, EtherType.IPV4) + packet)
 
     def send_datagram(
-        self, destination: Ip4, port: int, payload: bytes, *, source_port: int = 5000, ttl: int = 64
+        self, destination: IpAddress, port: int, payload: bytes, *, source_port: int = 5000, ttl: int = 64
     ) -> None:
         """One UDP datagram, as fragments when it is large."""
         octets = udp.emit(udp.Datagram(source_port, port, payload), self.address, destination)
+        if len(destination) == 16:
+            packet = Ipv6(self.address, destination, Protocol.UDP, octets, hop_limit=ttl)
+            for part in fragment6(packet, self.mtu, 99):
+                self.send_packet(part)
+            return
         for piece in fragment(
             Ipv4(self.address, destination, Protocol.UDP, octets, ttl=ttl, identification=99), self.mtu
         ):
             self.send_packet(piece)
 
-    def ping(self, destination: Ip4, sequence: int = 1, payload: bytes = b"ping", *, ttl: int = 64) -> None:
+    def ping(
+        self, destination: IpAddress, sequence: int = 1, payload: bytes = b"ping", *, ttl: int = 64
+    ) -> None:
         """One echo request with identifier 77."""
+        if len(destination) == 16:
+            octets = icmpv6.emit(icmpv6.echo_request(77, sequence, payload), self.address, destination)
+            self.send_packet(Ipv6(self.address, destination, Protocol.ICMPV6, octets, hop_limit=ttl))
+            return
         message = icmp.emit(icmp.echo_request(77, sequence, payload))
         self.send_packet(Ipv4(self.address, destination, Protocol.ICMP, message, ttl=ttl))
 
-    def connect(self, destination: Ip4, port: int, *, source_port: int | None = None) -> Stream:
+    def connect(self, destination: IpAddress, port: int, *, source_port: int | None = None) -> Stream:
         """Open a TCP connection; its SYN is sent by the next ``work``."""
         if source_port is None:
             source_port = self._next_port
@@ -141,18 +166,50 @@ class FakeGuest:
         stream = self._streams[destination, port, source_port] = Stream(connection)
         return stream
 
-    def send_segment(self, destination: Ip4, segment: tcp.Segment, *, ttl: int = 64) -> None:
+    def send_segment(self, destination: IpAddress, segment: tcp.Segment, *, ttl: int = 64) -> None:
         """A TCP segment of no connection of its own."""
         octets = tcp.emit(segment, self.address, destination)
-        self.send_packet(Ipv4(self.address, destination, Protocol.TCP, octets, ttl=ttl, dont_fragment=True))
+        self._send_transport(destination, octets, ttl)
 
-    def send_packet(self, packet: Ipv4) -> None:
-        """To the gateway, or to a neighbour."""
-        octets = ipv4.emit(packet)
-        local = packet.destination[:3] == GATEWAY[:3]
-        mac = self._neighbours.send(packet.destination if local else GATEWAY, octets, self.now)
+    def send_packet(self, packet: IpPacket) -> None:
+        """To the gateway, to a neighbour, or in IPv6 to a group."""
+        octets = ip.emit(packet)
+        destination = packet.destination
+        if len(destination) == 4:
+            next_hop = destination if destination[:3] == GATEWAY[:3] else GATEWAY
+        elif ipv6.is_multicast(destination):
+            link = ethernet.header(ipv6.group_mac(destination), self.mac, EtherType.IPV6)
+            self.out.append(link + octets)
+            return
+        else:
+            local = destination[:8] == GATEWAY6[:8] or ipv6.is_link_local(destination)
+            next_hop = destination if local else ROUTER6
+        mac = self._neighbours.send(next_hop, octets, self.now)
         if mac is not None:
-            self.out.append(ethernet.header(mac, self.mac, EtherType.IPV4) + octets)
+            self.out.append(ethernet.header(mac, self.mac, self._neighbours.ethertype) + octets)
+
+    def solicit_router(self) -> None:
+        """Ask for a router advertisement."""
+        self.send_ndp(ipv6.ALL_ROUTERS, ndp.RouterSolicitation(ndp.Options(source_mac=self.mac)))
+
+    def send_ndp(self, destination: IpAddress, message: ndp.Ndp) -> None:
+        """One message of neighbour discovery from its address."""
+        octets = icmpv6.emit(ndp.emit(message), self.address, destination)
+        self.send_packet(Ipv6(self.address, destination, Protocol.ICMPV6, octets, hop_limit=255))
+
+    def send_dhcpv6(self, message: dhcpv6.Dhcpv6) -> None:
+        """To all servers of the link."""
+        self.send_datagram(
+            dhcpv6.ALL_SERVERS, dhcpv6.SERVER_PORT, dhcpv6.emit(message), source_port=dhcpv6.CLIENT_PORT
+        )
+
+    def _send_transport(self, destination: IpAddress, segment: bytes, ttl: int = 64) -> None:
+        if len(destination) == 16:
+            self.send_packet(Ipv6(self.address, destination, Protocol.TCP, segment, hop_limit=ttl))
+        else:
+            self.send_packet(
+                Ipv4(self.address, destination, Protocol.TCP, segment, ttl=ttl, dont_fragment=True)
+            )
 
     # --- what the cable does ---
 
@@ -174,8 +231,7 @@ class FakeGuest:
             stream.work()
             while segments := stream.connection.transmit(now):
                 for octets in segments:
-                    remote = stream.connection.remote.address
-                    self.send_packet(Ipv4(self.address, remote, Protocol.TCP, octets, dont_fragment=True))
+                    self._send_transport(stream.connection.remote.address, bytes(octets))
         for outgoing in self._neighbours.transmit():
             self.out.append(
                 ethernet.header(outgoing.destination, self.mac, outgoing.ethertype) + outgoing.payload
@@ -201,15 +257,21 @@ class FakeGuest:
         if frame.ethertype == EtherType.ARP:
             packet = arp.parse(frame.payload)
             self.arps.append(packet)
-            self._neighbours.on_arp(packet, self.now)
+            self._arp.on_arp(packet, self.now)
         elif frame.ethertype == EtherType.IPV4:
-            part = ipv4.parse(frame.payload)
-            assert len(frame.payload) <= self.mtu
-            whole = self._reassembler.on_packet(part, self.now)
-            if whole is not None:
-                self._packet(whole)
+            self._part(ipv4.parse(frame.payload), len(frame.payload))
+        elif frame.ethertype == EtherType.IPV6:
+            part = ipv6.parse(frame.payload)
+            if part.destination in (self.address, ALL_NODES) or ipv6.is_multicast(part.destination):
+                self._part(part, len(frame.payload))
 
-    def _packet(self, packet: Ipv4) -> None:
+    def _part(self, part: IpPacket, length: int) -> None:
+        assert length <= self.mtu
+        whole = self._reassembler.on_packet(part, self.now)
+        if whole is not None:
+            self._packet(whole)
+
+    def _packet(self, packet: IpPacket) -> None:
         if packet.protocol == Protocol.TCP:
             segment = tcp.parse(packet.payload, packet.source, packet.destination)
             self.segments.append(segment)
@@ -220,7 +282,27 @@ class FakeGuest:
             datagram = udp.parse(packet.payload, packet.source, packet.destination)
             if datagram.destination_port == dhcp.CLIENT_PORT:
                 self.leases.append(dhcp.parse(datagram.payload))
+            elif datagram.destination_port == dhcpv6.CLIENT_PORT:
+                self.answers.append(dhcpv6.parse(datagram.payload))
             else:
                 self.datagrams.append((packet.source, datagram))
         elif packet.protocol == Protocol.ICMP:
             self.messages.append((packet.source, icmp.parse(packet.payload)))
+        elif isinstance(packet, Ipv6) and packet.protocol == Protocol.ICMPV6:
+            message = icmpv6.parse(packet.payload, packet.source, packet.destination)
+            if message.type in ndp.TYPES:
+                self._discover(packet, message)
+            else:
+                self.messages.append((packet.source, message))
+
+    def _discover(self, packet: Ipv6, message: icmpv6.Icmpv6) -> None:
+        found = read(packet, message)
+        self.discovered.append(found)
+        if isinstance(found, ndp.NeighbourSolicitation):
+            asker = found.options.source_mac
+            assert asker is not None
+            self._ndp.on_solicitation(packet.source, found, asker, self.now)
+        elif isinstance(found, ndp.NeighbourAdvertisement):
+            teller = found.options.target_mac
+            assert teller is not None
+            self._ndp.on_advertisement(found, teller, self.now)

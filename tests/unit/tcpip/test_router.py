@@ -49,6 +49,7 @@ def test_the_first_three_come_soon_and_then_seldom(advertiser: Advertiser) -> No
         advertiser.on_timer(now)
         assert said(advertiser) == [(ALL_NODES_MAC, ALL_NODES, TOLD)]
         times.append(now)
+    assert times[0] == 16 * SECOND
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert gaps[:2] == [16 * SECOND] * 2
     assert all(200 * SECOND <= gap <= 600 * SECOND for gap in gaps[2:])
@@ -56,7 +57,7 @@ def test_the_first_three_come_soon_and_then_seldom(advertiser: Advertiser) -> No
 
 
 def test_who_asks_is_answered_alone_and_at_once(advertiser: Advertiser) -> None:
-    advertiser.start(0)
+    advertiser.change(TOLD, 0)
     advertiser.on_timer(0)
     said(advertiser)
     due = advertiser.poll_at()
@@ -67,7 +68,7 @@ def test_who_asks_is_answered_alone_and_at_once(advertiser: Advertiser) -> None:
 
 
 def test_a_change_is_told_to_all(advertiser: Advertiser) -> None:
-    advertiser.start(0)
+    advertiser.change(TOLD, 0)
     advertiser.on_timer(0)
     said(advertiser)
     other = RouterAdvertisement(0)
@@ -78,7 +79,7 @@ def test_a_change_is_told_to_all(advertiser: Advertiser) -> None:
 
 
 def test_a_shutdown_takes_the_route_back(advertiser: Advertiser) -> None:
-    advertiser.start(0)
+    advertiser.change(TOLD, 0)
     advertiser.on_timer(0)
     said(advertiser)
     advertiser.shutdown()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _OWN: Final = "/proc/thread-self/ns/net"
 _LOOPBACK: Final = 1
+_IFA_F_NODAD: Final = 0x02
+"""linux/if_addr.h: use the address without duplicate address detection (RFC 4862 section 5.4)."""
 
 _SYSCTLS: Final = {
     # New namespaces inherit these from the machine; a world is the same everywhere.
@@ -35,7 +37,7 @@ _SYSCTLS: Final = {
     # A machine that does without IPv6 may have switched it off for its own interfaces.
     "ipv6/conf/all/disable_ipv6": "0",
     "ipv6/conf/default/disable_ipv6": "0",
-    # Addresses work at once, without duplicate address detection (RFC 4862 section 5.4).
+    # Link-local addresses, too, work without duplicate address detection.
     "ipv6/conf/all/accept_dad": "0",
     "ipv6/conf/default/accept_dad": "0",
     # Every packet gets its ICMP error: Linux sends one a second to a peer (icmp(7)).
@@ -176,10 +178,12 @@ def _add_link(number: int, name: str, link: Link, namespaces: Namespaces, socket
 
 def _add_address(socket: "IPRoute", host: str, index: int, text: str) -> None:
     address = ip_interface(text)
-    _refusable(
-        f"{host}: address {text}",
-        lambda: socket.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen),
-    )
+    arguments: dict[str, Any] = {"address": str(address.ip), "prefixlen": address.network.prefixlen}
+    if address.version == 6:
+        # Where none is to be detected, the kernel still finds that out a little later; until then, nobody can
+        # bind to the address.
+        arguments["flags"] = _IFA_F_NODAD
+    _refusable(f"{host}: address {text}", lambda: socket.addr("add", index=index, **arguments))
 
 
 def _add_route(socket: "IPRoute", host: str, route: Route) -> None:

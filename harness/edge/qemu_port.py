@@ -1,9 +1,10 @@
 """QEMU's ``-netdev stream``: ethernet frames over a unix stream socket, each after its length (32 bits).
 
 One read takes what is there and gives all whole frames in it, cut from the read buffer without copying:
-frames that are alike as a run (``wire.run``), the others as lists, all in order. One write sends as many
-frames as the socket takes; a run whose frames have room for their lengths is one piece of octets. What the
-socket does not take waits in a queue bounded in octets; what that cannot hold is dropped and told.
+frames that are alike as a run (``wire.run``), the others as lists, all in order. Who keeps a frame keeps the
+buffer, and the next read has another. One write sends as many frames as the socket takes; a run whose frames
+have room for their lengths is one piece of octets. What the socket does not take waits in a queue bounded in
+octets; what that cannot hold is dropped and told.
 
 Bulk is polled, as busy network cards are (Linux's NAPI): once a read brings much, the socket is looked at
 only every ``POLL_INTERVAL`` until a read brings little. A turn of the driver costs as much as several frames,
@@ -30,7 +31,7 @@ MAX_FRAME: Final = 65536 + 64
 """Octets; QEMU refuses more than its NET_BUFSIZE (68 KiB)."""
 READ_BUFFER: Final = 1024 * 1024
 LEAST_READ: Final = 448 * 1024
-"""Octets: a read has room for all that the socket holds by default; without it a new buffer is begun."""
+"""Octets: a read has room for all that a socket holds by default."""
 BULK: Final = 32 * 1024
 """Octets of a read that are much."""
 POLL_INTERVAL: Final = 1000 * MICROSECOND
@@ -71,7 +72,7 @@ class QemuPort:
         self._queue_limit = queue_limit
         self._queue: deque[memoryview] = deque()
         self._queued = 0
-        self._buffer = memoryview(bytearray(READ_BUFFER))
+        self._buffer = bytearray(READ_BUFFER)
         self._start = 0
         self._end = 0
         self._loop = asyncio.get_running_loop()
@@ -139,7 +140,7 @@ class QemuPort:
 
     def _read(self) -> int:
         """Take what is there, and give its frames away; the octets read."""
-        buffer = self._buffer
+        buffer = memoryview(self._buffer)
         try:
             count = self._sock.recv_into(buffer[self._end :])
         except (BlockingIOError, InterruptedError):
@@ -151,14 +152,15 @@ class QemuPort:
             self._lose("the other end closed the cable")
             return 0
         self._end += count
-        batches, start = self._cut(buffer, self._end)
-        if start < 0:
+        batches, self._start = self._cut(buffer, self._end)
+        if self._start < 0:
             self._lose("the other end does not speak QEMU's framing")
             return 0
-        # Frames given away keep this buffer alive and unchanged: the rest is carried to a new one in time.
-        self._start_over(start)
+        del buffer
         if batches:
             self._receive(batches)
+            del batches
+        self._start_over()
         return count
 
     def _cut(self, buffer: memoryview, end: int) -> tuple[list[Sequence[Frame]], int]:
@@ -188,12 +190,17 @@ class QemuPort:
             batches.append(frames)
         return batches, start
 
-    def _start_over(self, start: int) -> None:
-        if READ_BUFFER - self._end >= LEAST_READ:
-            self._start = start
-            return
-        rest = self._buffer[start : self._end]
-        self._buffer = memoryview(bytearray(READ_BUFFER))
+    def _start_over(self) -> None:
+        """Make room: in the same buffer, which the processor's cache has, unless frames in it are kept."""
+        buffer = self._buffer
+        try:
+            # A bytearray that others look into can't change its size.
+            buffer.append(buffer.pop())
+        except BufferError:
+            if READ_BUFFER - self._end >= LEAST_READ:
+                return
+            self._buffer = bytearray(READ_BUFFER)
+        rest = buffer[self._start : self._end]
         self._buffer[: len(rest)] = rest
         self._start, self._end = 0, len(rest)
 

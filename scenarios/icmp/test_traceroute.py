@@ -10,7 +10,7 @@ GATEWAY, ROUTER = "192.168.65.1", "192.168.1.1"
 CONNECT = r"""
 use Socket;
 socket(my $s, PF_INET, SOCK_STREAM, 0) or die;
-setsockopt($s, IPPROTO_IP, 2, pack("i", $ARGV[1])) or die;  # IP_TTL
+setsockopt($s, 0, 2, pack("i", $ARGV[1])) or die;  # IPPROTO_IP, IP_TTL
 connect($s, pack_sockaddr_in(80, inet_aton($ARGV[0]))) and print "connected" or printf "%d", $!;
 """
 

@@ -10,7 +10,7 @@ kills everything in a PID namespace with its first process (pid_namespaces(7)). 
 guest along the same way, because the guest's PID namespace lies within the lab's.
 
 What a guest of QEMU does by ``/etc/guestnet/boot`` and ``joiner`` (images/tiny/root) is done here: names,
-NIC, DHCP client. Keep them alike.
+NIC, DHCP client. Keep them alike; the client's arguments and the text of /etc/hosts are the image's.
 
 Source: unshare(2), mount_namespaces(7), the kernel's Documentation/filesystems/overlayfs.rst (user
 namespaces may mount overlayfs since Linux 5.11).
@@ -76,14 +76,11 @@ echo '0 0' >/proc/sys/net/ipv4/ping_group_range
 echo ready
 exec {_BUSYBOX} init >/dev/console 2>&1
 """
-_OPTIONS: Final = ("search", "mtu", "ntpsrv", "staticroutes", "100", "101", "114", "252")
-_INITTAB: Final = (
-    "::respawn:/usr/lib/guestnet/rdnss\n"
-    f"::respawn:/usr/bin/udhcpc -f -i {tap.NIC} -R -t 5 -T 1 -A 3 -p /run/udhcpc.pid"
-    " -s /usr/lib/guestnet/lease -x hostname:{hostname} "
-    + " ".join(f"-O {option}" for option in _OPTIONS)
-    + " >/run/guestnet/udhcpc.log 2>&1\n"
-)
+_ARGUMENTS: Final = "usr/lib/guestnet/udhcpc"
+_INITTAB: Final = """\
+::respawn:/usr/lib/guestnet/rdnss
+::respawn:/usr/bin/udhcpc {arguments} -x hostname:{hostname} >/run/guestnet/udhcpc.log 2>&1
+"""
 
 
 class Plan(NamedTuple):
@@ -259,8 +256,10 @@ def _show_kernel(kind: str, target: Path) -> None:
 def _write_etc(root: Path, hostname: str) -> None:
     etc = root / "etc"
     (etc / "hostname").write_text(f"{hostname}\n")
-    (etc / "hosts").write_text(f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.1.1\t{hostname}\n")
-    (etc / "inittab").write_text(_INITTAB.format(hostname=hostname))
+    with (etc / "hosts").open("a") as hosts:
+        hosts.write(f"127.0.1.1\t{hostname}\n")
+    arguments = (root / _ARGUMENTS).read_text().strip()
+    (etc / "inittab").write_text(_INITTAB.format(arguments=arguments, hostname=hostname))
     (root / "tmp").chmod(0o1777)
     for folder in ("guestnet", "lock"):
         (root / "run" / folder).mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,8 @@ LIMITS: Final = Limits(
 )  # fmt: skip
 CONFIG: Final = GatewayConfig(limits=LIMITS)
 FRAME, MENDED, TURN, WAIT, ANSWER, DUE = range(6)
+MOST_UDP: Final = 65507
+"""Octets of payload in the largest datagram over IPv4."""
 MOST_OPEN: Final = 64
 """Commands whose answers are still to come; older ones never are answered."""
 
@@ -114,7 +116,8 @@ class Edge:
         if choice & 3 == 2:
             cause = events.IcmpCause(errno & 15, choice >> 2, bytes(address), self.script.number(2))
             return events.DatagramFailed(flow, address, port, errno, bytes(command.payload), cause)
-        payload = bytes(self.script.number(2)) if choice & 4 else bytes(command.payload)
+        length = min(self.script.number(2), MOST_UDP)
+        payload = bytes(length) if choice & 4 else bytes(command.payload)
         return events.DatagramReceived(flow, address, port, payload)
 
     def _echo(self, command: commands.SendEcho, choice: int, errno: int) -> events.Event:

@@ -187,8 +187,9 @@ class Receiver:
             raise ValueError(f"{count} octets consumed where {self.held - self.buffer.readable} were read")
         self.held -= count
         # Tell the peer when it may be waiting: its window is half gone and much of it is free again.
-        gain = self.rcv_nxt + self._capacity - self.held - self.rcv_adv
-        if self.window < self._capacity // 2 and gain >= min(self._capacity // 4, 2 * self._mss):
+        most = min(self._capacity, 0xFFFF << self.scale)
+        gain = self.rcv_nxt + min(self._capacity - self.held, most) - self.rcv_adv
+        if self.window < most // 2 and gain >= min(most // 4, 2 * self._mss):
             self.ack_due = True
 
     # --- acknowledging ---

@@ -109,6 +109,14 @@ def test_the_window_opens_only_for_what_was_consumed() -> None:
     assert drill.sent[-1].window == 4000
 
 
+def test_reading_is_not_told_where_the_window_is_as_large_as_it_can_be() -> None:
+    drill = Drill(Config(receive_buffer=1 << 20, timestamps=False, sack=False)).established()
+    drill.inject("P.", 1, 1, b"unscaled")
+    drill.wait(0)
+    drill.read_all()
+    drill.expect()
+
+
 def test_a_silly_window_is_not_advertised() -> None:
     drill = Drill(Config(receive_buffer=4000, sack=False)).established()
     for at in range(4):

@@ -65,8 +65,6 @@ class HostPing:
         for _ in range(3):
             try:
                 opened.sock.sendto(message, destination)
-            except (BlockingIOError, InterruptedError):
-                return
             except OSError as error:
                 waiting, mtu = self._drain(opened)
                 if waiting:

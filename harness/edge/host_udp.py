@@ -70,7 +70,7 @@ class HostUdp:
         self._emit(DatagramOpened(command.flow, show_address(sock.getsockname())))
 
     def send(self, command: commands.SendDatagram) -> None:
-        """Send now or never: what does not fit into the socket's buffer is lost, as datagrams may be."""
+        """Send now or never: what does not fit into the socket's buffer is lost, and told with EAGAIN."""
         opened = self._sockets.get(command.flow)
         if opened is None:
             return
@@ -86,8 +86,6 @@ class HostUdp:
         for _ in range(3):
             try:
                 sock.sendto(command.payload, destination)
-            except (BlockingIOError, InterruptedError):
-                return
             except OSError as error:
                 waiting, mtu = self._drain(opened)
                 if waiting:

@@ -356,6 +356,23 @@ def test_a_closed_port_is_told_with_its_cause_and_the_socket_lives_on(loopback: 
     go(scenario)
 
 
+def test_a_datagram_that_finds_no_room_is_told() -> None:
+    class Full(socket.socket):
+        """Loopback never is: it loses at the receiver."""
+
+        def sendto(self, *arguments: object) -> int:
+            raise BlockingIOError(errno.EAGAIN, "full")
+
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        edge.udp.open(commands.OpenDatagram(1, 0))
+        opened = edge.udp._sockets[1]
+        opened.sock = Full(fileno=opened.sock.detach())
+        edge.udp.send(datagram(9))
+        assert (await edge.heard(events.DatagramFailed)).errno == errno.EAGAIN
+
+    go(scenario)
+
+
 def test_a_datagram_that_the_kernel_refuses_is_told() -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:
         edge.udp.open(commands.OpenDatagram(1, 0))

@@ -1,5 +1,7 @@
 """``guestnet shell``: a console in a guest, on the network that a profile describes.
 
+A QEMU guest has a serial console; in a namespace it is a shell on a terminal of the guest's own.
+
 The terminal is raw while it is connected, so that every key reaches the guest, Ctrl-C too. Ctrl-] comes back.
 The lab lives as long as this command.
 """
@@ -29,6 +31,7 @@ from harness.core.errors import GuestnetError
 
 if TYPE_CHECKING:
     from harness.lab.client import LabProcess
+    from harness.lab.description import GuestKind
 
 ESCAPE: Final = b"\x1d"
 """Ctrl-], as telnet(1) has it."""
@@ -42,6 +45,7 @@ PAUSE: Final = 0.3
 @click.command()
 @click.option("--profile", default="plain", show_default=True, help="Name or TOML file of the world.")
 @click.option("--stack", default="builtin", show_default=True, help="Network stack under test.")
+@click.option("--guest", default="qemu", show_default=True, type=click.Choice(["qemu", "netns"]))
 @click.option("--image", default="tiny", show_default=True, help="Image of the guest.")
 @click.option("--seed", type=int, default=None, help="Of everything random in the lab.")
 @click.option(
@@ -51,8 +55,9 @@ PAUSE: Final = 0.3
 )
 @click.option("--events", "beside", is_flag=True, help="Show the events in a second pane (needs tmux).")
 def shell(
-    profile: str, stack: str, image: str, seed: int | None, artifacts: Path | None, beside: bool
-) -> None:
+    profile: str, stack: str, guest: "GuestKind", image: str, seed: int | None, artifacts: Path | None,
+    beside: bool,
+) -> None:  # fmt: skip
     """Boot a guest and connect this terminal to its console. Ctrl-] ends it."""
     from harness.lab.client import LabProcess
     from harness.lab.description import LabDescription
@@ -66,6 +71,7 @@ def shell(
         scenario="guestnet shell",
         seed=secrets.randbelow(10**6) if seed is None else seed,
         stack=stack,
+        guest=guest,
         profile=profile,
         image=image,
     )

@@ -21,6 +21,7 @@ from harness.guest import tap
 from harness.guest.base import Command, RunResult
 from harness.guest.command import OUTPUT_LIMIT, TooMuchOutput, run_to_end
 from harness.guest.netns_body import ENVIRONMENT, Body, Plan, make
+from harness.guest.terminal import Terminal, open_terminal
 
 _FILE_WITHIN: Final = 20.0
 _SIGNAL_WITHIN: Final = 5.0
@@ -125,6 +126,14 @@ class NetnsGuest:
 
     async def write_file(self, path: str, content: bytes) -> None:
         await self._file(["sh", "-c", 'exec cat >"$1"', "sh", path], content)
+
+    def open_terminal(self) -> Terminal:
+        """A shell on a terminal of the guest, the caller's to close. Raises GuestError."""
+        body = self._alive_body
+        words = ["/usr/bin/busybox", "setsid", "-c", "/bin/sh", "-c", "exec bash -l || exec sh -l"]
+        ours, theirs = open_terminal(body.namespaces["mount"])
+        environment = {**ENVIRONMENT, "TERM": os.environ.get("TERM", "linux")}
+        return Terminal(ours, theirs, self._entering(body, words), environment, body.descriptors)
 
     async def reset(self) -> None:
         """All of it anew but the NIC: namespaces, files, processes, connections, lease."""
@@ -246,8 +255,6 @@ class NetnsGuest:
     ) -> RunResult:
         """Run ``words`` in all of the guest's namespaces. Raises GuestError when there is no such program."""
         body = self._alive_body
-        links = {name: f"/proc/self/fd/{descriptor}" for name, descriptor in body.namespaces.items()}
-        enter = [self._nsenter or "", *(f"--{name}={link}" for name, link in links.items())]
         group = 0
 
         def started(number: int) -> None:
@@ -257,7 +264,7 @@ class NetnsGuest:
 
         try:
             result = await run_to_end(
-                [*enter, f"--wd=/proc/self/fd/{body.home}", "--", *words],
+                self._entering(body, words),
                 limit=limit,
                 stdin=stdin,
                 environment={**ENVIRONMENT, **environment},
@@ -269,6 +276,12 @@ class NetnsGuest:
         if result.stderr.startswith(_NOT_STARTED):
             raise GuestError(f"{self.hostname}: {_said(result)}")
         return result
+
+    def _entering(self, body: Body, words: list[str]) -> list[str]:
+        """``words``, to be run in all namespaces of ``body``, whose descriptors must be passed on."""
+        links = {name: f"/proc/self/fd/{descriptor}" for name, descriptor in body.namespaces.items()}
+        enter = [self._nsenter or "", *(f"--{name}={link}" for name, link in links.items())]
+        return [*enter, f"--wd=/proc/self/fd/{body.home}", "--", *words]
 
     async def _file(self, words: list[str], content: bytes) -> bytes:
         result = await self.run(words, timeout=_FILE_WITHIN, stdin=content)

@@ -4,14 +4,24 @@ import asyncio
 import contextlib
 import logging
 import socket
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from harness.core.errors import GuestError
-from harness.guest.console import Console
 
 _CHUNK: Final = 4096
 
 _log = logging.getLogger(__name__)
+
+
+class Console(Protocol):
+    """`harness.guest.console.Console`, or `harness.guest.terminal.Terminal`."""
+
+    def listen(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+        """Call ``listener`` with every output from now on; gives the function that ends it."""
+
+    async def type(self, data: bytes) -> None:
+        """Send keystrokes."""
 
 
 def lend_console(console: Console, ended: "asyncio.Future[GuestError | None]") -> socket.socket:

@@ -202,6 +202,9 @@ class Guests:
         await _machine(guest, request.guest).load_state(request.snapshot)
 
     async def _open_console(self, guest: Guest, request: protocol.OpenConsole) -> WithDescriptor:
+        if isinstance(guest, NetnsGuest):
+            terminal = guest.open_terminal()
+            return WithDescriptor(None, lend_console(terminal, terminal.ended))
         console = getattr(guest, "console", None)
         if console is None:
             raise GuestError(f"{request.guest} has no serial console", remedy="use --guest qemu")

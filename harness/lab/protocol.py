@@ -188,7 +188,8 @@ class RestoreGuest(Request[None], frozen=True, kw_only=True):
 
 
 class OpenConsole(Request[None], frozen=True, kw_only=True):
-    """The guest's serial console, as a connected stream socket that comes with the answer."""
+    """The guest's serial console, or a terminal in a namespace, as a connected stream socket that comes with
+    the answer."""
 
     guest: str
 

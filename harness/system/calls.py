@@ -6,6 +6,7 @@ import struct
 import time
 from typing import Final
 
+CLONE_FS: Final = 0x0000_0200
 CLONE_NEWNS: Final = 0x0002_0000
 CLONE_NEWUTS: Final = 0x0400_0000
 CLONE_NEWIPC: Final = 0x0800_0000

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -132,6 +133,42 @@ def test_a_command_that_takes_too_long_is_killed_with_its_children(process: LabP
         run(process, "sleep 4321 & sleep 4321", timeout=0.3)
 
     assert run(process, ["pgrep", "-f", "sleep 4321"]).status == 1
+
+
+def test_a_terminal_is_one_of_the_guests_own_and_ends_with_its_shell(process: LabProcess) -> None:
+    with process.console("guest1") as terminal:
+        terminal.settimeout(20)
+        terminal.sendall(b"stty rows 33 cols 99; tty; stty size; hostname; echo $((6 * 7))\r")
+        shown = until(terminal, b"\r\n42\r\n")
+        assert b"/dev/pts/0" in shown
+        assert b"33 99" in shown
+        assert b"guest1" in shown
+        terminal.sendall(b"sleep 4325\r")
+        said(process, "until pgrep -f 'sleep [4]325'; do sleep 0.02; done")
+        terminal.sendall(b"\x03")
+        said(process, "while pgrep -f 'sleep [4]325'; do sleep 0.02; done")
+        terminal.sendall(b"exit\r")
+        until(terminal, b"")
+
+
+def test_a_terminal_that_is_left_hangs_up(process: LabProcess) -> None:
+    with process.console("guest1") as terminal:
+        terminal.settimeout(20)
+        terminal.sendall(b"sleep 4326\r")
+        said(process, "until pgrep -f 'sleep [4]326'; do sleep 0.02; done")
+    said(process, "while pgrep -f 'sleep [4]326'; do sleep 0.02; done")
+
+
+def until(terminal: socket.socket, end: bytes) -> bytes:
+    """What the terminal shows up to ``end``, or to its own end."""
+    shown = b""
+    while not end or end not in shown:
+        more = terminal.recv(4096)
+        if not more:
+            assert not end, shown
+            return shown
+        shown += more
+    return shown
 
 
 def test_a_paused_guest_runs_nothing_until_it_goes_on(process: LabProcess) -> None:

@@ -35,11 +35,11 @@ class TcpTable:
         self._limits = limits
         self._by_key: dict[Key, Flow] = {}
         self._by_number: dict[int, Flow] = {}
-        self._connecting: dict[Ip4, dict[int, Flow]] = {}
+        self._connecting: dict[int, Flow] = {}
+        self._by_destination: dict[Ip4, dict[int, Flow]] = {}
         self._half_open: dict[int, Flow] = {}
         self._waiting: dict[int, Flow] = {}
         self._next_number = 1
-        self.connecting = 0
 
     def __len__(self) -> int:
         return len(self._by_number)
@@ -66,8 +66,8 @@ class TcpTable:
     def add(self, flow: Flow) -> None:
         """It is connecting."""
         self._by_key[flow.key] = self._by_number[flow.number] = flow
-        self._connecting.setdefault(flow.destination, {})[flow.number] = flow
-        self.connecting += 1
+        self._connecting[flow.number] = flow
+        self._by_destination.setdefault(flow.destination, {})[flow.number] = flow
 
     def connected(self, flow: Flow) -> None:
         """The host's socket is connected: the flow is half-open."""
@@ -99,11 +99,11 @@ class TcpTable:
         self._waiting.pop(flow.number, None)
 
     def _leave_connecting(self, flow: Flow) -> None:
-        group = self._connecting[flow.destination]
+        del self._connecting[flow.number]
+        group = self._by_destination[flow.destination]
         del group[flow.number]
         if not group:
-            del self._connecting[flow.destination]
-        self.connecting -= 1
+            del self._by_destination[flow.destination]
 
     # --- bounds ---
 
@@ -112,8 +112,8 @@ class TcpTable:
 
         The bound's name is that of its field in ``Limits``.
         """
-        if self.connecting >= self._limits.connecting:
-            return "connecting", self._longest_connecting(destination, now)
+        if len(self._connecting) >= self._limits.connecting:
+            return "connecting", self._least_hopeful(destination, now)
         if len(self._by_number) >= self._limits.tcp_flows:
             if self._waiting:
                 return "", next(iter(self._waiting.values()))
@@ -123,13 +123,11 @@ class TcpTable:
             return "tcp_flows", oldest
         return "", None
 
-    def _longest_connecting(self, destination: Ip4, now: int) -> Flow | None:
-        largest = max(self._connecting.values(), key=len)
-        if len(largest) > len(self._connecting.get(destination, ())) + 1:
-            return next(iter(largest.values()))
-        oldest = min((next(iter(group.values())) for group in self._connecting.values()), key=_age)
+    def _least_hopeful(self, destination: Ip4, now: int) -> Flow | None:
+        groups = self._by_destination
+        if len(groups) < len(self._connecting):
+            largest = max(groups.values(), key=len)
+            if len(largest) > len(groups.get(destination, ())) + 1:
+                return next(iter(largest.values()))
+        oldest = next(iter(self._connecting.values()))
         return oldest if now - oldest.opened_at >= PATIENCE else None
-
-
-def _age(flow: Flow) -> int:
-    return flow.opened_at

@@ -11,9 +11,9 @@ from harness.core.time import MILLISECOND, MINUTE, SECOND
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig, Limits
 from harness.gateway.turned_away import SHOWN
-from harness.wire import ethernet, icmp
+from harness.wire import ethernet, icmp, ipv4, udp
 from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import Ipv4, ip4
+from harness.wire.ipv4 import Ipv4, Protocol, ip4
 from harness.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
@@ -231,6 +231,58 @@ def test_no_connect_is_lost_or_left_whatever_is_asked(steps: list[tuple[int, int
         bench.commands.clear()
         assert len(held) == len(bench.gateway.tcp) <= 6
         assert len(held.keys() - connected) <= 4
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(1, 6),  # the guest's port
+            st.sampled_from([7, 53]),
+            st.sampled_from(["send", "send", "send", "answer", "closed", "lost", "wait"]),
+        ),
+        max_size=60,
+    )
+)
+@settings(deadline=None)
+def test_no_udp_socket_is_lost_or_left_whatever_is_asked(steps: list[tuple[int, int, str]]) -> None:
+    """Each OpenDatagram ends in one CloseDatagram or in DatagramLost, and in nothing when all is silent."""
+    bench = introduced(Limits(udp_flows=4))
+    held: set[int] = set()
+    for source, port, step in steps:
+        flow = min(held, default=0)
+        if step == "send":
+            bench.guest.send_datagram(SERVER, port, b"?", source_port=source)
+            bench.settle()
+        elif step == "wait":
+            bench.advance(25 * SECOND)
+        elif step == "answer":
+            bench.tell(events.DatagramReceived(flow, SERVER, port, b"!"))
+        elif step == "lost":
+            held.discard(flow)
+            bench.tell(events.DatagramLost(flow, errno.EMFILE))
+        else:
+            octets = udp.emit(udp.Datagram(port, source, b""), SERVER, bench.guest.address)
+            about = ipv4.emit(Ipv4(SERVER, bench.guest.address, Protocol.UDP, octets))
+            told = icmp.emit(icmp.unreachable(icmp.Unreachable.PORT, about))
+            bench.guest.send_packet(Ipv4(bench.guest.address, SERVER, Protocol.ICMP, told))
+            bench.settle()
+        follow(bench, held)
+        assert len(held) == len(bench.gateway.udp) <= 4
+    bench.advance(10 * MINUTE)
+    follow(bench, held)
+    assert held == set()
+
+
+def follow(bench: Bench, held: set[int]) -> None:
+    for command in bench.commands:
+        if isinstance(command, commands.OpenDatagram):
+            assert command.flow not in held
+            held.add(command.flow)
+        elif isinstance(command, commands.CloseDatagram):
+            held.remove(command.flow)
+        elif isinstance(command, commands.SendDatagram):
+            assert command.flow in held
+    bench.commands.clear()
 
 
 def test_errors_of_one_kind_are_limited_and_do_not_starve_others() -> None:

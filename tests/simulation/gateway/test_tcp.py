@@ -219,6 +219,22 @@ def test_credit_never_exceeds_what_the_connection_can_hold() -> None:
     assert bench.take(commands.Receive).credit <= 65536
 
 
+def test_a_session_left_idle_for_two_hours_goes_on() -> None:
+    """RFC 9293 3.8.4: nothing ends an idle connection, on neither side."""
+    bench = Bench()
+    stream, flow = open_flow(bench)
+    stream.send(b"$ ")
+    bench.settle()
+    bench.advance(120 * MINUTE)
+    assert not bench.has(commands.Close)
+    assert not bench.has(commands.Reset)
+    stream.send(b"ls")
+    bench.tell(events.DataReceived(flow, b"files"))
+    bench.advance(SECOND)
+    assert bench.sent[flow] == b"$ ls"
+    assert bytes(stream.received) == b"files"
+
+
 # --- closing ---
 
 

@@ -19,7 +19,9 @@ capture_cost                what the capture of headers makes a transfer longer,
 ``_up`` is away from the guest, ``_down`` is towards it. ``…_against_STACK`` tells how many times as good
 ``builtin`` is in the same run: more of a rate, less of a time, of memory, of CPU.
 
-Every run measures every stack, in labs of their own. The guest's side is a script of perl (``flows.pl``),
+Every run measures every stack: labs of all of them run at the same time and are asked by turns, so that what
+else the machine does falls on all alike. Idle flows have labs to themselves. With netns guests slirp is
+slirp4netns and passt is pasta. The guest's side is a script of perl (``flows.pl``),
 because perl is in every guest and starts fast; under TCG it takes most of the time, and the same for each
 stack. The laptop's side is an echo on its loopback (``flows_server``). The kernel's memory for
 sockets is in no figure: it is much the same whoever opens them.
@@ -29,16 +31,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple, get_args
 
 from harness.bench import flows_lab
-from harness.bench.flows_lab import Part, Sample
+from harness.bench.flows_lab import REFERENCE, Part, Sample
 from harness.bench.form import Figure, Unit, figure
 from harness.lab.description import GuestKind
 
 Progress = Callable[[str, int, int], None]
 
-REFERENCE: Final = "builtin"
-"""The stack that the others are compared with."""
-STACKS: Final[dict[GuestKind, str]] = {"qemu": "builtin,slirp,passt", "netns": "builtin"}
-"""What is measured unless told otherwise."""
 _MTU: Final = 1500
 """The one that all stacks can have."""
 
@@ -89,20 +87,23 @@ def measure(
 
     Raises EnvironmentMissing, GuestError and what labs raise.
     """
-    labs = [(part, stack) for part in parts for stack in stacks if part != "capture" or stack == REFERENCE]
+    if REFERENCE not in stacks:
+        parts = [part for part in parts if part != "capture"]  # only ours captures
     taken: dict[str, list[Sample]] = {stack: [] for stack in stacks}
-    accelerator, notes = "", []
-    total, done = runs * len(labs), 0
+    accelerator = ""
+    notes: list[str] = []
+    total, done = runs * len(parts), 0
     for _ in range(runs):
         for samples in taken.values():
             samples.append({})
-        for part, stack in labs:
-            progress(f"labs ({part}, {stack})", done, total)
-            accelerator, sample, said = flows_lab.measured(part, stack, guest)
-            taken[stack][-1].update(sample)
+        for part in parts:
+            progress(f"labs ({part})", done, total)
+            accelerator, found, said = flows_lab.measured(part, stacks, guest)
+            for stack, sample in found.items():
+                taken[stack][-1].update(sample)
             notes += [note for note in said if note not in notes]
             done += 1
-            progress(f"labs ({part}, {stack})", done, total)
+            progress(f"labs ({part})", done, total)
     return Measured(accelerator, figures(taken, guest), notes)
 
 

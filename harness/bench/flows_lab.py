@@ -5,11 +5,12 @@ Names of what they return are those of ``flows.QUANTITIES``.
 
 import resource
 import shutil
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -26,9 +27,13 @@ from harness.scenario import Lab
 Part = Literal["latency", "memory", "cpu", "capture"]
 """What is measured in one lab; "capture" takes two at a time."""
 
+Capture = Literal["headers", "none"]
+
 Sample = dict[str, float]
 """Values by the names of their quantities."""
 
+REFERENCE: Final = "builtin"
+"""The stack that the others are compared with."""
 HOST: Final = "192.168.65.2"
 """The laptop's loopback, as all stacks have it."""
 _ECHO_PORT: Final = 5301
@@ -46,6 +51,7 @@ _QUIET: Final = 1.0
 """Seconds of rest before memory is read."""
 _WATCHED: Final = 3.0
 """Seconds in which idle flows are watched."""
+_ROUNDS: Final = 5
 _CPU_SECONDS: Final = 4
 """Of one transfer; the clock of processes ticks a hundred times in each."""
 _STRETCHES: Final = 3
@@ -94,44 +100,61 @@ class Transfer(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What one part gave, and what there is to say about what it did not give."""
+    """What one part gave for each stack, and what there is to say about what it did not give."""
 
     accelerator: str
-    sample: Sample
+    samples: dict[str, Sample]
     notes: list[str]
 
 
-def measured(part: Part, stack: str, guest: GuestKind) -> Measured:
-    """One part in one lab. Raises EnvironmentMissing, GuestError and what labs raise."""
+def measured(part: Part, stacks: Sequence[str], guest: GuestKind) -> Measured:
+    """One part, once. Raises EnvironmentMissing, GuestError and what labs raise."""
+    if shutil.which("iperf3") is None:
+        raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
+    samples: dict[str, Sample] = {}
     notes: list[str] = []
-    with _lab(stack, guest, part) as lab:
-        accelerator = lab.journal.expect(GuestStarted).accelerator
-        if part == "latency":
-            sample = _latency(lab)
-        elif part == "memory":
-            sample = _memory(lab, notes)
-        elif part == "cpu":
-            sample = _cpu(lab)
+    if part == "memory":
+        accelerator = ""
+        for stack in stacks:
+            with _lab(stack, guest) as lab:
+                accelerator = _accelerator(lab)
+                samples[stack] = _memory(lab, notes)
+        return Measured(accelerator, samples, notes)
+    with ExitStack() as open_labs:
+        if part == "capture":
+            labs = [open_labs.enter_context(_lab(REFERENCE, guest, kept)) for kept in ("headers", "none")]
+            samples[REFERENCE] = _capture(*labs)
         else:
-            with _lab(stack, guest, "no capture", "none") as other:
-                sample = _capture(lab, other)
-    return Measured(accelerator, sample, notes)
+            labs = [open_labs.enter_context(_lab(stack, guest)) for stack in stacks]
+            samples = _latency(labs) if part == "latency" else _cpu(labs)
+        return Measured(_accelerator(labs[0]), samples, notes)
 
 
-def _latency(lab: Lab) -> Sample:
-    _ask(lab, "first", 50)  # what is done for the first time takes longer
-    return {
-        "time_to_first_byte": _ask(lab, "first", 300).each,
-        "connects_serial": _ask(lab, "serial", 600).rate,
-        "connects_parallel": _ask(lab, "parallel", 2_000, _AT_ONCE).rate,
-        "request_rtt": _ask(lab, "rtt", 2_000).each,
-        "udp_pps": _datagrams(lab),
-    }
+def _latency(labs: Sequence[Lab]) -> dict[str, Sample]:
+    """Short rounds by turns, and the median of each stack's: so what else goes on falls on all alike."""
+    for lab in labs:
+        _ask(lab, "first", 50)  # what is done for the first time takes longer
+    rounds: list[tuple[str, Callable[[Lab], float]]] = [
+        ("time_to_first_byte", lambda lab: _ask(lab, "first", 80).each),
+        ("connects_serial", lambda lab: _ask(lab, "serial", 150).rate),
+        ("connects_parallel", lambda lab: _ask(lab, "parallel", 500, _AT_ONCE).rate),
+        ("request_rtt", lambda lab: _ask(lab, "rtt", 500).each),
+        ("udp_pps", _datagrams),
+    ]
+    taken: dict[str, Sample] = {lab.description.stack: {} for lab in labs}
+    for name, ask in rounds:
+        values: dict[str, list[float]] = {stack: [] for stack in taken}
+        for _ in range(_ROUNDS):
+            for lab in labs:
+                values[lab.description.stack].append(ask(lab))
+        for stack, found in values.items():
+            taken[stack][name] = statistics.median(found)
+    return taken
 
 
 def _memory(lab: Lab, notes: list[str]) -> Sample:
     """Of idle flows, in a lab that has had none before. A stack that can't hold so many says why."""
-    processes = Processes(lab.process.pid, lab.description.stack)
+    processes = _processes(lab)
     _ask(lab, "serial", 1)
     time.sleep(_QUIET)
     before = processes.memory(_MEMORY << 20)
@@ -157,19 +180,22 @@ def _memory(lab: Lab, notes: list[str]) -> Sample:
     return taken
 
 
-def _cpu(lab: Lab) -> Sample:
-    """Of bulk transfers."""
-    processes = Processes(lab.process.pid, lab.description.stack)
-    taken: Sample = {}
+def _cpu(labs: Sequence[Lab]) -> dict[str, Sample]:
+    """Of bulk transfers, by turns."""
+    taken: dict[str, Sample] = {lab.description.stack: {} for lab in labs}
     for direction in _DIRECTIONS:
-        began = processes.cpu()
-        transfer = _transfer(lab, direction, _CPU_SECONDS)
-        ended = processes.cpu()
-        gigabytes = transfer.octets / _GIGABYTE
-        taken[f"cpu_per_gigabyte_{direction}"] = (ended.whole - began.whole) / gigabytes
-        taken[f"stack_cpu_per_gigabyte_{direction}"] = (ended.stack - began.stack) / gigabytes
-    for name in ("cpu_per_gigabyte", "stack_cpu_per_gigabyte"):
-        taken[name] = sum(taken[f"{name}_{direction}"] for direction in _DIRECTIONS) / 2
+        for lab in labs:
+            processes = _processes(lab)
+            began = processes.cpu()
+            transfer = _transfer(lab, direction, _CPU_SECONDS)
+            ended = processes.cpu()
+            gigabytes = transfer.octets / _GIGABYTE
+            sample = taken[lab.description.stack]
+            sample[f"cpu_per_gigabyte_{direction}"] = (ended.whole - began.whole) / gigabytes
+            sample[f"stack_cpu_per_gigabyte_{direction}"] = (ended.stack - began.stack) / gigabytes
+    for sample in taken.values():
+        for name in ("cpu_per_gigabyte", "stack_cpu_per_gigabyte"):
+            sample[name] = sum(sample[f"{name}_{direction}"] for direction in _DIRECTIONS) / 2
     return taken
 
 
@@ -190,15 +216,10 @@ def _capture(lab: Lab, other: Lab) -> Sample:
 
 
 @contextmanager
-def _lab(
-    stack: str, guest: GuestKind, part: str, capture: Literal["headers", "none"] = "headers"
-) -> Iterator[Lab]:
+def _lab(stack: str, guest: GuestKind, capture: Capture = "headers") -> Iterator[Lab]:
     description = LabDescription(
-        scenario=f"bench flows {part} {stack}", seed=1, stack=stack, guest=guest, memory=_MEMORY,
-        capture=capture,
-    )  # fmt: skip
-    if shutil.which("iperf3") is None:
-        raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
+        scenario=f"bench flows {stack}", seed=1, stack=stack, guest=guest, memory=_MEMORY, capture=capture
+    )
     with (
         tempfile.TemporaryDirectory(prefix="guestnet-") as folder,
         Lab.start(description, Path(folder)) as lab,
@@ -207,6 +228,14 @@ def _lab(
         lab.laptop.run([sys.executable, "-I", str(program), "127.0.0.1", str(_ECHO_PORT)], check=True)
         lab.laptop.run(f"iperf3 --server --daemon --port {_IPERF_PORT}", check=True)
         yield lab
+
+
+def _accelerator(lab: Lab) -> str:
+    return lab.journal.expect(GuestStarted).accelerator
+
+
+def _processes(lab: Lab) -> Processes:
+    return Processes(lab.process.pid, lab.description.guest, lab.description.stack)
 
 
 def counted(said: str) -> Counted:
@@ -221,7 +250,7 @@ def counted(said: str) -> Counted:
 
 def _ask(lab: Lab, verb: str, count: int, width: int = 1) -> Counted:
     script = files("harness.bench").joinpath("flows.pl").read_bytes()
-    # The guest's sh is klibc's, which has no ulimit.
+    # The QEMU guest's sh is klibc's, which has no ulimit.
     command = f"bash -c 'ulimit -n {_DESCRIPTORS}; exec perl - {verb} {HOST} {_ECHO_PORT} {count} {width}'"
     ran = lab.guest.run(command, timeout=_TIMEOUT, input=script, check=True)
     answer = counted(ran.stdout)
@@ -234,7 +263,7 @@ def _datagrams(lab: Lab) -> float:
     """With as many under way as can be without a loss."""
     width = 64
     while True:
-        answer = _ask(lab, "udp", 3_000, width)
+        answer = _ask(lab, "udp", 1_000, width)
         if answer.lost == 0:
             return answer.rate
         if width == 1:

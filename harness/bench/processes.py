@@ -1,9 +1,8 @@
 """What a lab's processes use, read from outside: CPU time and memory of the stack, of QEMU, of all (proc(5)).
 
-Who is who is told by the processes' names; other stacks' processes are called as the stacks are. The
-builtin stack lives in the lab process itself, slirp in QEMU's main thread, which is also the other end of
-every stack's cable. So the CPU time of a stack is that of its own process *and* of QEMU's main thread: only
-with both are stacks comparable.
+Who is who is told by the processes' names. The builtin stack lives in the lab process itself, slirp in
+QEMU's main thread, which is also the other end of every stack's cable. So the CPU time of a stack is that
+of its own process *and* of QEMU's main thread: only with both are stacks comparable.
 """
 
 import os
@@ -13,11 +12,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from harness.core.errors import LabError
+from harness.lab.description import GuestKind
 
 _PROC: Final = Path("/proc")
-IN_THE_LAB: Final = "builtin"
-INSIDE_QEMU: Final = "slirp"
 QEMU: Final = "qemu-system"
+_IN_THE_LAB: Final = "builtin"
+_PROGRAMS: Final = {
+    ("qemu", "slirp"): QEMU, ("netns", "slirp"): "slirp4netns", ("netns", "passt"): "pasta"
+}  # fmt: skip
+"""How a stack's process is called when it is not called as the stack."""
 _HERTZ: Final = os.sysconf("SC_CLK_TCK")
 _HEAD: Final = re.compile(r"^[0-9a-f]+-[0-9a-f]+ ")
 
@@ -30,17 +33,17 @@ class Cpu(NamedTuple):
 
 
 class Processes:
-    """The processes of the lab with ``stack`` whose foremost process has the PID ``keeper``."""
+    """The processes of the lab with ``guest`` and ``stack`` whose foremost process has the PID ``keeper``."""
 
-    def __init__(self, keeper: int, stack: str) -> None:
+    def __init__(self, keeper: int, guest: GuestKind, stack: str) -> None:
         self._keeper = keeper
-        self._stack = stack
+        self._stack = _PROGRAMS.get((guest, stack), stack)
 
     def cpu(self) -> Cpu:
         """CPU time of those that live now. Raises LabError when the lab is gone."""
         found = self._find()
         stack = 0
-        if self._stack != INSIDE_QEMU:
+        if self._stack != QEMU:
             stack = _ticks(_PROC / str(self._own(found)) / "stat")
         for pid in _named(found, QEMU):
             stack += _ticks(_PROC / str(pid) / "task" / str(pid) / "stat")
@@ -53,7 +56,7 @@ class Processes:
         Raises LabError when the lab is gone.
         """
         found = self._find()
-        if self._stack == INSIDE_QEMU:
+        if self._stack == QEMU:
             for pid in _named(found, QEMU):
                 return anonymous((_PROC / str(pid) / "smaps").read_text().splitlines(), guest_memory)
             raise LabError("the lab has no QEMU to measure")
@@ -63,7 +66,7 @@ class Processes:
 
     def _own(self, found: dict[int, str]) -> int:
         """The process that is the stack, or has it."""
-        if self._stack == IN_THE_LAB:
+        if self._stack == _IN_THE_LAB:
             # After the keeper and init (harness.lab.enter): init's first child.
             pids = list(found)[2:]
         else:

@@ -77,7 +77,7 @@ def _parts(context: click.Context, parameter: click.Parameter, value: str) -> tu
 
 
 @bench.command()
-@click.option("--stack", "stacks", help="Side by side.  [default: all that there are for the guest]")
+@click.option("--stack", "stacks", default="builtin,slirp,passt", show_default=True, help="Side by side.")
 @click.option("--guest", default="qemu", show_default=True, type=click.Choice(["qemu", "netns"]))
 @click.option(
     "--part", "parts", default="all", show_default=True, callback=_parts,
@@ -85,15 +85,12 @@ def _parts(context: click.Context, parameter: click.Parameter, value: str) -> tu
 )  # fmt: skip
 @click.option("--runs", default=5, show_default=True, type=click.IntRange(min=1), help="Values a figure.")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to FILE.")
-def flows(
-    stacks: str | None, guest: "GuestKind", parts: tuple["Part", ...], runs: int, file: Path | None
-) -> None:
+def flows(stacks: str, guest: "GuestKind", parts: tuple["Part", ...], runs: int, file: Path | None) -> None:
     """What connects, requests, datagrams, idle flows and gigabytes cost with each stack."""
-    from harness.bench.flows import STACKS, measure
+    from harness.bench.flows import measure
 
-    names = (stacks or STACKS[guest]).split(",")
     with Bar() as bar:
-        accelerator, figures, notes = measure(names, guest, parts, runs, bar.show)
+        accelerator, figures, notes = measure(stacks.split(","), guest, parts, runs, bar.show)
     say(Benchmark(machine=here(accelerator), figures=figures), file)
     for note in notes:
         click.echo(note, err=True)

@@ -44,6 +44,15 @@ def duration(value: str | float) -> int:
     return round(value * SECOND)
 
 
+def earliest(*times: int | None) -> int | None:
+    """The first of ``times`` of which None is never: when to wake for whichever comes first."""
+    first = None
+    for time in times:
+        if time is not None and (first is None or time < first):
+            first = time
+    return first
+
+
 def to_seconds(nanoseconds: int) -> float:
     """Seconds, for people and for libraries that count in them."""
     return nanoseconds / SECOND

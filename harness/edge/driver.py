@@ -22,6 +22,7 @@ from harness.core.events import Event as JournalEvent
 from harness.core.events import FrameDropped
 from harness.core.port import Frame, Port
 from harness.core.recorder import Direction, Recorder
+from harness.core.time import earliest
 from harness.edge.clock import LabClock
 from harness.edge.host_ping import HostPing
 from harness.edge.host_tcp import HostTcp
@@ -71,7 +72,7 @@ class Driver:
         self._timer = Timer(self._on_timer)
         self._timer_at: int | None = None
         emit = self._pending.append
-        self._poller = Poller(self.turn)
+        self._poller = Poller(self._woken)
         self.tcp = HostTcp(self._poller, emit)
         self.udp = HostUdp(self._poller, emit)
         self.ping = HostPing(self._poller, emit)
@@ -154,7 +155,8 @@ class Driver:
 
     def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:
         """What came out of a cable, at its end: the switch, or the guest."""
-        self._record(passed.events)
+        if passed.events:
+            self._record(passed.events)
         if not passed.frames:
             return
         if direction == "up":
@@ -198,14 +200,18 @@ class Driver:
             self._is_turning = False
         self._rearm()
 
+    def _woken(self) -> None:
+        """Sockets were ready; that may be no news."""
+        if self._pending:
+            self.turn()
+
     def _take(self) -> list[Event]:
         events = self._pending[:]
         self._pending.clear()
         return events
 
     def _rearm(self) -> None:
-        candidates = [self.gateway.poll_at(), *(cable.poll_at() for cable in self.cables.values())]
-        at = min((time for time in candidates if time is not None), default=None)
+        at = earliest(self.gateway.poll_at(), *[cable.poll_at() for cable in self.cables.values()])
         if at is None or (self._timer_at is not None and self._timer_at <= at):
             return  # a timer that is too early only costs a turn
         self._timer_at = at

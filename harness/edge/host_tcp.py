@@ -93,8 +93,9 @@ class HostTcp:
             self._emit(ConnectFailed(command.flow, number))
             return
         self._streams[command.flow] = stream
-        # A connect that is done at once shows as writable too.
         self._poller.add(stream.fd, lambda mask: self._on_ready(stream, mask))
+        # On this machine a connect is done at once, also one that says it is in progress.
+        self._finish_connect(stream)
 
     def receive(self, command: commands.Receive) -> None:
         """Take over the credit, and use it at once when there is something to read."""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.core import rng
+from harness.core.time import earliest
 from harness.gateway import events
 from harness.gateway.addressing import Addressing, Reach
 from harness.gateway.commands import Command
@@ -84,7 +85,7 @@ class Gateway:
     def poll_at(self) -> int | None:
         """When to call ``handle`` again even if nothing happens; may be too early, never too late."""
         parts = (self.tcp, self.udp, self.icmp, self.local, self._interface, self._turned_away)
-        return min((at for part in parts if (at := part.poll_at()) is not None), default=None)
+        return earliest(*[part.poll_at() for part in parts])
 
     def _frames_received(self, event: events.FramesReceived, now: int) -> None:
         self._interface.receive(event.frames, self._deliver, self._deliver_merged)

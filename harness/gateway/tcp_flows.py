@@ -35,7 +35,7 @@ from msgspec.structs import replace
 
 from harness.core.events import FlowClosed, FlowOpened
 from harness.core.rng import Stream
-from harness.core.time import SECOND
+from harness.core.time import MILLISECOND, SECOND
 from harness.gateway import commands, events
 from harness.gateway.answers import answer_error, show_errno
 from harness.gateway.config import GatewayConfig
@@ -89,6 +89,8 @@ class TcpFlows:
             ecn=True,
             # An ACK costs an emulated guest as much as several segments.
             stretch_ack=config.limits.tcp_buffer // 4,
+            # Time for the answer of a server nearby, with which the ACK goes along.
+            quick_delay=1 * MILLISECOND,
         )
         self._table = TcpTable(config.limits)
         self._touched: dict[int, Flow] = {}

@@ -43,8 +43,10 @@ class Timers(Generic[Key]):
 
     def due(self, now: int) -> list[Key]:
         """The keys whose deadline is reached, in the order of their deadlines; they have none afterwards."""
-        ready = []
         heap = self._heap
+        if not heap or heap[0][0] > now:
+            return []
+        ready = []
         while heap and heap[0][0] <= now:
             entry = heapq.heappop(heap)
             if self._queued.get(entry[2]) != entry[0]:

@@ -138,6 +138,8 @@ class DnsService(Generic[Client]):
     def expire(self, now: int) -> list[Reply[Client]]:
         """SERVFAIL for every query whose deadline is over."""
         # Deadlines are a constant after the query, so that the pending ones are in the order of theirs.
+        if not self._pending:
+            return []
         late = []
         for token, pending in self._pending.items():
             if pending.deadline > now:

@@ -277,6 +277,8 @@ class Connection(Outgoing):
         if receiver.buffer.readable > readable:
             self._tell(DataReadable())
         if receiver.fin_received:
+            if self.sender.fin_queued:
+                receiver.ack_due = True  # nothing of ours will come that the ACK could go with
             self._events.append(PeerClosed())
             self._enter(ON_FIN_RECEIVED[self.state], now)
 

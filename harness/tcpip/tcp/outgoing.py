@@ -13,7 +13,7 @@ reduced.
 from collections.abc import Sequence
 from typing import Final
 
-from harness.core.time import SECOND
+from harness.core.time import SECOND, earliest
 from harness.tcpip.tcp.bulk import segment_runs
 from harness.tcpip.tcp.events import Aborted
 from harness.tcpip.tcp.opening import Opening
@@ -37,11 +37,10 @@ class Outgoing(Opening):
         if self._outbox or self._syn_due or self._more_due or self.receiver.ack_due:
             return self._now
         sender = self.sender
-        times = (
+        return earliest(
             sender.rto_at, sender.probe_at, sender.reorder_at, sender.persist_at,
             self.receiver.delayed_ack_at, self.keepalive_at, self.time_wait_at,
         )  # fmt: skip
-        return min((time for time in times if time is not None), default=None)
 
     def on_timer(self, now: int) -> None:
         """Do what is due; harmless when nothing is. ``transmit`` comes after it."""

@@ -41,8 +41,8 @@ class Receiver:
 
     __slots__ = (
         "_capacity", "_config", "_mss", "_peer_segment", "_quick_acks", "_stamp_at", "_unacknowledged",
-        "_urgent", "ack_due", "buffer", "delayed_ack_at", "duplicate", "fin_received", "fin_seq", "held",
-        "irs", "last_ack_sent", "rcv_adv", "rcv_nxt", "sack", "scale", "timestamps", "ts_recent",
+        "_urgent", "_widest", "ack_due", "buffer", "delayed_ack_at", "duplicate", "fin_received", "fin_seq",
+        "held", "irs", "last_ack_sent", "rcv_adv", "rcv_nxt", "sack", "scale", "timestamps", "ts_recent",
     )  # fmt: skip
 
     def __init__(self, config: Config, irs: int, mss: int) -> None:
@@ -53,6 +53,7 @@ class Receiver:
         self.irs = irs
         self.rcv_nxt = irs + 1
         self.rcv_adv = self.rcv_nxt + min(self._capacity, 0xFFFF)
+        self._widest = self.window
         self.last_ack_sent = self.rcv_nxt
         self.sack = False
         self.scale = 0
@@ -131,7 +132,8 @@ class Receiver:
         self.held += advanced
         if self.rcv_nxt == self.fin_seq:
             self.rcv_nxt += 1
-            self.fin_received = self.ack_due = True
+            self.fin_received = True
+            self._acknowledge_within(self._config.quick_delay, now)
             return self.duplicate is not None
         if advanced == 0 or had_gap:
             # Out of order, or (a part of) a hole filled: the peer must know at once (RFC 5681 4.2).
@@ -144,12 +146,17 @@ class Receiver:
         due, delay = 2 * self._peer_segment, self._config.delayed_ack
         if self._unacknowledged >= due and self.rcv_nxt - self.irs > self._config.stretch_after:
             due, delay = self._config.stretch_ack, self._config.stretch_delay
-        if self._unacknowledged >= due or self._quick_acks > 0:
+        if self._quick_acks > 0:
             self._quick_acks -= 1
+            delay = self._config.quick_delay
+        self._acknowledge_within(0 if self._unacknowledged >= due else delay, now)
+        return False
+
+    def _acknowledge_within(self, delay: int, now: int) -> None:
+        if delay == 0:
             self.ack_due = True
         elif self.delayed_ack_at is None or self.delayed_ack_at > now + delay:
             self.delayed_ack_at = now + delay
-        return False
 
     def _note_urgent(self, at: int) -> None:
         """The urgent octet is the one before where the pointer points (RFC 6093 3.1, RFC 9293 3.8.5)."""
@@ -186,10 +193,10 @@ class Receiver:
         if count > self.held - self.buffer.readable:
             raise ValueError(f"{count} octets consumed where {self.held - self.buffer.readable} were read")
         self.held -= count
-        # Tell the peer when it may be waiting: its window is half gone and much of it is free again.
+        # Tell the peer when it may be waiting: half of what it knew of is gone and much of it is free again.
         most = min(self._capacity, 0xFFFF << self.scale)
         gain = self.rcv_nxt + min(self._capacity - self.held, most) - self.rcv_adv
-        if self.window < most // 2 and gain >= min(most // 4, 2 * self._mss):
+        if self.window < self._widest // 2 and gain >= min(most // 4, 2 * self._mss):
             self.ack_due = True
 
     # --- acknowledging ---
@@ -207,6 +214,7 @@ class Receiver:
         else:
             field = min(-(-max(current, 0) >> self.scale), 0xFFFF)
         self.rcv_adv = max(self.rcv_adv, self.rcv_nxt + (field << self.scale))
+        self._widest = max(self._widest, self.window)
         self.last_ack_sent = self.rcv_nxt
         self.ack_due = False
         self.delayed_ack_at = None

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from harness.core.address import BROADCAST, Mac
 from harness.core.errors import DescriptionError, EnvironmentMissing, ExpectationFailed
 from harness.core.rng import stream
-from harness.core.time import HOUR, MILLISECOND, SECOND, duration, to_seconds
+from harness.core.time import HOUR, MILLISECOND, SECOND, duration, earliest, to_seconds
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,9 @@ def test_an_error_says_what_and_how_to_mend_it() -> None:
         "QEMU is missing: apt-get install qemu-system-x86"
     )
     assert isinstance(ExpectationFailed("no RST"), AssertionError)
+
+
+def test_the_earliest_time_is_never_one_that_is_never() -> None:
+    assert earliest(None, 3, None, 2, 5) == 2
+    assert earliest(None, 0) == 0
+    assert earliest(None, None) is None

@@ -121,6 +121,20 @@ def test_connect_tells_the_local_end(loopback: str) -> None:
     go(scenario)
 
 
+def test_a_connect_within_the_machine_is_told_in_the_same_turn() -> None:
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        edge.tcp.connect(commands.Connect(1, LOOPBACK, server.getsockname()[1]))
+        assert [type(event) for event in edge.told] == [events.Connected]
+        accepted, _ = server.accept()
+        accepted.close()
+        await edge.heard(events.Connected)
+        edge.tcp.receive(commands.Receive(1, 1))
+        await edge.heard(events.EndOfStream)
+        assert edge.told == []
+
+    go(scenario)
+
+
 @both_families
 def test_a_closed_tcp_port_is_refused(loopback: str) -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:

@@ -37,6 +37,50 @@ def test_the_first_segments_are_not_delayed() -> None:
     assert drill.until_timer() == 40 * MILLISECOND
 
 
+def test_the_first_segments_may_wait_a_little_for_an_answer() -> None:
+    drill = Drill(msgspec.structs.replace(PLAIN, quick_delay=MILLISECOND), quick_acks=1).established()
+    drill.inject("P.", 1, 1, b"request")
+    drill.expect()
+    drill.connection.write(b"response")
+    drill.expect("P. 1:9 ack 8")
+    drill.inject("P.", 8, 9, b"request")
+    drill.expect()
+    assert drill.until_timer() == 40 * MILLISECOND
+    drill.expect(". 9:9 ack 15")
+
+
+def test_without_an_answer_the_first_acknowledgment_comes_soon() -> None:
+    drill = Drill(msgspec.structs.replace(PLAIN, quick_delay=MILLISECOND), quick_acks=1).established()
+    drill.inject("P.", 1, 1, b"half a request")
+    drill.expect()
+    assert drill.until_timer() == MILLISECOND
+    drill.expect(". 1:1 ack 15")
+
+
+def test_the_acknowledgment_of_a_fin_may_wait_for_ours() -> None:
+    drill = Drill(msgspec.structs.replace(PLAIN, quick_delay=MILLISECOND)).established()
+    drill.inject("F.", 1, 1)
+    drill.expect()
+    drill.connection.shutdown()
+    drill.expect("F. 1:1 ack 2")
+
+
+def test_a_fin_that_answers_ours_is_acknowledged_at_once() -> None:
+    drill = Drill(msgspec.structs.replace(PLAIN, quick_delay=MILLISECOND)).established()
+    drill.connection.shutdown()
+    drill.expect("F. 1:1 ack 1")
+    drill.inject("F.", 1, 2)
+    drill.expect(". 2:2 ack 2")
+
+
+def test_a_small_request_makes_no_window_update() -> None:
+    config = Config(timestamps=False, sack=False, receive_buffer=1 << 20)
+    drill = Drill(config).established(window_scale=7)
+    drill.inject("P.", 1, 1, b"request")
+    assert drill.read_all() == b"request"
+    drill.expect()
+
+
 def test_an_acknowledgment_rides_on_data() -> None:
     drill = Drill().established()
     drill.inject("P.", 1, 1, b"request")

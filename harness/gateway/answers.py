@@ -5,27 +5,68 @@ from typing import Final
 
 from harness.gateway.events import IcmpCause
 from harness.gateway.interface import Interface
-from harness.wire import icmp
+from harness.wire import icmp, icmpv6
 from harness.wire.icmp import Unreachable
 from harness.wire.octets import Octets
 
-UNREACHABLE: Final = {
-    errno.ECONNREFUSED: Unreachable.PORT,
-    errno.EHOSTUNREACH: Unreachable.HOST,
-    errno.EHOSTDOWN: Unreachable.HOST,
-    errno.ENETUNREACH: Unreachable.NET,
-    errno.ENETDOWN: Unreachable.NET,
-    errno.EACCES: Unreachable.COMMUNICATION_PROHIBITED,
-    errno.EPERM: Unreachable.COMMUNICATION_PROHIBITED,
-    errno.EMSGSIZE: Unreachable.FRAGMENTATION_NEEDED,
+_Error = tuple[int, int]
+"""Type and code of an ICMP message."""
+
+_DESTINATION: Final = icmp.Type.DESTINATION_UNREACHABLE
+_DESTINATION_6: Final = icmpv6.Type.DESTINATION_UNREACHABLE
+_TOO_BIG: Final = {
+    4: (_DESTINATION, Unreachable.FRAGMENTATION_NEEDED),
+    6: (icmpv6.Type.PACKET_TOO_BIG, 0),
 }
-"""By the host's errno, the code with which a guest's kernel comes to the same errno or the nearest."""
+NOBODY_THERE: Final[dict[int, _Error]] = {
+    4: (_DESTINATION, Unreachable.PORT),
+    6: (_DESTINATION_6, icmpv6.Unreachable.PORT),
+}
+"""No service listens at that port of the gateway."""
+OUT_OF_HOPS: Final[dict[int, _Error]] = {
+    4: (icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.TTL),
+    6: (icmpv6.Type.TIME_EXCEEDED, icmpv6.TimeExceeded.HOP_LIMIT),
+}
+BY_ERRNO: Final[dict[int, dict[int, _Error]]] = {
+    4: {
+        errno.ECONNREFUSED: (_DESTINATION, Unreachable.PORT),
+        errno.EHOSTUNREACH: (_DESTINATION, Unreachable.HOST),
+        errno.EHOSTDOWN: (_DESTINATION, Unreachable.HOST),
+        errno.ENETUNREACH: (_DESTINATION, Unreachable.NET),
+        errno.ENETDOWN: (_DESTINATION, Unreachable.NET),
+        errno.EACCES: (_DESTINATION, Unreachable.COMMUNICATION_PROHIBITED),
+        errno.EPERM: (_DESTINATION, Unreachable.COMMUNICATION_PROHIBITED),
+        errno.EMSGSIZE: _TOO_BIG[4],
+    },
+    6: {
+        errno.ECONNREFUSED: (_DESTINATION_6, icmpv6.Unreachable.PORT),
+        errno.EHOSTUNREACH: (_DESTINATION_6, icmpv6.Unreachable.ADDRESS),
+        errno.EHOSTDOWN: (_DESTINATION_6, icmpv6.Unreachable.ADDRESS),
+        errno.ENETUNREACH: (_DESTINATION_6, icmpv6.Unreachable.NO_ROUTE),
+        errno.ENETDOWN: (_DESTINATION_6, icmpv6.Unreachable.NO_ROUTE),
+        # The laptop has no IPv6 at all, or no address of its own to speak from.
+        errno.EAFNOSUPPORT: (_DESTINATION_6, icmpv6.Unreachable.NO_ROUTE),
+        errno.EADDRNOTAVAIL: (_DESTINATION_6, icmpv6.Unreachable.NO_ROUTE),
+        errno.EACCES: (_DESTINATION_6, icmpv6.Unreachable.PROHIBITED),
+        errno.EPERM: (_DESTINATION_6, icmpv6.Unreachable.PROHIBITED),
+        errno.EMSGSIZE: _TOO_BIG[6],
+    },
+}
+"""By version and the host's errno, what brings a guest's kernel to the same errno or the nearest."""
 
 LIMITED: Final = "limited"
 """There would have been an answer, but too many of its kind were given just now."""
-_PASSED_ON: Final = frozenset(
-    {icmp.Type.DESTINATION_UNREACHABLE, icmp.Type.TIME_EXCEEDED, icmp.Type.PARAMETER_PROBLEM}
-)
+_PASSED_ON: Final[dict[int, frozenset[int]]] = {
+    4: frozenset({_DESTINATION, icmp.Type.TIME_EXCEEDED, icmp.Type.PARAMETER_PROBLEM}),
+    6: frozenset(
+        {
+            _DESTINATION_6,
+            icmpv6.Type.PACKET_TOO_BIG,
+            icmpv6.Type.TIME_EXCEEDED,
+            icmpv6.Type.PARAMETER_PROBLEM,
+        }
+    ),
+}
 """Not redirects and source quench: they are the business of whom they were sent to (RFC 6633)."""
 _PLAIN: Final = frozenset({Unreachable.NET, Unreachable.HOST, Unreachable.PROTOCOL, Unreachable.PORT})
 
@@ -40,23 +81,33 @@ def answer_error(
     host's own kernel said (``number``; ``mtu`` with EMSGSIZE) comes from the gateway. ``is_owed`` as of
     ``Interface.send_error``.
     """
-    if cause is not None and cause.type in _PASSED_ON:
-        kind, code, mtu = cause.type, cause.code, cause.mtu
+    version = about[0] >> 4
+    source = None
+    if cause is not None and cause.type in _PASSED_ON[version]:
+        kind, code, rest = cause.type, cause.code, cause.mtu
         source = interface.addressing.to_guest(cause.offender)
-    elif number in UNREACHABLE:
-        kind, code, source = icmp.Type.DESTINATION_UNREACHABLE, UNREACHABLE[number], None
+    elif number in BY_ERRNO[version]:
+        kind, code = BY_ERRNO[version][number]
+        rest = mtu
     else:
         return "none"
-    if kind != icmp.Type.DESTINATION_UNREACHABLE or code != Unreachable.FRAGMENTATION_NEEDED:
-        mtu = 0
-    if not interface.send_error(kind, code, about, source=source, mtu=mtu, is_owed=is_owed):
+    if (kind, code) != _TOO_BIG[version]:
+        rest = 0
+    if not interface.send_error(
+        kind, code, about, version=version, source=source, rest=rest, is_owed=is_owed
+    ):
         return LIMITED
-    return show_error(kind, code)
+    return show_error(kind, code, version)
 
 
-def show_error(kind: int, code: int) -> str:
+def show_error(kind: int, code: int, version: int) -> str:
     """``host-unreachable``, ``communication-prohibited``, ``time-exceeded``: for the journal."""
-    if kind == icmp.Type.DESTINATION_UNREACHABLE and code in set(Unreachable):
+    if version == 6:
+        if kind == _DESTINATION_6 and code in set(icmpv6.Unreachable):
+            return f"{icmpv6.Unreachable(code).name.lower().replace('_', '-')}-unreachable"
+        known = kind in set(icmpv6.Type)
+        return icmpv6.Type(kind).name.lower().replace("_", "-") if known else f"icmpv6 {kind}/{code}"
+    if kind == _DESTINATION and code in set(Unreachable):
         name = Unreachable(code).name.lower().replace("_", "-")
         return f"{name}-unreachable" if code in _PLAIN else name
     return icmp.Type(kind).name.lower().replace("_", "-") if kind in set(icmp.Type) else f"icmp {kind}/{code}"

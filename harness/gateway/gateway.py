@@ -15,12 +15,13 @@ any of them an ICMP error about what we sent goes to whom it concerns (``guest_e
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from harness.core import rng
 from harness.core.time import earliest
 from harness.gateway import events
 from harness.gateway.addressing import Addressing, Reach
+from harness.gateway.answers import NOBODY_THERE, OUT_OF_HOPS
 from harness.gateway.commands import Command
 from harness.gateway.config import GatewayConfig
 from harness.gateway.guest_errors import GuestErrors
@@ -31,8 +32,14 @@ from harness.gateway.outbox import Outbox
 from harness.gateway.tcp_flows import TcpFlows
 from harness.gateway.turned_away import TurnedAway
 from harness.gateway.udp_flows import UdpFlows
-from harness.wire import dhcp, icmp, ipv4, tcp, udp
-from harness.wire.ipv4 import ANY, Ipv4, Protocol
+from harness.wire import dhcp, dhcpv6, icmp, icmpv6, ip, ipv6, tcp, udp
+from harness.wire.icmp import Icmp
+from harness.wire.icmpv6 import Icmpv6, ParameterProblem
+from harness.wire.ip import IpPacket
+from harness.wire.ipv4 import Ipv4, Protocol
+from harness.wire.ipv6 import Ipv6, NextHeader
+
+_NEXT_HEADER_AT: Final = 6
 
 
 class Gateway:
@@ -43,13 +50,19 @@ class Gateway:
         self._addressing = Addressing(config)
         self._outbox = Outbox()
         self._turned_away = TurnedAway(self._outbox)
-        self._interface = Interface(config, self._addressing, self._outbox, self._turned_away)
+        self._interface = Interface(
+            config,
+            self._addressing,
+            self._outbox,
+            self._turned_away,
+            rng.stream(config.seed, "gateway", "ipv6"),
+        )
         draws = rng.stream(config.seed, "gateway", "tcp")
         self.tcp = TcpFlows(config, self._interface, self._outbox, self._turned_away, draws)
         self.udp = UdpFlows(config, self._interface, self._outbox, self._turned_away)
         self.icmp = IcmpFlows(config, self._interface, self._outbox, self._turned_away)
         self.local = LocalServices(config, self._interface, self._outbox, self._turned_away, draws)
-        self._guest_errors = GuestErrors(config.gateway, self.tcp, self.udp, self.local)
+        self._guest_errors = GuestErrors(self._addressing, self.tcp, self.udp, self.local)
         self._now = 0
         self._handlers: dict[type[events.Event], Callable[[Any, int], None]] = {
             events.FramesReceived: self._frames_received,
@@ -90,7 +103,7 @@ class Gateway:
     def _frames_received(self, event: events.FramesReceived, now: int) -> None:
         self._interface.receive(event.frames, self._deliver, self._deliver_merged)
 
-    def _deliver(self, packet: Ipv4, group: bool) -> None:
+    def _deliver(self, packet: IpPacket, group: bool) -> None:
         """One whole packet from a guest. Raises WireError when what it carries is malformed."""
         reach = self._addressing.reach(packet.destination)
         if packet.protocol == Protocol.TCP:
@@ -108,48 +121,80 @@ class Gateway:
             or (reach is Reach.FORWARD and not self._may_travel(packet))
         ):
             return
-        elif packet.protocol == Protocol.ICMP:
-            message = icmp.parse(packet.payload)
-            if message.is_error:
-                self._guest_errors.receive(packet, message, self._now)
-            else:
-                self.icmp.receive(packet, message, reach, self._now)
+        elif packet.protocol == (Protocol.ICMP if isinstance(packet, Ipv4) else Protocol.ICMPV6):
+            self._icmp(packet, reach)
+        elif isinstance(packet, Ipv6):
+            self._unknown_header(packet)
         else:
-            self._interface.send_error(
-                icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PROTOCOL, ipv4.emit(packet)
-            )
+            self._tell((icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PROTOCOL), packet)
 
-    def _deliver_merged(self, packet: Ipv4, segment: tcp.Segment) -> bool:
+    def _deliver_merged(self, packet: IpPacket, segment: tcp.Segment) -> bool:
         """The segments of a run as one; False when somebody must look at each."""
         reach = self._addressing.reach(packet.destination)
         if reach is not Reach.HOST and (reach is not Reach.FORWARD or packet.ttl <= 1):
             return False
         return self.tcp.receive_merged(packet, segment, self._now)
 
-    def _udp(self, packet: Ipv4, reach: Reach, group: bool) -> None:
+    def _icmp(self, packet: IpPacket, reach: Reach) -> None:
+        message: Icmp | Icmpv6
+        if isinstance(packet, Ipv4):
+            message = icmp.parse(packet.payload)
+        else:
+            message = icmpv6.parse(packet.payload, packet.source, packet.destination)
+        if message.is_error:
+            self._guest_errors.receive(packet, message, self._now)
+        else:
+            self.icmp.receive(packet, message, reach, self._now)
+
+    def _udp(self, packet: IpPacket, reach: Reach, group: bool) -> None:
         datagram = udp.parse(packet.payload, packet.source, packet.destination)
-        if datagram.destination_port == dhcp.SERVER_PORT and reach in (Reach.GROUP, Reach.GATEWAY):
+        to_service = reach in (Reach.GROUP, Reach.GATEWAY)
+        if to_service and datagram.destination_port == dhcp.SERVER_PORT and isinstance(packet, Ipv4):
             self.local.dhcp(datagram, self._now)
-        elif packet.source == ANY or group or reach in (Reach.GROUP, Reach.NOWHERE):
+        elif to_service and datagram.destination_port == dhcpv6.SERVER_PORT and isinstance(packet, Ipv6):
+            if reach is Reach.GATEWAY or packet.destination == dhcpv6.ALL_SERVERS:
+                self.local.dhcpv6(packet, datagram, self._now)
+        elif not any(packet.source) or group or reach in (Reach.GROUP, Reach.NOWHERE):
             return
         elif reach is Reach.GATEWAY:
             if datagram.destination_port == DNS_PORT:
                 self.local.dns_datagram(packet, datagram, self._now)
             else:
-                self._interface.send_error(
-                    icmp.Type.DESTINATION_UNREACHABLE, icmp.Unreachable.PORT, ipv4.emit(packet)
-                )
+                self._tell(NOBODY_THERE[_version(packet)], packet)
         elif reach is Reach.HOST or self._may_travel(packet):
             self.udp.receive(packet, datagram, self._now)
 
-    def _tcp_to_gateway(self, packet: Ipv4) -> None:
+    def _tcp_to_gateway(self, packet: IpPacket) -> None:
         segment = tcp.parse(packet.payload, packet.source, packet.destination)
         if segment.destination_port != DNS_PORT or not self.local.dns_segment(packet, segment, self._now):
             self.tcp.refuse(packet, segment)
 
-    def _may_travel(self, packet: Ipv4) -> bool:
-        """A router's TTL rule (RFC 1812 5.3.1)."""
+    def _may_travel(self, packet: IpPacket) -> bool:
+        """A router's TTL rule (RFC 1812 5.3.1), and IPv6's of scopes (RFC 4007 9)."""
+        if isinstance(packet, Ipv6) and ipv6.is_link_local(packet.source):
+            beyond = icmpv6.Type.DESTINATION_UNREACHABLE, icmpv6.Unreachable.BEYOND_SCOPE
+            self._tell(beyond, packet)
+            return False
         if packet.ttl > 1:
             return True
-        self._interface.send_error(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.TTL, ipv4.emit(packet))
+        self._tell(OUT_OF_HOPS[_version(packet)], packet)
         return False
+
+    def _unknown_header(self, packet: Ipv6) -> None:
+        """What it carries is nothing that anybody here knows (RFC 8200 4)."""
+        if packet.protocol == NextHeader.NONE:
+            return
+        # The octet that names it: in the fixed header, or the first of the last extension header.
+        last = packet.extensions[-1] if packet.extensions else None
+        pointer = _NEXT_HEADER_AT if last is None else packet.header_length - len(last)
+        kind = icmpv6.Type.PARAMETER_PROBLEM
+        self._interface.send_error(
+            kind, ParameterProblem.NEXT_HEADER, ip.emit(packet), version=6, rest=pointer
+        )
+
+    def _tell(self, error: tuple[int, int], packet: IpPacket) -> None:
+        self._interface.send_error(*error, ip.emit(packet), version=_version(packet))
+
+
+def _version(packet: IpPacket) -> int:
+    return 4 if isinstance(packet, Ipv4) else 6

@@ -17,9 +17,12 @@ from harness.gateway.interface import Interface
 from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
 from harness.gateway.turned_away import TurnedAway
-from harness.tcpip import icmp as icmp_answers
-from harness.wire import icmp, ipv4
-from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
+from harness.wire import icmp, icmpv6, ip
+from harness.wire.icmp import Icmp
+from harness.wire.icmpv6 import Icmpv6
+from harness.wire.ip import IpAddress, IpPacket, packet_of, show_end, show_ip
+from harness.wire.ipv4 import Protocol
+from harness.wire.octets import Octets
 
 _EVICTABLE: Final = 2 * SECOND
 """Who still waits for a reply after that has hardly a chance to get it; each ping command is a new flow."""
@@ -29,7 +32,7 @@ _NO_PERMISSION: Final = frozenset({errno.EACCES, errno.EPERM})
 class _Flow:
     __slots__ = ("down", "guest", "identifier", "number", "remote", "up", "used_at")
 
-    def __init__(self, number: int, guest: Ip4, identifier: int, remote: Ip4) -> None:
+    def __init__(self, number: int, guest: IpAddress, identifier: int, remote: IpAddress) -> None:
         self.number = number
         self.guest = guest
         self.identifier = identifier
@@ -49,7 +52,7 @@ class IcmpFlows:
         self._interface = interface
         self._outbox = outbox
         self._turned_away = turned_away
-        self._by_guest: dict[tuple[Ip4, int], _Flow] = {}
+        self._by_guest: dict[tuple[IpAddress, int], _Flow] = {}
         self._by_number: dict[int, _Flow] = {}
         self._timers: Timers[int] = Timers()
         self._next_number = 1
@@ -57,16 +60,18 @@ class IcmpFlows:
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def receive(self, packet: Ipv4, message: icmp.Icmp, reach: Reach, now: int) -> None:
+    def receive(self, packet: IpPacket, message: Icmp | Icmpv6, reach: Reach, now: int) -> None:
         """``message``, no error, came in ``packet`` from a guest; ``reach`` tells of its destination."""
-        if message.type != icmp.Type.ECHO_REQUEST or message.code != 0:
+        kinds = icmp.Type if isinstance(message, Icmp) else icmpv6.Type
+        if message.type != kinds.ECHO_REQUEST or message.code != 0:
             return
         if reach in (Reach.GATEWAY, Reach.HOST):
-            self._interface.send_packet(icmp_answers.echo_reply(packet, message))
+            answer = _echo_reply(packet.destination, packet.source, message.rest, message.payload, packet.tos)
+            self._interface.send_packet(answer)
         elif reach is Reach.FORWARD:
             self._forward(packet, message, now)
 
-    def _forward(self, packet: Ipv4, message: icmp.Icmp, now: int) -> None:
+    def _forward(self, packet: IpPacket, message: Icmp | Icmpv6, now: int) -> None:
         key = (packet.source, message.identifier)
         flow = self._by_guest.get(key) or self._open(key, packet.destination, now)
         if flow is None:
@@ -80,7 +85,7 @@ class IcmpFlows:
             )
         )  # fmt: skip
 
-    def _open(self, key: tuple[Ip4, int], remote: Ip4, now: int) -> _Flow | None:
+    def _open(self, key: tuple[IpAddress, int], remote: IpAddress, now: int) -> _Flow | None:
         flow = _Flow(self._next_number, *key, remote)
         self._next_number += 1
         if len(self._by_number) >= self._limits.echo_flows and not self._evict(now):
@@ -90,9 +95,7 @@ class IcmpFlows:
             return None
         self._by_guest[key] = self._by_number[flow.number] = flow
         self._outbox.record(
-            FlowOpened(
-                at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip4(remote)
-            )
+            FlowOpened(at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip(remote))
         )
         return flow
 
@@ -118,17 +121,16 @@ class IcmpFlows:
             return
         self._use(flow, now)
         flow.down += len(event.payload)
-        message = icmp.emit(icmp.echo_reply(flow.identifier, event.sequence, event.payload))
         source = self._interface.addressing.to_guest(event.address)
-        self._interface.send_packet(Ipv4(source, flow.guest, Protocol.ICMP, message))
+        rest = flow.identifier << 16 | event.sequence
+        self._interface.send_packet(_echo_reply(source, flow.guest, rest, event.payload))
 
     def failed(self, event: events.EchoFailed, now: int) -> None:
         """An error about a ping of the guest."""
         flow = self._by_number.get(event.flow)
         if flow is None:
             return
-        message = icmp.emit(icmp.echo_request(flow.identifier, event.sequence, event.payload))
-        about = ipv4.emit(Ipv4(flow.guest, event.address, Protocol.ICMP, message))
+        about = _echo_request(flow, event.address, event.sequence, event.payload)
         answer = answer_error(self._interface, about, event.errno, event.cause, mtu=event.mtu)
         if answer != LIMITED and self._turned_away.shows("echo_errors", now):
             told = _refused(flow, event.address, show_errno(event.errno), answer, now)
@@ -140,9 +142,14 @@ class IcmpFlows:
         if flow is None:
             return
         error = show_errno(event.errno)
+        answer = "none"
+        if event.errno == errno.EAFNOSUPPORT:
+            # The host has no IPv6: there is no way.
+            about = _echo_request(flow, flow.remote, 0, b"")
+            answer = answer_error(self._interface, about, event.errno, None)
         if event.errno in _NO_PERMISSION:
             error += ": the laptop's net.ipv4.ping_group_range does not allow ping sockets"
-        told = _refused(flow, flow.remote, error, "none", now)
+        told = _refused(flow, flow.remote, error, answer, now)
         self._turned_away.note("descriptors", 0, now, told)
         self._forget(flow)
 
@@ -161,7 +168,7 @@ class IcmpFlows:
         self._outbox.command(commands.CloseEcho(flow.number))
         self._outbox.record(
             FlowClosed(
-                at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip4(flow.remote),
+                at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip(flow.remote),
                 reason=reason, up=flow.up, down=flow.down,
             )
         )  # fmt: skip
@@ -175,10 +182,28 @@ class IcmpFlows:
 
 def _refused(flow: _Flow, remote: bytes, error: str, answer: str, now: int) -> FlowRefused:
     return FlowRefused(
-        at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip4(remote),
+        at=now, flow=flow.number, transport="icmp", guest=_guest(flow), remote=show_ip(remote),
         error=error, answer=answer,
     )  # fmt: skip
 
 
 def _guest(flow: _Flow) -> str:
-    return f"{show_ip4(flow.guest)}:{flow.identifier}"
+    return show_end(flow.guest, flow.identifier)
+
+
+def _echo_request(flow: _Flow, remote: IpAddress, sequence: int, payload: Octets) -> bytes:
+    """A packet like the guest's own."""
+    if len(remote) == 4:
+        message = icmp.emit(icmp.echo_request(flow.identifier, sequence, payload))
+        return ip.emit(packet_of(flow.guest, remote, Protocol.ICMP, message))
+    message = icmpv6.emit(icmpv6.echo_request(flow.identifier, sequence, payload), flow.guest, remote)
+    return ip.emit(packet_of(flow.guest, remote, Protocol.ICMPV6, message))
+
+
+def _echo_reply(source: IpAddress, guest: IpAddress, rest: int, payload: Octets, tos: int = 0) -> IpPacket:
+    """With all the data of the request (RFC 1122 3.2.2.6, RFC 4443 4.2); ``rest`` as of the message."""
+    if len(source) == 4:
+        message = icmp.emit(Icmp(icmp.Type.ECHO_REPLY, 0, rest, payload))
+        return packet_of(source, guest, Protocol.ICMP, message, tos=tos)
+    message = icmpv6.emit(Icmpv6(icmpv6.Type.ECHO_REPLY, 0, rest, payload), source, guest)
+    return packet_of(source, guest, Protocol.ICMPV6, message, tos=tos)

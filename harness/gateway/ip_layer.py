@@ -28,6 +28,8 @@ _HOPS: Final = 64
 class IpLayer(ABC):
     """For one interface. ``neighbours`` has its link-layer addresses."""
 
+    version: int
+    """4 or 6."""
     ethertype: EtherType
     neighbours: NeighbourCache
     asks: str
@@ -84,6 +86,7 @@ class Ipv4Layer(IpLayer):
 
     ethertype = EtherType.IPV4
     asks = "ARP"
+    version = 4
     too_late = (icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.REASSEMBLY)
 
     def __init__(self, config: GatewayConfig, addressing: Addressing) -> None:

@@ -39,11 +39,12 @@ class Ipv6Layer(IpLayer):
 
     ethertype = EtherType.IPV6
     asks = "neighbour solicitations"
+    version = 6
     too_late = (icmpv6.Type.TIME_EXCEEDED, icmpv6.TimeExceeded.REASSEMBLY)
 
     def __init__(self, config: GatewayConfig, addressing: Addressing, draws: Stream) -> None:
         own = config.ipv6
-        self.gateway = own.router
+        self.gateway = own.gateway
         self.ndp = self.neighbours = NdpCache(config.mac, (own.router, own.gateway, own.host))
         self.advertiser = Advertiser(config.mac, own.router, advertisement(config), draws)
         self._addressing = addressing

@@ -1,4 +1,4 @@
-"""What the gateway itself offers on its address: DHCP, and DNS over UDP and TCP; and who asks for what else.
+"""What the gateway itself offers on its addresses: DHCP and DHCPv6, and DNS over UDP and TCP.
 
 DNS over TCP (RFC 7766): a connection without a host socket, messages after their length. Bounded in
 connections, in queries that wait and in silence.
@@ -17,25 +17,30 @@ from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
 from harness.gateway.turned_away import TurnedAway
 from harness.services.dhcp import DhcpConfig, DhcpServer
+from harness.services.dhcpv6 import Dhcpv6Config, Dhcpv6Server
 from harness.services.dns import DnsService, Forward, Reply
 from harness.tcpip.icmp import Quoted
 from harness.tcpip.tcp.config import Config
 from harness.tcpip.tcp.connection import Connection
 from harness.tcpip.tcp.state import State
-from harness.wire import dhcp, tcp, udp
-from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
+from harness.wire import dhcp, dhcpv6, tcp, udp
+from harness.wire.ip import IpAddress, IpPacket, packet_of, show_end
+from harness.wire.ipv4 import Ipv4, Protocol
+from harness.wire.ipv6 import Ipv6
 
 DNS_PORT: Final = 53
 _STREAMS: Final = 64
 _STREAM_IDLE: Final = 30 * SECOND
 _SYN_ACK_RST: Final = 0x16
 
-StreamKey = tuple[Ip4, int]
+StreamKey = tuple[IpAddress, int, IpAddress]
+"""The client's address and port, and as whom it knows us."""
 
 
 class _UdpClient(Struct, frozen=True):
-    address: Ip4
+    address: IpAddress
     port: int
+    own: IpAddress
 
 
 class _StreamClient(Struct, frozen=True):
@@ -67,6 +72,7 @@ class LocalServices:
         draws: Stream,
     ) -> None:
         self._gateway = config.gateway
+        self._router = config.ipv6.router
         self._interface = interface
         self._outbox = outbox
         self._turned_away = turned_away
@@ -79,7 +85,11 @@ class LocalServices:
                 lease_time=config.lease_time,
             )
         )  # fmt: skip
-        names = {config.host_name: (config.host,), config.gateway_name: (config.gateway,)}
+        self._dhcpv6 = Dhcpv6Server(_dhcpv6(config))
+        names = {config.host_name: [config.host], config.gateway_name: [config.gateway]}
+        if config.has_ipv6:
+            names[config.host_name].append(config.ipv6.host)
+            names[config.gateway_name].append(config.ipv6.gateway)
         self._dns: DnsService[_Client] = DnsService(names, limit=config.limits.dns_pending)
         self._tcp = Config(mtu=config.mtu, receive_buffer=65536, send_buffer=131072, time_wait=SECOND)
         self._streams: dict[StreamKey, _Stream] = {}
@@ -100,10 +110,24 @@ class LocalServices:
         packet = Ipv4(self._gateway, reply.destination, Protocol.UDP, octets)
         self._interface.send_to(reply.mac, packet)
 
-    def dns_datagram(self, packet: Ipv4, datagram: udp.Datagram, now: int) -> None:
+    def dhcpv6(self, packet: Ipv6, datagram: udp.Datagram, now: int) -> None:
+        """A datagram to port 547. Raises WireError when it is malformed."""
+        mac = self._interface.holder(packet.source)
+        if mac is None:
+            return
+        unicast = packet.destination != dhcpv6.ALL_SERVERS
+        answer = self._dhcpv6.handle(dhcpv6.parse(datagram.payload), mac, now, unicast=unicast)
+        self._outbox.record(answer.event)
+        if answer.message is None:
+            return
+        message = udp.Datagram(dhcpv6.SERVER_PORT, datagram.source_port, dhcpv6.emit(answer.message))
+        octets = udp.emit(message, self._router, packet.source)
+        self._interface.send_packet(packet_of(self._router, packet.source, Protocol.UDP, octets))
+
+    def dns_datagram(self, packet: IpPacket, datagram: udp.Datagram, now: int) -> None:
         """A datagram to port 53 of the gateway."""
-        client = _UdpClient(packet.source, datagram.source_port)
-        address = f"{show_ip4(packet.source)}:{datagram.source_port}"
+        client = _UdpClient(packet.source, datagram.source_port, packet.destination)
+        address = show_end(packet.source, datagram.source_port)
         outcome = self._dns.query(bytes(datagram.payload), client, address, now, stream=False)
         self._carry_out(outcome)
 
@@ -121,8 +145,8 @@ class LocalServices:
 
     def _reply(self, client: _Client, message: bytes) -> None:
         if isinstance(client, _UdpClient):
-            octets = udp.emit(udp.Datagram(DNS_PORT, client.port, message), self._gateway, client.address)
-            self._interface.send_packet(Ipv4(self._gateway, client.address, Protocol.UDP, octets))
+            octets = udp.emit(udp.Datagram(DNS_PORT, client.port, message), client.own, client.address)
+            self._interface.send_packet(packet_of(client.own, client.address, Protocol.UDP, octets))
             return
         stream = self._streams.get(client.key)
         if stream is None:
@@ -136,9 +160,9 @@ class LocalServices:
 
     # --- streams ---
 
-    def dns_segment(self, packet: Ipv4, segment: tcp.Segment, now: int) -> bool:
+    def dns_segment(self, packet: IpPacket, segment: tcp.Segment, now: int) -> bool:
         """A segment to port 53 of the gateway; False when it belongs to no stream and opens none."""
-        key = (packet.source, segment.source_port)
+        key = (packet.source, segment.source_port, packet.destination)
         stream = self._streams.get(key)
         if stream is not None and stream.connection.yields_to(segment):
             self._forget(key)
@@ -171,7 +195,7 @@ class LocalServices:
 
     def packet_too_big(self, quoted: Quoted, mtu: int, now: int) -> None:
         """As of ``TcpFlows``."""
-        key = (quoted.destination, quoted.destination_port)
+        key = (quoted.destination, quoted.destination_port, quoted.source)
         stream = self._streams.get(key)
         if stream is not None and stream.connection.on_packet_too_big(mtu, quoted.seq, now):
             self._touched[key] = stream
@@ -186,7 +210,7 @@ class LocalServices:
         if connection.receiver.fin_received and stream.pending == 0:
             connection.shutdown()
         while segments := connection.transmit(now):
-            self._interface.send(self._gateway, key[0], Protocol.TCP, segments)
+            self._interface.send(key[2], key[0], Protocol.TCP, segments)
         if connection.state is State.CLOSED:
             self._forget(key)
             return
@@ -206,7 +230,7 @@ class LocalServices:
             message = bytes(received[2 : 2 + length])
             del received[: 2 + length]
             stream.pending += 1
-            address = f"{show_ip4(key[0])}:{key[1]}"
+            address = show_end(key[0], key[1])
             outcome = self._dns.query(message, _StreamClient(key), address, now, stream=True)
             if outcome is None:
                 stream.pending -= 1
@@ -236,3 +260,13 @@ class LocalServices:
         for key, stream in touched.items():
             if self._streams.get(key) is stream:
                 self._settle(key, stream, now)
+
+
+def _dhcpv6(config: GatewayConfig) -> Dhcpv6Config:
+    own = config.ipv6
+    domain = config.gateway_name.partition(".")[2]
+    return Dhcpv6Config(
+        duid=dhcpv6.duid_ll(config.mac), first=own.first_guest, last=own.last_guest,
+        dns_servers=(own.gateway,), domain_search=(domain,) if domain else (),
+        lease_time=config.lease_time,
+    )  # fmt: skip

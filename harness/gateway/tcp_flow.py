@@ -5,9 +5,9 @@ from typing import TypeAlias
 from harness.core.events import FlowRefused
 from harness.tcpip.tcp import events as tcp_events
 from harness.tcpip.tcp.connection import Connection
-from harness.wire.ipv4 import Ip4, Ipv4, show_ip4
+from harness.wire.ip import IpAddress, IpPacket, show_end
 
-Key: TypeAlias = tuple[Ip4, Ip4, bytes]
+Key: TypeAlias = tuple[IpAddress, IpAddress, bytes]
 """Guest's address, destination, and the four octets of both ports as they are in the guest's segments."""
 
 
@@ -19,12 +19,12 @@ class Flow:
         "is_half_open", "is_recorded", "key", "number", "opened_at", "syn", "unsent", "up", "write_shut",
     )  # fmt: skip
 
-    def __init__(self, number: int, key: Key, syn: Ipv4, connection: Connection, now: int) -> None:
+    def __init__(self, number: int, key: Key, syn: IpPacket, connection: Connection, now: int) -> None:
         self.number = number
         self.key = key
-        self.destination: Ip4 = key[1]
+        self.destination: IpAddress = key[1]
         self.connection = connection
-        self.syn: Ipv4 | None = syn
+        self.syn: IpPacket | None = syn
         self.opened_at = now
         self.is_connected = False
         self.is_half_open = False
@@ -43,7 +43,7 @@ class Flow:
         return self.write_shut and self.unsent == 0
 
 
-def key_of(guest: Ip4, guest_port: int, remote: Ip4, remote_port: int) -> Key:
+def key_of(guest: IpAddress, guest_port: int, remote: IpAddress, remote_port: int) -> Key:
     """The key of the flow between these two."""
     return guest, remote, guest_port.to_bytes(2, "big") + remote_port.to_bytes(2, "big")
 
@@ -51,8 +51,8 @@ def key_of(guest: Ip4, guest_port: int, remote: Ip4, remote_port: int) -> Key:
 def ends(key: Key) -> tuple[str, str]:
     """The guest's end and the remote one, as the journal writes them."""
     ports = key[2]
-    guest = f"{show_ip4(key[0])}:{int.from_bytes(ports[:2], 'big')}"
-    return guest, f"{show_ip4(key[1])}:{int.from_bytes(ports[2:], 'big')}"
+    guest = show_end(key[0], int.from_bytes(ports[:2], "big"))
+    return guest, show_end(key[1], int.from_bytes(ports[2:], "big"))
 
 
 def refused(number: int, key: Key, error: str, answer: str, now: int) -> FlowRefused:

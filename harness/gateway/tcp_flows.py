@@ -51,11 +51,12 @@ from harness.tcpip.tcp.connection import Connection
 from harness.tcpip.tcp.output import reset_for
 from harness.tcpip.tcp.sequence import MASK
 from harness.tcpip.tcp.state import RECEIVING, State
-from harness.wire import ipv4, tcp
-from harness.wire.ipv4 import Ipv4, Protocol
+from harness.wire import ip, tcp
+from harness.wire.ip import IpPacket
+from harness.wire.ipv4 import Protocol
 
 _RESET: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
-"""What a RST tells. Else ``UNREACHABLE`` says how. ETIMEDOUT is in neither: no ICMP message makes a connect()
+"""What a RST tells. Else ``BY_ERRNO`` says how. ETIMEDOUT is in neither: no ICMP message makes a connect()
 fail with it, but the guest's own patience does, which silence lets run out."""
 _EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """The laptop has no room for another socket. That passes, so the guest's SYN is left to come again."""
@@ -101,7 +102,7 @@ class TcpFlows:
 
     # --- from the guest ---
 
-    def receive(self, packet: Ipv4, now: int) -> None:
+    def receive(self, packet: IpPacket, now: int) -> None:
         """A TCP packet to be forwarded. Raises WireError when it is malformed."""
         segment = tcp.parse(packet.payload, packet.source, packet.destination)
         key = (packet.source, packet.destination, bytes(packet.payload[:4]))
@@ -129,7 +130,7 @@ class TcpFlows:
         else:
             self.refuse(packet, segment)
 
-    def receive_merged(self, packet: Ipv4, segment: tcp.Segment, now: int) -> bool:
+    def receive_merged(self, packet: IpPacket, segment: tcp.Segment, now: int) -> bool:
         """Segments as one (``coalesce``). False, and nothing is done, unless it is just what comes next.
 
         Of those out of order, each would be answered by an ACK of its own.
@@ -149,7 +150,7 @@ class TcpFlows:
         self._touched[flow.number] = flow
         return True
 
-    def refuse(self, packet: Ipv4, segment: tcp.Segment) -> None:
+    def refuse(self, packet: IpPacket, segment: tcp.Segment) -> None:
         """Answer a segment that belongs to no connection with the RST of RFC 9293 3.10.7.1."""
         answer = reset_for(segment, packet.source, packet.destination)
         if answer is not None:
@@ -162,7 +163,7 @@ class TcpFlows:
         if flow is not None and flow.connection.on_packet_too_big(mtu, quoted.seq, now):
             self._touched[flow.number] = flow
 
-    def _open(self, key: Key, packet: Ipv4, segment: tcp.Segment, now: int) -> None:
+    def _open(self, key: Key, packet: IpPacket, segment: tcp.Segment, now: int) -> None:
         if not self._make_room(key, now):
             return
         connection = Connection.from_syn(
@@ -172,7 +173,7 @@ class TcpFlows:
         flow = Flow(self._table.number(), key, packet, connection, now)
         self._table.add(flow)
         addressing = self._interface.addressing
-        ttl = packet.ttl if packet.destination == addressing.host else packet.ttl - 1
+        ttl = packet.ttl if addressing.is_host(packet.destination) else packet.ttl - 1
         address = addressing.to_host(packet.destination)
         self._outbox.command(commands.Connect(flow.number, address, segment.destination_port, ttl))
 
@@ -221,7 +222,7 @@ class TcpFlows:
             self._transmit(flow, now)
         elif flow.syn is not None:
             # Owed, however many there are: each is the answer to a connect(), as a RST would be.
-            shown = answer_error(self._interface, ipv4.emit(flow.syn), event.errno, event.cause, is_owed=True)
+            shown = answer_error(self._interface, ip.emit(flow.syn), event.errno, event.cause, is_owed=True)
         told = refused(flow.number, flow.key, show_errno(event.errno), shown, now)
         if event.errno in _EXHAUSTED:
             self._turned_away.note("descriptors", 0, now, told)

@@ -22,7 +22,7 @@ from typing import Final
 from harness.core.time import SECOND
 from harness.gateway.config import Limits
 from harness.gateway.tcp_flow import Flow, Key
-from harness.wire.ipv4 import Ip4
+from harness.wire.ip import IpAddress
 
 PATIENCE: Final = SECOND
 """For how long a connect or a half-open flow keeps its place before one that is no better."""
@@ -36,7 +36,7 @@ class TcpTable:
         self._by_key: dict[Key, Flow] = {}
         self._by_number: dict[int, Flow] = {}
         self._connecting: dict[int, Flow] = {}
-        self._by_destination: dict[Ip4, dict[int, Flow]] = {}
+        self._by_destination: dict[IpAddress, dict[int, Flow]] = {}
         self._half_open: dict[int, Flow] = {}
         self._waiting: dict[int, Flow] = {}
         self._next_number = 1
@@ -107,7 +107,7 @@ class TcpTable:
 
     # --- bounds ---
 
-    def full(self, destination: Ip4, now: int) -> tuple[str, Flow | None]:
+    def full(self, destination: IpAddress, now: int) -> tuple[str, Flow | None]:
         """The bound that a new flow to ``destination`` meets, or an empty name; and who gives way, if any.
 
         The bound's name is that of its field in ``Limits``.
@@ -123,7 +123,7 @@ class TcpTable:
             return "tcp_flows", oldest
         return "", None
 
-    def _least_hopeful(self, destination: Ip4, now: int) -> Flow | None:
+    def _least_hopeful(self, destination: IpAddress, now: int) -> Flow | None:
         groups = self._by_destination
         if len(groups) < len(self._connecting):
             largest = max(groups.values(), key=len)

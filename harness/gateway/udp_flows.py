@@ -10,6 +10,7 @@ quote is the guest's own datagram where tools look at each octet of it: of datag
 are a traceroute's, the beginning is kept for a while. Others are quoted as the host's socket quotes them.
 """
 
+import errno
 from typing import Final
 
 from harness.core.events import FlowClosed, FlowOpened, FlowRefused
@@ -22,24 +23,26 @@ from harness.gateway.outbox import Outbox
 from harness.gateway.timers import Timers
 from harness.gateway.turned_away import TurnedAway
 from harness.tcpip.icmp import Quoted
-from harness.wire import ipv4, udp
-from harness.wire.ipv4 import Ip4, Ipv4, Protocol, show_ip4
+from harness.wire import ip, udp
+from harness.wire.ip import IpAddress, IpPacket, packet_of, show_end
+from harness.wire.ipv4 import Protocol
+from harness.wire.octets import Octets
 
 _EVICTABLE: Final = 20 * SECOND
 _DNS_PORT: Final = 53
 _PROBE_TTL: Final = 40
 """Traceroutes stop at 30 hops; no kernel begins with less than 64."""
 _PROBES: Final = 32
-_QUOTE: Final = 548
-"""Octets of a packet that an ICMP error of 576 has room for."""
+_QUOTE: Final = 1232
+"""Octets of a packet that an ICMPv6 error has room for; those of IPv4 are smaller."""
 
-_Remote = tuple[Ip4, int]
+_Remote = tuple[IpAddress, int]
 
 
 class _Flow:
     __slots__ = ("down", "guest", "idle", "latest", "number", "port", "probes", "remote", "up", "used_at")
 
-    def __init__(self, number: int, guest: Ip4, port: int, remote: str, now: int) -> None:
+    def __init__(self, number: int, guest: IpAddress, port: int, remote: str, now: int) -> None:
         self.idle = 0
         self.latest: _Remote = (b"", 0)
         self.probes: dict[_Remote, bytes] = {}
@@ -62,7 +65,7 @@ class UdpFlows:
         self._interface = interface
         self._outbox = outbox
         self._turned_away = turned_away
-        self._by_guest: dict[tuple[Ip4, int], _Flow] = {}
+        self._by_guest: dict[tuple[IpAddress, int], _Flow] = {}
         self._by_number: dict[int, _Flow] = {}
         self._timers: Timers[int] = Timers()
         self._next_number = 1
@@ -72,7 +75,7 @@ class UdpFlows:
 
     # --- from the guest ---
 
-    def receive(self, packet: Ipv4, datagram: udp.Datagram, now: int) -> None:
+    def receive(self, packet: IpPacket, datagram: udp.Datagram, now: int) -> None:
         """A datagram to be forwarded; its TTL is the guest's."""
         key = (packet.source, datagram.source_port)
         flow = self._by_guest.get(key) or self._open(key, packet, datagram, now)
@@ -86,7 +89,7 @@ class UdpFlows:
         if packet.ttl < _PROBE_TTL:
             _keep_probe(flow, packet)
         addressing = self._interface.addressing
-        ttl = packet.ttl - 1 if packet.destination != addressing.host else packet.ttl
+        ttl = packet.ttl if addressing.is_host(packet.destination) else packet.ttl - 1
         self._outbox.command(
             commands.SendDatagram(
                 flow.number, addressing.to_host(packet.destination), datagram.destination_port,
@@ -94,8 +97,10 @@ class UdpFlows:
             )
         )  # fmt: skip
 
-    def _open(self, key: tuple[Ip4, int], packet: Ipv4, datagram: udp.Datagram, now: int) -> _Flow | None:
-        remote = f"{show_ip4(packet.destination)}:{datagram.destination_port}"
+    def _open(
+        self, key: tuple[IpAddress, int], packet: IpPacket, datagram: udp.Datagram, now: int
+    ) -> _Flow | None:
+        remote = show_end(packet.destination, datagram.destination_port)
         flow = _Flow(self._next_number, *key, remote, now)
         flow.idle = self._limits.udp_dns_idle
         self._next_number += 1
@@ -106,7 +111,7 @@ class UdpFlows:
             )
             return None
         self._by_guest[key] = self._by_number[flow.number] = flow
-        self._outbox.command(commands.OpenDatagram(flow.number, flow.port))
+        self._outbox.command(commands.OpenDatagram(flow.number, flow.port, 4 if len(flow.guest) == 4 else 6))
         return flow
 
     def _evict(self, now: int) -> bool:
@@ -143,7 +148,12 @@ class UdpFlows:
         """There is no host socket: the flow is over, the datagram lost."""
         flow = self._by_number.get(event.flow)
         if flow is not None:
-            self._turned_away.note("descriptors", 0, now, _refused(flow, show_errno(event.errno), now))
+            answer = "none"
+            if event.errno == errno.EAFNOSUPPORT:
+                # The host has no IPv6: there is no way.
+                answer = answer_error(self._interface, _about(flow, flow.latest, b""), event.errno, None)
+            told = _refused(flow, show_errno(event.errno), now, answer)
+            self._turned_away.note("descriptors", 0, now, told)
             self._forget(flow)
 
     def received(self, event: events.DatagramReceived, now: int) -> None:
@@ -156,7 +166,7 @@ class UdpFlows:
         flow.down += len(event.payload)
         source = self._interface.addressing.to_guest(event.address)
         octets = udp.emit(udp.Datagram(event.port, flow.port, event.payload), source, flow.guest)
-        self._interface.send_packet(Ipv4(source, flow.guest, Protocol.UDP, octets))
+        self._interface.send_packet(packet_of(source, flow.guest, Protocol.UDP, octets))
 
     def failed(self, event: events.DatagramFailed, now: int) -> None:
         """An error about a datagram of the guest: it gets the ICMP error, quoting a datagram like its own."""
@@ -167,15 +177,14 @@ class UdpFlows:
         remote = addressing.to_guest(event.address)
         about = flow.probes.get((remote, event.port))
         if about is None:
-            octets = udp.emit(udp.Datagram(flow.port, event.port, event.payload), flow.guest, remote)
-            about = ipv4.emit(Ipv4(flow.guest, remote, Protocol.UDP, octets))
+            about = _about(flow, (remote, event.port), event.payload)
         answer = answer_error(self._interface, about, event.errno, event.cause, mtu=event.mtu)
         if answer == LIMITED or not self._turned_away.shows("udp_errors", now):
             return
         self._outbox.record(
             FlowRefused(
                 at=now, flow=flow.number, transport="udp", guest=_guest(flow),
-                remote=f"{show_ip4(remote)}:{event.port}",
+                remote=show_end(remote, event.port),
                 error=show_errno(event.errno), answer=answer,
             )
         )  # fmt: skip
@@ -217,21 +226,27 @@ class UdpFlows:
         self._timers.set(flow.number, None)
 
 
-def _keep_probe(flow: _Flow, packet: Ipv4) -> None:
+def _keep_probe(flow: _Flow, packet: IpPacket) -> None:
     # Taken out and put back, so that the first is the oldest.
     key = flow.latest
     flow.probes.pop(key, None)
-    flow.probes[key] = ipv4.emit(packet)[:_QUOTE]
+    flow.probes[key] = ip.emit(packet)[:_QUOTE]
     if len(flow.probes) > _PROBES:
         del flow.probes[next(iter(flow.probes))]
 
 
-def _refused(flow: _Flow, error: str, now: int) -> FlowRefused:
+def _about(flow: _Flow, remote: _Remote, payload: Octets) -> bytes:
+    """A packet like the guest's own."""
+    octets = udp.emit(udp.Datagram(flow.port, remote[1], payload), flow.guest, remote[0])
+    return ip.emit(packet_of(flow.guest, remote[0], Protocol.UDP, octets))
+
+
+def _refused(flow: _Flow, error: str, now: int, answer: str = "none") -> FlowRefused:
     return FlowRefused(
         at=now, flow=flow.number, transport="udp", guest=_guest(flow), remote=flow.remote, error=error,
-        answer="none",
+        answer=answer,
     )  # fmt: skip
 
 
 def _guest(flow: _Flow) -> str:
-    return f"{show_ip4(flow.guest)}:{flow.port}"
+    return show_end(flow.guest, flow.port)

@@ -61,7 +61,7 @@ class Bench:
             self.settle()
             if not times or self.now >= until:
                 break
-        self.now = until
+        self.now = self.guest.now = until
 
     def take(self, kind: type[C]) -> C:
         """The first command of ``kind``, which is taken off the list."""

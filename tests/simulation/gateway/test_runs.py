@@ -10,16 +10,19 @@ from msgspec.structs import replace
 from harness.core.port import Frame
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig
-from harness.wire import ethernet, ipv4, tcp
+from harness.wire import ethernet, ip, ipv6, tcp
 from harness.wire.ethernet import EtherType
+from harness.wire.ip import IpPacket
 from harness.wire.ipv4 import Ipv4, Protocol
+from harness.wire.ipv6 import Ipv6
 from harness.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import HOST
+from tests.contract.fake_guest import GUEST6, HOST, HOST6, FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
 from tests.unit.wire.runs import run_of
 
 SIZE = 1448
 MAC = GatewayConfig().mac
+SERVER6 = ipv6.ip6("2001:db8::10")
 
 Change = Callable[[list[bytes], int], None]
 
@@ -28,7 +31,10 @@ class Upload:
     """A guest in the middle of an upload, and what the gateway makes of its segments."""
 
     def __init__(self, destination: bytes = SERVER) -> None:
-        self.bench = Bench()
+        guest = FakeGuest()
+        if len(destination) == 16:
+            guest.take_address(GUEST6)
+        self.bench = Bench(guest=guest)
         stream = self.bench.guest.connect(destination, 80)
         self.bench.settle()
         self.flow = self.bench.take(commands.Connect).flow
@@ -55,11 +61,15 @@ class Upload:
 
     def frame(self, segment: Segment, number: int = 0, *, ttl: int = 64) -> bytes:
         source = self.bench.guest.address
-        packet = Ipv4(
-            source, self.destination, Protocol.TCP, tcp.emit(segment, source, self.destination), ttl,
-            number, dont_fragment=True,
-        )  # fmt: skip
-        return ethernet.header(MAC, self.bench.guest.mac, EtherType.IPV4) + ipv4.emit(packet)
+        octets = tcp.emit(segment, source, self.destination)
+        packet: IpPacket
+        if len(source) == 4:
+            ethertype = EtherType.IPV4
+            packet = Ipv4(source, self.destination, Protocol.TCP, octets, ttl, number, dont_fragment=True)
+        else:
+            ethertype = EtherType.IPV6
+            packet = Ipv6(source, self.destination, Protocol.TCP, octets, ttl, flow_label=77)
+        return ethernet.header(MAC, self.bench.guest.mac, ethertype) + ip.emit(packet)
 
     def receive(self, frames: Sequence[Frame]) -> tuple[bytes, list[bytes], list[str]]:
         """Octets for the host, frames for the guest, and the journal."""
@@ -91,15 +101,16 @@ def assert_same(make: Callable[[Upload], list[bytes]], destination: bytes = SERV
 
 
 def test_a_run_in_order_is_its_segments() -> None:
-    for destination in (SERVER, HOST):
+    for destination in (SERVER, HOST, SERVER6, HOST6):
         octets = assert_same(lambda upload: upload.frames(40), destination)
         assert octets == b"".join(bytes([number]) * SIZE for number in range(40))
 
 
-@given(st.data(), st.integers(2, 12))
-def test_a_damaged_run_is_its_segments(data: st.DataObject, count: int) -> None:
+@given(st.data(), st.integers(2, 12), st.sampled_from([SERVER, SERVER6]))
+def test_a_damaged_run_is_its_segments(data: st.DataObject, count: int, destination: bytes) -> None:
     row = data.draw(st.integers(0, count - 1))
-    at = data.draw(st.integers(14, 65) | st.integers(14, 13 + 20 + 32 + SIZE))
+    headers = (20 if len(destination) == 4 else 40) + 32
+    at = data.draw(st.integers(14, 13 + headers) | st.integers(14, 13 + headers + SIZE))
     bit = 1 << data.draw(st.integers(0, 7))
 
     def make(upload: Upload) -> list[bytes]:
@@ -109,7 +120,7 @@ def test_a_damaged_run_is_its_segments(data: st.DataObject, count: int) -> None:
         frames[row] = bytes(damaged)
         return frames
 
-    assert_same(make)
+    assert_same(make, destination)
 
 
 @given(st.data())
@@ -140,11 +151,12 @@ def test_a_run_of_other_segments_is_its_segments(data: st.DataObject) -> None:
         segments[row] = replace(segments[row], **changed)
         return [upload.frame(segments[number], number) for number in order]
 
-    assert_same(make)
+    assert_same(make, data.draw(st.sampled_from([SERVER, SERVER6])))
 
 
 def test_what_is_beyond_the_window_or_its_life_is_no_different() -> None:
-    assert_same(lambda upload: upload.frames(60))  # the first window is 64 KiB
-    assert_same(lambda upload: [upload.frame(upload.segment(n), ttl=1) for n in range(9)])
-    assert_same(lambda upload: [upload.frame(upload.segment(n + 1)) for n in range(9)])
-    assert_same(lambda upload: [upload.frame(upload.segment(n % 3)) for n in range(9)])
+    for server in (SERVER, SERVER6):
+        assert_same(lambda upload: upload.frames(60), server)  # the first window is 64 KiB
+        assert_same(lambda upload: [upload.frame(upload.segment(n), ttl=1) for n in range(9)], server)
+        assert_same(lambda upload: [upload.frame(upload.segment(n + 1)) for n in range(9)], server)
+        assert_same(lambda upload: [upload.frame(upload.segment(n % 3)) for n in range(9)], server)

@@ -53,6 +53,9 @@ PROGRAMS: Final = {
     "mksquashfs": Package("squashfs-tools", "squashfs-tools", "squashfs-tools"),
     "lz4": Package("lz4", "lz4", "lz4"),
     "zstd": Package("zstd", "zstd", "zstd"),
+    "slirp4netns": Package("slirp4netns", "slirp4netns", "slirp4netns"),
+    "passt": Package("passt", "passt", "passt"),
+    "iperf3": Package("iperf3", "iperf3", "iperf3"),
     "tshark": Package("tshark", "wireshark-cli", "wireshark-cli"),
     "chromium": Package("chromium", "chromium", "chromium"),
 }

@@ -44,6 +44,9 @@ def examine(quick: bool) -> list[Finding]:
         checks.check("image tiny", "guests", lambda: require("tiny").digest[:12]),
         *([] if quick else [checks.check("accelerator", "speed of guests", checks.accelerator)]),
         checks.check_program("ip", "looking around in a lab", optional=True),
+        checks.check_program("slirp4netns", "--stack slirp for netns guests", optional=True),
+        checks.check_program("passt", "--stack passt", optional=True),
+        checks.check_program("iperf3", "bench throughput", optional=True),
         checks.check_program("tshark", "tests of captures", optional=True),
         checks.check_program("chromium", "tests of reports", optional=True),
     ]

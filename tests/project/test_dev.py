@@ -20,6 +20,9 @@ TOOLS = (
     "mksquashfs",
     "lz4",
     "zstd",
+    "slirp4netns",
+    "passt",
+    "iperf3",
     "tshark",
     "chromium",
 )

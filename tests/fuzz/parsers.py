@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from harness.core.errors import WireError
 from harness.journal import pcapng
-from harness.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
+from harness.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp, virtio
+from harness.wire.train import Train
 from tests.fuzz import corpus
 
 ADDRESS4, ADDRESS6 = bytes(4), bytes(16)
@@ -88,6 +89,29 @@ def capture(data: bytes) -> None:
         reader.feed(data[half:])
     except WireError:
         return
+
+
+def offloaded(data: bytes) -> None:
+    """A frame of a TAP with what its kernel left undone: cut into segments, and put together again."""
+    try:
+        came = virtio.receive(memoryview(bytearray(data)))
+    except WireError:
+        return
+    if isinstance(came, Train):
+        frames = [bytes(one) for one in came]
+        assert len(frames) <= len(data)
+        assert sum(len(head) + len(payload) for head, payload in virtio.send(came)) > 0
+
+
+def offloads() -> list[bytes]:
+    """TCP segments with a checksum, or both that and the cutting, still to be done."""
+    found = []
+    for octets in corpus.frames():
+        if octets[12:14] == b"\x08\0" and octets[23] == corpus.TCP and len(octets) > 70:
+            for kind, size in ((virtio.Gso.NONE, 0), (virtio.Gso.TCPV4, 100)):
+                header = virtio.NetHeader(virtio.NEEDS_CSUM, kind, 54, size, 34, 16)
+                found.append(virtio.emit(header) + octets)
+    return found
 
 
 CORPORA: Final[dict[str, Callable[[], list[bytes]]]] = {

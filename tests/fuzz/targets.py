@@ -24,9 +24,10 @@ def _captures() -> list[bytes]:
 
 TARGETS: Final[dict[str, Target]] = {
     **{name: Target(parsers.parser(name), parsers.CORPORA[name], 550_000) for name in parsers.FORMATS},
-    "frame": Target(parsers.whole_frame, corpus.frames, 600_000),
-    "dns": Target(parsers.dns_message, lambda: corpus.of_udp(53), 200_000),
-    "pcapng": Target(parsers.capture, _captures, 550_000, 1500),
+    "frame": Target(parsers.whole_frame, corpus.frames, 500_000),
+    "dns": Target(parsers.dns_message, lambda: corpus.of_udp(53), 100_000),
+    "pcapng": Target(parsers.capture, _captures, 350_000, 1500),
+    "virtio": Target(parsers.offloaded, parsers.offloads, 400_000),
     "neighbours": Target(machines.neighbours, machines.CORPORA["neighbours"], 500_000),
     "fragments": Target(machines.fragments, machines.CORPORA["fragments"], 400_000, 2000),
     "dhcp-server": Target(machines.dhcp_server, machines.CORPORA["dhcp server"], 300_000, 2000),

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,8 @@ from tests.netns.tcp.kernel_peer import Case, Outcome
 ROOT = Path(__file__).parents[3]
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")
 BARE = Config(sack=False, timestamps=False, window_scaling=False)
+NONE = {"tcp_sack": "0", "tcp_dsack": "0", "tcp_timestamps": "0", "tcp_window_scaling": "0"}
+ALL = {"tcp_ecn": "1", "tcp_mtu_probing": "2", "tcp_congestion_control": "reno"}
 TINY = Config(receive_buffer=5000, send_buffer=9000)
 CASES: dict[str, Case] = {
     "clear": Case(""),
@@ -36,15 +39,39 @@ CASES: dict[str, Case] = {
     "tiny windows": Case("", config=TINY, loss=0.01, delay=1, size=80_000),
     "tiny windows of the kernel": Case("", sysctl={"tcp_rmem": "4096 8192 16384"}, loss=0.01, delay=1),
     "the kernel searches the MTU": Case("", sysctl={"tcp_mtu_probing": "2"}, loss=0.01),
+    "the kernel looks for black holes": Case("", sysctl={"tcp_mtu_probing": "1"}, loss=0.02),
+    "the kernel's NewReno": Case("", sysctl={"tcp_congestion_control": "reno"}, loss=0.02),
+    "the kernel has no options": Case("", sysctl=NONE, loss=0.02, jitter=3),
+    "neither has options": Case("", sysctl=NONE, config=BARE, loss=0.02, jitter=3),
+    "timestamps alone": Case("", sysctl={"tcp_sack": "0", "tcp_window_scaling": "0"}, loss=0.02, jitter=3),
+    "SACK without DSACK and timestamps": Case(
+        "", sysctl={"tcp_dsack": "0", "tcp_timestamps": "0"}, loss=0.02, jitter=3
+    ),
+    "everything at once": Case("", sysctl=ALL, config=Config(ecn=True), loss=0.02, mark=0.02, jitter=3),
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tun_works() -> None:
+Seen = dict[str, tuple[Outcome, str]]
+
+
+@pytest.fixture(scope="module")
+def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """What came of each case that was asked for, and tshark's complaints: mostly waiting, so together."""
     command = [*NAMESPACE, "ip", "tuntap", "add", "tun0", "mode", "tun"]
     probe = subprocess.run(command, capture_output=True, check=False)
     if probe.returncode:
         pytest.skip(f"no TUN in a namespace of ours here: {probe.stderr.decode().strip()}")
+    items = [item for item in request.session.items if item.path == request.path]
+    wanted = [str(item.callspec.params["name"]) for item in items if isinstance(item, pytest.Function)]
+    folder = tmp_path_factory.mktemp("captures")
+
+    def run(numbered: tuple[int, str]) -> tuple[Outcome, str]:
+        number, name = numbered
+        capture = folder / f"{number}.pcap"
+        return exchange(CASES[name], capture), wrong(capture)
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(zip(wanted, pool.map(run, enumerate(wanted)), strict=True))
 
 
 def exchange(case: Case, capture: Path) -> Outcome:
@@ -60,22 +87,21 @@ def exchange(case: Case, capture: Path) -> Outcome:
 
 @pytest.mark.netns
 @pytest.mark.parametrize("name", CASES)
-def test_every_stream_arrives_and_a_third_party_finds_nothing_wrong(name: str, tmp_path: Path) -> None:
-    case, capture = CASES[name], tmp_path / "capture.pcap"
-    outcome = exchange(case, capture)
+def test_every_stream_arrives_and_a_third_party_finds_nothing_wrong(name: str, seen: Seen) -> None:
+    case, (outcome, complaints) = CASES[name], seen[name]
     assert outcome.error == ""
     assert (outcome.dropped > 0) is (case.loss > 0)
     assert (outcome.capable > 0) is (case.config.ecn and case.sysctl.get("tcp_ecn") == "1")
     if not (case.loss or case.jitter):
-        assert outcome.sent_again <= 3  # probes, when this machine is slow
-    assert wrong(capture) == ""
+        assert outcome.sent_again <= 20  # of 600: probes, when this machine is slow
+    assert complaints == ""
 
 
 def wrong(capture: Path) -> str:
-    """What tshark complains of: checksums, and ACKs of what was never sent."""
+    """What tshark calls an error: malformed packets, bad checksums, ACKs of what was never sent."""
     if shutil.which("tshark") is None:
         return ""
-    complaints = "tcp.checksum.status == 0 || ip.checksum.status == 0 || tcp.analysis.ack_lost_segment"
+    complaints = "_ws.malformed || _ws.expert.severity == error || tcp.analysis.ack_lost_segment"
     checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
     command = ["tshark", "-r", str(capture), *checks, "-Y", complaints]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout

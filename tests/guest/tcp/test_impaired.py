@@ -1,0 +1,165 @@
+"""A QEMU guest's TCP with its options off and on, through a cable that loses and holds up frames."""
+
+import asyncio
+import dataclasses
+import heapq
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from harness.core.address import Mac
+from harness.core.events import Event
+from harness.core.port import Frame
+from harness.core.recorder import Direction
+from harness.core.time import MILLISECOND
+from harness.edge.clock import LabClock
+from harness.guest import image, snapshot
+from harness.guest.accelerator import choose
+from harness.guest.cache import Cache
+from harness.guest.machine import Cable, Machine, find_qemu
+from harness.guest.qemu import QemuGuest
+from harness.journal.capture import CaptureWriter
+from harness.link.cable import Passed
+from harness.stacks.base import StackOptions
+from harness.stacks.builtin import BuiltinStack
+from tests.contract.bench import serving
+
+pytestmark = pytest.mark.guest
+
+MAC = Mac.parse("52:54:00:65:00:01")
+SIZE = 150_000
+CASES: dict[str, dict[str, object]] = {
+    "as it comes": {},
+    "without options": {"tcp_sack": 0, "tcp_timestamps": 0, "tcp_window_scaling": 0, "tcp_dsack": 0},
+    "reno with ECN": {"tcp_congestion_control": "reno", "tcp_ecn": 1, "tcp_timestamps": 0},
+    "SACK alone": {"tcp_timestamps": 0, "tcp_window_scaling": 0, "tcp_dsack": 0, "tcp_mtu_probing": 2},
+    "timestamps alone": {"tcp_sack": 0, "tcp_window_scaling": 0, "tcp_ecn": 1, "tcp_mtu_probing": 1},
+}
+AS_IT_COMES: dict[str, object] = {
+    "tcp_sack": 1, "tcp_timestamps": 1, "tcp_window_scaling": 1, "tcp_dsack": 1, "tcp_ecn": 2,
+    "tcp_mtu_probing": 0, "tcp_congestion_control": "cubic",
+}  # fmt: skip
+
+
+class Weather:
+    """An ``Impairment``: each frame is lost with ``loss``, or held for up to ``jitter`` nanoseconds."""
+
+    def __init__(self, seed: int, *, loss: float, jitter: int) -> None:
+        self.lost = 0
+        self._chance = Random(seed)
+        self._loss = loss
+        self._jitter = jitter
+        self._held: list[tuple[int, int, bytes]] = []
+        self._count = 0
+
+    def offer(self, frames: Sequence[Frame], now: int) -> Passed:
+        for frame in frames:
+            if self._chance.random() < self._loss:
+                self.lost += 1
+                continue
+            self._count += 1
+            due = now + self._chance.randrange(self._jitter)
+            heapq.heappush(self._held, (due, self._count, bytes(frame)))
+        return Passed(())
+
+    def due(self, now: int) -> Passed:
+        frames = []
+        while self._held and self._held[0][0] <= now:
+            frames.append(heapq.heappop(self._held)[2])
+        return Passed(frames)
+
+    def poll_at(self) -> int | None:
+        return self._held[0][0] if self._held else None
+
+
+class Film:
+    """A ``Recorder`` of frames alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.writer = CaptureWriter(path, say=pytest.fail)
+
+    def event(self, event: Event) -> None:
+        """As of ``Recorder``."""
+
+    def frames(
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
+    ) -> None:
+        """As of ``Recorder``."""
+        self.writer.frames(link, direction, frames, now, comment)
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
+    await reader.read()
+
+
+async def succeed(guest: QemuGuest, command: str) -> None:
+    result = await guest.run(command, timeout=90)
+    assert result.status == 0, result
+
+
+async def exchange(guest: QemuGuest, port: int, changed: dict[str, object]) -> None:
+    """``SIZE`` octets there and back at the same time, intact."""
+    settings = " ".join(f"net.ipv4.{name}={value}" for name, value in (AS_IT_COMES | changed).items())
+    files = "OPEN:/run/up,rdonly!!OPEN:/run/down,wronly,creat,trunc"
+    await succeed(guest, f"sysctl -q -w {settings}")
+    await succeed(guest, f"socat -t 60 {files} TCP:192.168.65.2:{port} && cmp /run/up /run/down")
+
+
+def test_each_option_off_and_on_through_an_impaired_cable(tmp_path: Path) -> None:
+    film = Film(tmp_path / "capture.pcapng")
+    weathers = [Weather(seed, loss=0.02, jitter=3 * MILLISECOND) for seed in (1, 2)]
+
+    async def main() -> None:
+        clock = LabClock()
+        stack = BuiltinStack(StackOptions(recorder=film, clock=clock, seed=1))
+        await stack.start()
+        try:
+            plug = stack.plug("guest1", MAC, "cable")
+            machine = dataclasses.replace(await a_machine(), cable=Cable(descriptor=plug.fd), mac=str(MAC))
+            guest = await snapshot.start(machine, Cache())
+            plug.close()
+            async with guest, serving(echo) as port:
+                await succeed(guest, "until [ -e /run/lease.env ]; do usleep 20000; done")
+                await succeed(guest, f"head -c {SIZE} /dev/urandom >/run/up")
+                stack.cable("cable").impair("up", weathers[0])
+                stack.cable("cable").impair("down", weathers[1])
+                for changed in CASES.values():
+                    await exchange(guest, port, changed)
+        finally:
+            await stack.stop()
+            film.writer.close(clock.now())
+
+    asyncio.run(main())
+    assert all(weather.lost > 5 for weather in weathers)
+    assert wrong(tmp_path / "capture.pcapng") == ""
+
+
+async def a_machine() -> Machine:
+    cache = Cache()
+    qemu, built = find_qemu(cache), image.build("tiny", cache)
+    return Machine(built, qemu, await choose(cache, qemu, built), Cable(netdev="user"))
+
+
+def wrong(capture: Path) -> str:
+    """What tshark calls an error: malformed frames, bad checksums, ACKs of what was never sent."""
+    if shutil.which("tshark") is None:
+        return ""
+    complaints = "_ws.malformed || _ws.expert.severity == error || tcp.analysis.ack_lost_segment"
+    checks = [
+        "-o",
+        "tcp.check_checksum:TRUE",
+        "-o",
+        "ip.check_checksum:TRUE",
+        "-o",
+        "udp.check_checksum:TRUE",
+    ]
+    command = ["tshark", "-r", str(capture), *checks, "-Y", complaints]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout

@@ -1,5 +1,7 @@
 """Traceroute (RFC 792 time exceeded, RFC 1812, section 5.3.1): the gateway, then the laptop's own way."""
 
+import pytest
+
 from harness.core import events
 from harness.scenario import Lab, icmp
 
@@ -15,6 +17,7 @@ connect($s, pack_sockaddr_in(80, inet_aton($ARGV[0]))) and print "connected" or 
 """
 
 
+@pytest.mark.lab(needs=("flow-events", "connect-errors"))
 def test_udp_icmp_and_tcp_show_the_gateway_first_and_then_the_laptops_router(lab: Lab) -> None:
     """Each hop answers from its own address; the real hops are the ones that the laptop's sockets meet."""
     lab.hosts["internet"].run(

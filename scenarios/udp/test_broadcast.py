@@ -5,7 +5,7 @@ import pytest
 from harness.scenario import Lab, icmp, udp
 
 
-@pytest.mark.lab(guests=2)
+@pytest.mark.lab(guests=2, needs="guest-to-guest")
 def test_guests_hear_each_others_broadcasts_and_multicasts(lab: Lab) -> None:
     """By the subnet's address, by 255.255.255.255 and by a group; the second guest answers by unicast."""
     one, two = lab.guests

@@ -1,5 +1,7 @@
 """Large datagrams: cut into fragments and put together again (RFC 791), or refused where it is not wanted."""
 
+import pytest
+
 from harness.scenario import Lab, icmp
 
 # A socket that never fragments (IP_MTU_DISCOVER, IP_PMTUDISC_DO) sends a datagram: the MTU (IP_MTU) that the
@@ -25,6 +27,7 @@ def test_the_largest_datagrams_go_both_ways_though_nobody_knew_the_guest_before(
     assert lab.guest.udp_echo("203.0.113.30", 7, payload, timeout=10) == payload
 
 
+@pytest.mark.lab(stack="builtin")
 def test_a_guest_learns_the_mtu_of_the_laptops_way(lab: Lab) -> None:
     """What the laptop's kernel refuses to cut (EMSGSIZE) is ICMP fragmentation needed (RFC 1191)."""
     for host in (lab.hosts["internet"], lab.laptop):

@@ -21,6 +21,7 @@ class BuiltinStack:
     capabilities = frozenset(
         {
             "ipv4",
+            "ipv6",
             "tcp",
             "udp",
             "icmp-echo",

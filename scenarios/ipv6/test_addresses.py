@@ -40,6 +40,13 @@ def test_a_guest_configures_itself(lab: Lab) -> None:
         told = guest.dhcpv6()
         assert (told.dns, told.addresses) == ([GATEWAY], [])
         lab.cable.expect_sequence([dhcpv6.information_request(), dhcpv6.reply(dns_servers=[GATEWAY])])
+    with lab.step("who asks for an address all the same is given one"):
+        leased = guest.dhcpv6(stateful=True)
+        assert leased.addresses == [f"{PREFIX}3"]
+        reply = dhcpv6.reply(address=f"{PREFIX}3")
+        lab.cable.expect_sequence(
+            [dhcpv6.solicit(mac=guest.mac), dhcpv6.advertise(), dhcpv6.request(), reply]
+        )
     with lab.step("gateway and laptop have names"):
         assert guest.resolve("gateway.docker.internal", "AAAA").addresses == [GATEWAY]
         assert guest.resolve("host.docker.internal", "AAAA").addresses == [HOST]

@@ -44,7 +44,7 @@ def of_udp(*ports: int) -> list[bytes]:
     """The payloads of datagrams from or to one of ``ports``."""
     return _different(
         datagram[8:]
-        for datagram in of_ipv4(UDP)
+        for datagram in of_ipv4(UDP) + of_ipv6(UDP)
         if {int.from_bytes(datagram[:2], "big"), int.from_bytes(datagram[2:4], "big")} & set(ports)
     )
 

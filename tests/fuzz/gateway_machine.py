@@ -1,6 +1,6 @@
 """The builtin stack: frames of a guest as it sends them or not, answers of the host as they come or not."""
 
-from typing import Any, Final
+from typing import Final
 
 from harness.core.time import SECOND
 from harness.gateway import commands, events
@@ -145,7 +145,7 @@ def gateway(data: bytes) -> None:
     edge.turn()
     for _ in range(400):
         at = edge.gateway.poll_at()
-        if at is None:
+        if at is None or not (len(edge.gateway.udp) or len(edge.gateway.icmp)):
             break
         edge.now = max(edge.now, at)
         edge.gateway.handle([], edge.now)
@@ -153,25 +153,32 @@ def gateway(data: bytes) -> None:
 
 
 def mended(octets: bytes) -> bytes:
-    """A frame to the gateway with right checksums as far as it is a frame: damage must be looked at."""
-    if len(octets) < 34 or octets[12:14] != b"\x08\x00":
-        return octets
+    """A frame to the gateway, as far as it is one with right lengths and checksums: it will be looked at."""
     frame = bytearray(octets)
+    if len(frame) < 34 or frame[12:14] not in (b"\x08\x00", b"\x86\xdd"):
+        return octets
     if not frame[0] & 1:
         frame[:6] = CONFIG.mac
-    start = 14 + 4 * (frame[14] & 15)
-    frame[16:18] = (len(frame) - 14).to_bytes(2, "big")
-    frame[24:26] = bytes(2)
-    frame[24:26] = checksum.internet(bytes(frame[14:start])).to_bytes(2, "big")
-    at: Any = {1: 2, 6: 16, 17: 6}.get(frame[23])
-    if at is None or len(frame) < start + at + 2 or frame[20] & 0x3F or frame[21]:
+    if frame[12] == 0x08:
+        start, protocol = 14 + 4 * (frame[14] & 15), frame[23]
+        frame[16:18] = (len(frame) - 14).to_bytes(2, "big")
+        frame[24:26] = bytes(2)
+        frame[24:26] = checksum.internet(bytes(frame[14:start])).to_bytes(2, "big")
+        ends = bytes(frame[26:34])
+        if frame[20] & 0x3F or frame[21]:
+            return bytes(frame)  # a fragment
+    else:
+        start, protocol = 54, frame[20]
+        frame[18:20] = max(len(frame) - 54, 0).to_bytes(2, "big")
+        ends = bytes(frame[22:54])
+    at = {1: 2, 6: 16, 17: 6, 58: 2}.get(protocol)
+    length = len(frame) - start
+    if at is None or length < at + 2:
         return bytes(frame)
-    initial = 0
-    if frame[23] != 1:
-        length = len(frame) - start
-        initial = checksum.pseudo_sum(bytes(frame[26:30]), bytes(frame[30:34]), frame[23], length)
-        if frame[23] == 17:
-            frame[start + 4 : start + 6] = length.to_bytes(2, "big")
+    half = len(ends) // 2
+    initial = 0 if protocol == 1 else checksum.pseudo_sum(ends[:half], ends[half:], protocol, length)
+    if protocol == 17:
+        frame[start + 4 : start + 6] = length.to_bytes(2, "big")
     frame[start + at : start + at + 2] = bytes(2)
     frame[start + at : start + at + 2] = checksum.internet(bytes(frame[start:]), initial).to_bytes(2, "big")
     return bytes(frame)

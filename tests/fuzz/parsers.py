@@ -117,7 +117,7 @@ def offloads() -> list[bytes]:
 CORPORA: Final[dict[str, Callable[[], list[bytes]]]] = {
     "arp": lambda: corpus.ethertype(0x0806),
     "dhcp": lambda: corpus.of_udp(67, 68),
-    "dhcpv6": lambda: [bytes.fromhex("01abcdef0001000a00030001525400123456000600020017")],
+    "dhcpv6": lambda: corpus.of_udp(546, 547),
     "ethernet": corpus.frames,
     "icmp": lambda: corpus.of_ipv4(1),
     "icmpv6": lambda: corpus.of_ipv6(58),

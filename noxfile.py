@@ -76,7 +76,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Everything: lint, types, image, the scenarios in namespaces, then all tests and scenarios in one run."""
+    """Everything: lint, types, image, the scenarios in namespaces, then all tests and scenarios."""
     lint(session)
     types(session)
     image(session)

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -203,12 +205,58 @@ def test_a_connect_fails_as_it_fails_on_the_laptop(lab: Lab) -> None:
 
 
 @pytest.mark.lab(guest="netns")
-def test_ten_mebibytes_are_intact_both_ways(lab: Lab) -> None:
+def test_ten_mebibytes_are_intact_both_ways_in_large_frames(lab: Lab) -> None:
+    assert_intact(lab)
+    assert frames(lab, "frame.len > 1514 && ip.src == 203.0.113.20")
+    assert frames(lab, "frame.len > 1514 && ip.dst == 203.0.113.20")
+
+
+@pytest.mark.lab(guest="netns", offloads=False)
+def test_ten_mebibytes_are_intact_both_ways_in_plain_frames(lab: Lab) -> None:
+    assert_intact(lab)
+    assert not frames(lab, "frame.len > 1514")
+
+
+def assert_intact(lab: Lab) -> None:
+    """Octets and checksums are right in both directions."""
     down = lab.guest.download("files.example", size="10MiB")
     up = lab.guest.upload("files.example", size="10MiB")
-
     assert (down.intact, down.bytes) == (True, 10 << 20)
     assert (up.intact, up.bytes) == (True, 10 << 20)
+    assert not frames(
+        lab,
+        'tcp.checksum.status == "Bad" || udp.checksum.status == "Bad" || ip.checksum.status == "Bad"'
+        " || _ws.malformed || tcp.analysis.ack_lost_segment",
+    )
+
+
+def frames(lab: Lab, display_filter: str) -> list[str]:
+    """What tshark shows of the capture, checksums verified."""
+    program = shutil.which("tshark")
+    if program is None:
+        pytest.skip("no tshark here; on Debian: apt install tshark")
+    assert lab.trace
+    verify = [word for name in ("tcp", "udp", "ip") for word in ("-o", f"{name}.check_checksum:TRUE")]
+    words = [program, "-n", *verify, "-r", str(lab.artifacts / "capture.pcapng"), "-Y", display_filter]
+    ran = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+    return ran.stdout.splitlines()
+
+
+@pytest.mark.lab(guest="netns", guests=2)
+def test_large_frames_pass_between_guests(lab: Lab) -> None:
+    """With right checksums in the capture."""
+    first, second = lab.guests
+    second.run("socat -u TCP-LISTEN:7000 OPEN:/tmp/got,creat >/dev/null 2>&1 &", check=True)
+    second.run("until ss -lnt | grep -q :7000; do sleep 0.02; done", check=True)
+    first.run("head -c 5000000 /dev/urandom >/tmp/sent", check=True)
+    first.run(f"socat -u OPEN:/tmp/sent TCP:{second.lease().address}:7000", check=True)
+    second.run("until [ $(stat -c %s /tmp/got) = 5000000 ]; do sleep 0.02; done", check=True)
+    sums = [
+        guest.run("sha256sum < /tmp/" + name).stdout for guest, name in ((first, "sent"), (second, "got"))
+    ]
+    assert sums[0] == sums[1]
+    assert frames(lab, "frame.len > 1514 && tcp.dstport == 7000")
+    assert not frames(lab, 'tcp.checksum.status == "Bad"')
 
 
 def test_the_first_connect_needs_no_second_syn(process: LabProcess) -> None:

@@ -2,24 +2,34 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+
+import pytest
 
 from harness.core.address import BROADCAST, Mac
 from harness.core.events import FrameDropped
+from harness.core.port import Frame
+from harness.edge import driver as driver_module
 from harness.edge.clock import LabClock
 from harness.edge.driver import Driver
 from harness.edge.qemu_port import socket_pair
 from harness.gateway.config import GatewayConfig
 from harness.gateway.gateway import Gateway
-from harness.wire import arp, ethernet
+from harness.link.cable import Passed
+from harness.wire import arp, ethernet, ipv4, tcp, virtio
 from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import ip4
+from harness.wire.frame import decode
+from harness.wire.ipv4 import Ipv4, Protocol, ip4
+from harness.wire.tcp import Flags, Segment
 from tests.contract.bench import Notebook
+from tests.unit.wire.test_train import undone
 
 CONFIG = GatewayConfig()
 ONE = Mac.parse("52:54:00:65:00:01")
 TWO = Mac.parse("52:54:00:65:00:02")
+THREE = Mac.parse("52:54:00:65:00:03")
+A, B = ip4("192.168.65.5"), ip4("192.168.65.4")
 
 
 class Lan:
@@ -141,3 +151,56 @@ def test_a_cable_plugged_in_again_replaces_the_former() -> None:
         again.close()
 
     go(scenario)
+
+
+class Watching:
+    """An impairment that lets all through, and keeps what it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def offer(self, frames: Sequence[Frame], now: int) -> Passed:
+        self.seen += map(bytes, frames)
+        return Passed(frames)
+
+    def due(self, now: int) -> Passed:
+        return Passed(())
+
+    def poll_at(self) -> int | None:
+        return None
+
+
+@pytest.mark.parametrize("impaired", [True, False])
+def test_a_large_frame_is_cut_where_somebody_needs_frames(
+    monkeypatch: pytest.MonkeyPatch, impaired: bool
+) -> None:
+    """From a device with offloads to a QEMU guest; an impairment in between sees what a wire would carry."""
+
+    async def scenario(lan: Lan) -> None:
+        ours, kernel = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        monkeypatch.setattr(driver_module, "has_offloads", lambda fd: True)
+        lan.driver.attach_tap("tap", ours.detach(), lan.unplugged.append)
+        watching = Watching()
+        if impaired:
+            lan.driver.cables["tap"].impair("up", watching)
+        send(lan.two, who_has("192.168.65.9", TWO))  # the switch learns where it is
+        await lan.until(lambda: lan.notebook.seen)
+        segment = tcp.emit(Segment(1, 2, 3, 4, Flags.ACK, 5, bytes(range(200)) * 100), A, B)
+        whole = ethernet.header(TWO, THREE, EtherType.IPV4) + ipv4.emit(Ipv4(A, B, Protocol.TCP, segment))
+        kernel.send(undone(whole, 34, 16, virtio.Gso.TCPV4, 1000))
+
+        arrived = [ethernet.emit(await lan.read(lan.two)) for _ in range(20)]
+        assert all(decode(frame).error is None for frame in arrived)
+        assert b"".join(frame[54:] for frame in arrived) == bytes(range(200)) * 100
+        assert watching.seen == (arrived if impaired else [])
+        cut, whole_train = [19, 1], [20]
+        assert counts(lan, "tap", "up") == (cut if impaired else whole_train)
+        assert counts(lan, "cable-guest2", "down")[-2:] == cut
+        kernel.close()
+
+    go(scenario)
+
+
+def counts(lan: Lan, link: str, direction: str) -> list[int]:
+    """Of the batches that were captured there."""
+    return [count for where, way, count in lan.notebook.seen if (where, way) == (link, direction)]

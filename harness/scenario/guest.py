@@ -98,7 +98,7 @@ class Guest(Machine):
         Linux takes its time: up to a second before and one for the proof that its link-local address is its
         own, another one for the address of the advertised prefix (RFC 4862 section 5.4).
         """
-        ran = self.run(["timeout", f"{within:g}", "sh", "-c", _AUTOCONFIGURED], timeout=within + GRACE)
+        ran = self.run(["timeout", f"{within:g}", "bash", "-c", _AUTOCONFIGURED], timeout=within + GRACE)
         if not ran.ok:
             raise GuestError(
                 f"{self.name} has no IPv6 after {within:g} s",

@@ -155,7 +155,7 @@ def gateway(data: bytes) -> None:
 def mended(octets: bytes) -> bytes:
     """A frame to the gateway, as far as it is one with right lengths and checksums: it will be looked at."""
     frame = bytearray(octets)
-    if len(frame) < 34 or frame[12:14] not in (b"\x08\x00", b"\x86\xdd"):
+    if len(frame) < 34 or octets[12:14] not in (b"\x08\x00", b"\x86\xdd"):
         return octets
     if not frame[0] & 1:
         frame[:6] = CONFIG.mac

@@ -223,7 +223,7 @@ class Connection(Outgoing):
             return
         if self.state is State.SYN_RECEIVED and flags & SYN and seq == self.receiver.irs:
             ack = unwrap(segment.ack, sender.snd_nxt)
-            if flags & ACK and ack == sender.snd_nxt:
+            if flags & ACK and sender.snd_una < ack == sender.snd_nxt:
                 # The other SYN-ACK of a simultaneous open.
                 self._establish()
                 sender.on_ack(ack, [], now, bare=False, stamp_rtt=None)

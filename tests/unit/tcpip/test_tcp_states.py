@@ -285,6 +285,14 @@ def test_syn_received_takes_data_and_fin_with_the_acknowledgment() -> None:
     drill.expect(". 1:1 ack 5")
 
 
+def test_syn_received_is_not_ended_by_an_acknowledgment_of_a_syn_that_is_still_to_be_sent() -> None:
+    drill = Drill().listen()
+    drill.connection.accept(drill.now)
+    drill.inject("S.", 0, 0)
+    assert drill.state() is State.SYN_RECEIVED
+    drill.expect("S. 0:0 ack 1")
+
+
 # --- CLOSED (3.10.7.1) ---
 
 

@@ -41,6 +41,14 @@ from harness.wire.ipv6 import Ipv6, NextHeader
 
 _NEXT_HEADER_AT: Final = 6
 
+_QUIET: Final = frozenset(
+    {
+        events.FramesReceived, events.Connected, events.ConnectFailed, events.DataReceived,
+        events.EndOfStream, events.Sent, events.ConnectionLost,
+    }
+)  # fmt: skip
+"""What only concerns TCP flows, or frames, of which the interface and ``_deliver`` know whom they concern."""
+
 
 class Gateway:
     """See the module. Flow numbers count for each transport on its own."""
@@ -64,6 +72,7 @@ class Gateway:
         self.local = LocalServices(config, self._interface, self._outbox, self._turned_away, draws)
         self._guest_errors = GuestErrors(self._addressing, self.tcp, self.udp, self.local)
         self._now = 0
+        self._others_at: int | None = None
         self._handlers: dict[type[events.Event], Callable[[Any, int], None]] = {
             events.FramesReceived: self._frames_received,
             events.Connected: self.tcp.connected,
@@ -84,21 +93,34 @@ class Gateway:
 
     def handle(self, happened: Sequence[events.Event], now: int) -> list[Command]:
         """What to do about ``happened`` and what is due at ``now`` (nanoseconds, never less than before)."""
-        self._now = self._interface.now = now
+        interface = self._interface
+        self._now = interface.now = now
         for event in happened:
-            self._handlers[type(event)](event, now)
+            kind = type(event)
+            if kind not in _QUIET:
+                interface.is_stirred = True
+            self._handlers[kind](event, now)
         self.tcp.flush(now)
-        self.udp.flush(now)
-        self.icmp.flush(now)
-        self.local.flush(now)
-        self._interface.flush()
+        if interface.is_stirred or (self._others_at is not None and now >= self._others_at):
+            self._flush_others(now)
         self._turned_away.flush(now)
         return self._outbox.take()
 
+    def _flush_others(self, now: int) -> None:
+        """Most turns are of TCP alone, and do without this."""
+        interface = self._interface
+        self.udp.flush(now)
+        self.icmp.flush(now)
+        self.local.flush(now)
+        interface.flush()
+        interface.is_stirred = False
+        self._others_at = earliest(
+            self.udp.poll_at(), self.icmp.poll_at(), self.local.poll_at(), interface.poll_at()
+        )
+
     def poll_at(self) -> int | None:
         """When to call ``handle`` again even if nothing happens; may be too early, never too late."""
-        parts = (self.tcp, self.udp, self.icmp, self.local, self._interface, self._turned_away)
-        return earliest(*[part.poll_at() for part in parts])
+        return earliest(self.tcp.poll_at(), self._others_at, self._turned_away.poll_at())
 
     def _frames_received(self, event: events.FramesReceived, now: int) -> None:
         self._interface.receive(event.frames, self._deliver, self._deliver_merged)
@@ -110,9 +132,13 @@ class Gateway:
             if reach in (Reach.FORWARD, Reach.HOST) and not group:
                 if reach is Reach.HOST or self._may_travel(packet):
                     self.tcp.receive(packet, self._now)
-            elif reach is Reach.GATEWAY:
+                return
+            self._interface.is_stirred = True
+            if reach is Reach.GATEWAY:
                 self._tcp_to_gateway(packet)
-        elif packet.protocol == Protocol.UDP:
+            return
+        self._interface.is_stirred = True
+        if packet.protocol == Protocol.UDP:
             self._udp(packet, reach, group)
         elif (
             reach is Reach.NOWHERE

@@ -18,6 +18,7 @@ from harness.core.errors import WireError
 from harness.core.events import AddressConflict, FrameDropped
 from harness.core.port import Frame
 from harness.core.rng import Stream
+from harness.core.time import earliest
 from harness.gateway.addressing import Addressing
 from harness.gateway.config import GatewayConfig
 from harness.gateway.ip_layer import IpLayer, Ipv4Layer
@@ -52,7 +53,11 @@ DeliverMerged = Callable[[IpPacket, Segment], bool]
 
 
 class Interface:
-    """``now`` is the time of the turn, set by the gateway before anything else is called."""
+    """``now`` is the time of the turn, set by the gateway before anything else is called.
+
+    ``is_stirred``: since the gateway last took it back, something came or went by which another part than the
+    TCP flows may have work or a new deadline.
+    """
 
     def __init__(
         self,
@@ -63,6 +68,7 @@ class Interface:
         draws: Stream,
     ) -> None:
         self.now = 0
+        self.is_stirred = True
         self.addressing = addressing
         self.mtu = config.mtu
         self._mac = config.mac
@@ -90,9 +96,11 @@ class Interface:
             try:
                 self._receive(view(frame), deliver)
             except PacketProblem as problem:
+                self.is_stirred = True
                 self._tell_problem(view(frame), problem)
                 self._drop(frame, str(problem))
             except WireError as error:
+                self.is_stirred = True
                 self._drop(frame, str(error))
 
     def _receive_run(self, run: Run | Train, deliver_merged: DeliverMerged) -> bool:
@@ -124,9 +132,12 @@ class Interface:
             mac = bytes(frame[6:12])
             self._note_holder(packet.source, mac)
             whole = layer.take(packet, mac, self.now)
+            if whole is not packet:
+                self.is_stirred = True
             if whole is not None:
                 deliver(whole, group)
         elif ethertype == EtherType.ARP:
+            self.is_stirred = True
             self._ipv4.arp.on_arp(arp.parse(frame[ethernet.HEADER :]), self.now)
 
     def _tell_problem(self, frame: memoryview, problem: PacketProblem) -> None:
@@ -202,6 +213,7 @@ class Interface:
 
     def send_packet(self, packet: IpPacket) -> None:
         """One packet to a guest, as fragments when it is larger than the MTU."""
+        self.is_stirred = True
         layer = self._layers[len(packet.destination)]
         for octets in layer.pieces(packet, self.mtu):
             mac = layer.neighbours.send(packet.destination, octets, self.now)
@@ -251,6 +263,10 @@ class Interface:
     ) -> Mac | None:  # fmt: skip
         """The station's address; None: the packets wait in the neighbour cache, as many as it keeps."""
         neighbours = layer.neighbours
+        mac = neighbours.settled(destination)
+        if mac is not None:
+            return mac
+        self.is_stirred = True
         mac = neighbours.lookup(destination)
         if mac is not None:
             # Nothing waits for a known address; the cache only notes that it is in use.
@@ -266,9 +282,7 @@ class Interface:
 
     def poll_at(self) -> int | None:
         """When ``flush`` should be called."""
-        return min(
-            (at for layer in self._layers.values() if (at := layer.poll_at()) is not None), default=None
-        )
+        return earliest(*[layer.poll_at() for layer in self._layers.values()])
 
     def flush(self) -> None:
         """At the end of a turn: timers, and what ARP and neighbour discovery have to say."""

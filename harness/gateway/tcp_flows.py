@@ -257,9 +257,12 @@ class TcpFlows:
             flow.is_answering = False
             flow.unsent -= event.count
             flow.up += event.count
+            connection = flow.connection
             if event.count:
-                flow.connection.consumed(event.count)
-            self._touched[flow.number] = flow
+                connection.consumed(event.count)
+            # Most often there is nothing to say yet: the ACK waits for an answer to go along with.
+            if not connection.is_silent or connection.state is not State.ESTABLISHED:
+                self._touched[flow.number] = flow
 
     def lost(self, event: events.ConnectionLost, now: int) -> None:
         """The host's socket failed: the guest gets a reset."""
@@ -336,10 +339,14 @@ class TcpFlows:
             self._outbox.command(commands.Receive(flow.number, room))
 
     def _transmit(self, flow: Flow, now: int) -> None:
-        while runs := flow.connection.transmit_runs(now):
-            ecn = ECT_0 if flow.connection.ect else NOT_ECT
+        connection = flow.connection
+        while True:
+            runs = connection.transmit_runs(now)
+            ecn = ECT_0 if connection.ect else NOT_ECT
             for segments in runs:
                 self._interface.send(flow.destination, flow.key[0], Protocol.TCP, segments, ecn)
+            if not runs or not connection.has_more:
+                return
 
     # --- the end ---
 

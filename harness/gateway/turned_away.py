@@ -51,10 +51,14 @@ class TurnedAway:
 
     def poll_at(self) -> int | None:
         """When ``flush`` should be called."""
+        if not self._windows:
+            return None
         return min((window.ends_at for window in self._windows.values()), default=None)
 
     def flush(self, now: int) -> None:
         """Tell of the seconds that are over."""
+        if not self._windows:
+            return
         for limit, window in list(self._windows.items()):
             if now >= window.ends_at:
                 del self._windows[limit]

@@ -135,6 +135,14 @@ class NeighbourCache(ABC):
         neighbour = self._neighbours.get(address)
         return neighbour.mac if neighbour is not None else None
 
+    def settled(self, address: IpAddress) -> Mac | None:
+        """What ``send`` returns, when using the address changes no more than who was used last."""
+        neighbour = self._neighbours.get(address)
+        if neighbour is None or neighbour.state is State.STALE:
+            return None
+        self._neighbours.move_to_end(address)
+        return neighbour.mac
+
     def learn(self, address: IpAddress, mac: Mac, now: int) -> None:
         """``address`` is known by other means, such as a DHCP lease or its packets."""
         self._confirm(address, self._neighbours.get(address) or self._add(address), mac, now)

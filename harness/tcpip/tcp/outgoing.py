@@ -42,6 +42,19 @@ class Outgoing(Opening):
             self.receiver.delayed_ack_at, self.keepalive_at, self.time_wait_at,
         )  # fmt: skip
 
+    @property
+    def has_more(self) -> bool:
+        """Whether ``transmit`` has more to return than it did."""
+        return self._more_due
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is to be sent, now or as soon as windows and time allow."""
+        return not (
+            self._outbox or self._syn_due or self._more_due or self.receiver.ack_due
+            or self.sender.has_unsent
+        )  # fmt: skip
+
     def on_timer(self, now: int) -> None:
         """Do what is due; harmless when nothing is. ``transmit`` comes after it."""
         self._now = now
@@ -121,7 +134,7 @@ class Outgoing(Opening):
         sender = self.sender
         budget = BATCH
         template = None
-        while budget >= sender.mss:
+        while budget >= sender.mss and sender.has_unsent:
             if self.ecn and out and self.ect == bool(sender.flight.lost):
                 self._more_due = True  # of the other kind
                 return

@@ -92,6 +92,11 @@ class Recovery:
         return self.buffer.end + self.fin_queued
 
     @property
+    def has_unsent(self) -> bool:
+        """Whether something is to be sent, for the first time or again."""
+        return self.flight.lost > 0 or self.snd_nxt < self.buffer.end + self.fin_queued
+
+    @property
     def fin_acknowledged(self) -> bool:
         """Whether the peer has everything and our FIN."""
         return self.fin_queued and self.snd_una > self.buffer.end

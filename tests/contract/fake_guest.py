@@ -89,6 +89,7 @@ class FakeGuest:
     address: IpAddress = ANY
     mtu: int = 1500
     receive_buffer: int = 256 * 1024
+    keepalive: int = 0
     out: list[bytes] = field(default_factory=list)
     datagrams: list[tuple[IpAddress, udp.Datagram]] = field(default_factory=list)
     messages: list[tuple[IpAddress, icmp.Icmp | icmpv6.Icmpv6]] = field(default_factory=list)
@@ -158,7 +159,7 @@ class FakeGuest:
             self._next_port += 1
         connection = Connection.connect(
             self.now,
-            Config(mtu=self.mtu, receive_buffer=self.receive_buffer),
+            Config(mtu=self.mtu, receive_buffer=self.receive_buffer, keepalive=self.keepalive),
             local=Endpoint(self.address, source_port),
             remote=Endpoint(destination, port),
             iss=12345,

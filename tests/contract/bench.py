@@ -147,6 +147,7 @@ def open_descriptors() -> dict[int, str]:
 @contextlib.asynccontextmanager
 async def serving(
     handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    address: str = "127.0.0.1",
 ) -> AsyncIterator[int]:
     """A TCP server on the laptop's loopback; its port. Its connections end with it."""
     tasks: set[asyncio.Task[None]] = set()
@@ -164,7 +165,7 @@ async def serving(
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, address, 0)
     try:
         port: int = server.sockets[0].getsockname()[1]
         yield port

@@ -94,9 +94,10 @@ class CaptureWriter:
     ) -> None:
         """Append ``frames``, seen on ``link`` at ``now``; ``comment`` goes to each."""
         interface = self._links.get(link) or self._describe(link, now)
-        interface.received += len(frames)
+        count = len(frames.large(summed=False) if isinstance(frames, Train) else frames)
+        interface.received += count
         if self._file.broken or self._is_over:
-            interface.lost += len(frames)
+            interface.lost += count
             return
         options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
         if isinstance(frames, Run):

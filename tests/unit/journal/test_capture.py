@@ -16,10 +16,14 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapNgReader
 
-from harness.journal.capture import HEADERS, NOTHING, CaptureReader, CaptureWriter, Record
+from harness.journal.capture import HEADERS, NOTHING, WHOLE, CaptureReader, CaptureWriter, Record
+from harness.wire import virtio
+from harness.wire.train import Train
+from tests.unit.wire.test_train import undone
 
 T0 = 1_700_000_000_123_456_789
 SYN = bytes(Ether() / IP(dst="203.0.113.10") / TCP(dport=80, flags="S"))
+LARGE = bytes(Ether() / IP(dst="203.0.113.10", flags="DF") / TCP(dport=80, flags="A") / bytes(20_000))
 DNS = bytes(Ether() / IP(dst="192.168.65.1") / UDP(dport=7) / b"payload")
 
 
@@ -206,6 +210,22 @@ def test_tshark_opens_it_without_complaint(path: Path) -> None:
             "203.0.113.10",
         ],
     ]
+
+
+def test_a_train_is_captured_in_large_frames_with_right_checksums(tmp_path: Path) -> None:
+    whole, headers = tmp_path / "whole.pcapng", tmp_path / "headers.pcapng"
+    train = virtio.receive(undone(LARGE, 34, 16, virtio.Gso.TCPV4, 1000))
+    for path, snaplen in ((whole, WHOLE), (headers, HEADERS)):
+        writer = CaptureWriter(path, say_nothing, snaplen=snaplen)
+        assert isinstance(train, Train)
+        writer.frames("cable", "up", train, T0)
+        writer.close(T0)
+
+    (record,) = CaptureReader(whole).read()
+    assert record.data == LARGE
+    (record,) = CaptureReader(headers).read()
+    assert (record.data[:50], len(record.data), record.wire_length) == (LARGE[:50], HEADERS, len(LARGE))
+    assert tshark(headers, "-o", "tcp.check_checksum:TRUE", "-Y", "tcp.checksum_bad.expert") == ""
 
 
 def test_tshark_uses_the_names_it_brings(path: Path) -> None:

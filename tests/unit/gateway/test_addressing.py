@@ -4,8 +4,9 @@ import pytest
 
 from harness.core.errors import DescriptionError
 from harness.gateway.addressing import Addressing, Reach
-from harness.gateway.config import GatewayConfig
+from harness.gateway.config import GatewayConfig, Ipv6Config
 from harness.wire.ipv4 import ip4
+from harness.wire.ipv6 import ip6
 
 POLICY = Addressing(GatewayConfig())
 
@@ -66,3 +67,65 @@ def test_another_subnet_has_the_same_plan() -> None:
 def test_an_impossible_subnet_is_told(subnet: str, why: str) -> None:
     with pytest.raises(DescriptionError, match=why):
         GatewayConfig(subnet=subnet)
+
+
+@pytest.mark.parametrize(
+    ("destination", "reach"),
+    [
+        ("fe80::1", Reach.GATEWAY),
+        ("fd65:6775:6573:7400::1", Reach.GATEWAY),
+        ("fd65:6775:6573:7400::2", Reach.HOST),
+        ("fd65:6775:6573:7400::3", Reach.NOWHERE),
+        ("fe80::2", Reach.NOWHERE),
+        ("febf::1", Reach.NOWHERE),
+        ("::", Reach.NOWHERE),
+        ("::1", Reach.NOWHERE),
+        ("::ffff:203.0.113.10", Reach.NOWHERE),
+        ("ff02::1", Reach.GROUP),
+        ("ff0e::1", Reach.GROUP),
+        ("fd65:6775:6573:7401::3", Reach.FORWARD),
+        ("2001:db8::10", Reach.FORWARD),
+        ("64:ff9b::1", Reach.FORWARD),
+        ("::2", Reach.FORWARD),
+    ],
+)
+def test_reach_over_ipv6(destination: str, reach: Reach) -> None:
+    assert POLICY.reach(ip6(destination)) is reach
+
+
+@pytest.mark.parametrize(
+    ("address", "guest"),
+    [
+        ("fd65:6775:6573:7400::3", True),
+        ("fd65:6775:6573:7400:5054:ff:fe12:3456", True),
+        ("fe80::5054:ff:fe12:3456", True),
+        ("fe80::1", False),
+        ("fd65:6775:6573:7400::1", False),
+        ("fd65:6775:6573:7400::2", False),
+        ("2001:db8::10", False),
+        ("ff02::1", False),
+        ("::", False),
+    ],
+)
+def test_who_may_be_a_guest_over_ipv6(address: str, guest: bool) -> None:
+    assert POLICY.is_guest(ip6(address)) is guest
+
+
+def test_the_host_address_is_the_ipv6_loopback_both_ways() -> None:
+    host, loopback, server = ip6("fd65:6775:6573:7400::2"), ip6("::1"), ip6("2001:db8::10")
+    assert POLICY.to_host(host) == loopback
+    assert POLICY.to_guest(loopback) == host
+    assert POLICY.to_host(server) == POLICY.to_guest(server) == server
+    assert POLICY.is_host(host)
+    assert not POLICY.is_host(server)
+
+
+@pytest.mark.parametrize("prefix", ["fd65::/48", "fd65:6775:6573:7400::1/64", "192.168.65.0/24", "nothing"])
+def test_an_impossible_prefix_is_said_so(prefix: str) -> None:
+    with pytest.raises(DescriptionError, match="prefix"):
+        Ipv6Config(prefix=prefix)
+
+
+def test_an_impossible_router_lifetime_is_said_so() -> None:
+    with pytest.raises(DescriptionError, match="router lifetime of 9001"):
+        Ipv6Config(router_lifetime=9001)

@@ -10,8 +10,9 @@
 #
 # The script itself may come by standard input, up to __END__: what follows is what it sends.
 #
-# No module is loaded for IPv4: under QEMU's TCG strict, warnings and Socket take three times as long as all
-# the rest (a test runs it under strict and warnings). So the constants stand here as numbers, those of Linux.
+# No module is loaded for names of IPv4 and for plain addresses: under QEMU's TCG strict, warnings and Socket take
+# three times as long as all the rest (a test runs it under strict and warnings). So the constants stand here as
+# numbers, those of Linux.
 # The port comes from getsockname() while the connect is under way: after a failed one the kernel has
 # forgotten it.
 my ($EINTR, $EAGAIN, $EINPROGRESS) = (4, 11, 115);
@@ -30,11 +31,24 @@ sub resolve {
             || 'Temporary failure in name resolution')) if !@found;
         return map { pack('S n a4 x8', $INET, $port, $_) } @found[4 .. $#found];
     }
+    my $address = ipv6($host);
+    return pack('S n N a16 N', $INET6, $port, 0, $address, 0) if $address;
     require Socket;
     my $wanted = $family == 6 ? $INET6 : 0;
     my ($why, @found) = Socket::getaddrinfo($host, $port, { socktype => $type, family => $wanted });
     finish("unresolved $why") if $why;
     return map { $_->{addr} } @found;
+}
+
+# The octets of an IPv6 address as RFC 4291 section 2.2 writes it in its forms 1 and 2; '' for all else.
+sub ipv6 {
+    my ($text) = @_;
+    return '' if $text !~ /^(?:[0-9a-f]{0,4}:)+[0-9a-f]{0,4}$/i || $text =~ /:::|::.*::/;
+    my ($head, $tail) = split(/::/, $text, 2);
+    my @head = split(/:/, $head);
+    my @tail = defined $tail ? split(/:/, $tail) : ();
+    my @groups = (@head, defined $tail ? (0) x (8 - @head - @tail) : (), @tail);
+    return @groups == 8 ? pack('n8', map { hex } @groups) : '';
 }
 
 sub tell_name {

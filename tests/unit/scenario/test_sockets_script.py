@@ -166,3 +166,18 @@ def test_addresses_of_either_family() -> None:
     assert str(six.remote) == f"[::1]:{port}"
     assert six.local is not None
     assert six.local.address == "::1"
+
+
+@pytest.mark.parametrize("host", ["::1", "0:0:0:0:0:0:0:1", "0::0001", "::ffff:127.0.0.1", "localhost"])
+def test_an_address_may_be_written_in_many_ways(host: str) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as listening:
+        listening.bind(("::", 0))
+        listening.listen()
+        _, told = tell("connect", listening.getsockname()[1], host=host, family=0)
+
+    assert told.error == ""
+
+
+@pytest.mark.parametrize("host", ["2001:db8::1::2", "1:2:3", ":::", "1:2:3:4:5:6:7:8:9", "12345::"])
+def test_what_is_no_address_is_not_taken_for_one(host: str) -> None:
+    assert tell("connect", 1, host=host, family=6)[1].error == "UNRESOLVED"

@@ -1,10 +1,11 @@
 """What a lab is made of."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 from harness.core.errors import DescriptionError
+from harness.stacks.base import Ipv6Mode
 from harness.world.description import Families, World
 
 GuestKind = Literal["qemu", "netns"]
@@ -33,6 +34,10 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Of one guest, in MiB."""
     mtu: int = 1500
     """Of the cable, in bytes."""
+    ipv6: Ipv6Mode = "slaac"
+    """How guests come by IPv6: "slaac" by router advertisements, "managed" by DHCPv6 alone, "no-router" with
+    addresses but no way out, "off" not at all. For stacks that have it, over an MTU of 1280 or more.
+    """
     offloads: bool = True
     """Whether the network card of a netns guest leaves checksums and the cutting of segments to the stack."""
     boot: Literal["restore", "cold"] = "restore"
@@ -57,5 +62,8 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 )
         if self.guest not in ("qemu", "netns"):
             raise DescriptionError(f"guest: there is no kind {self.guest!r}", remedy="give qemu or netns")
+        if self.ipv6 not in get_args(Ipv6Mode):
+            modes = ", ".join(get_args(Ipv6Mode))
+            raise DescriptionError(f"ipv6: there is no {self.ipv6!r}", remedy=f"give one of {modes}")
         if self.laptop not in ("both", "ipv4", "ipv6"):
             raise DescriptionError(f"laptop: there is no {self.laptop!r}", remedy="give both, ipv4 or ipv6")

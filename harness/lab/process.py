@@ -188,6 +188,7 @@ class Lab:
                 clock=self._clock,
                 seed=description.seed,
                 mtu=description.mtu,
+                ipv6=description.ipv6,
                 resolv_conf=resolv_conf,
                 artifacts=self._artifacts,
             ),

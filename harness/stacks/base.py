@@ -11,13 +11,16 @@ A lab opens one stack, starts it, and plugs each guest into it::
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from harness.core.address import Mac
 from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
+
+Ipv6Mode: TypeAlias = Literal["slaac", "managed", "no-router", "off"]
+"""How guests come by IPv6: by router advertisements; by DHCPv6; with a prefix but no router; not at all."""
 
 
 class StackOptions(Struct, frozen=True, kw_only=True):
@@ -31,6 +34,7 @@ class StackOptions(Struct, frozen=True, kw_only=True):
     clock: LabClock
     seed: int
     mtu: int = 1500
+    ipv6: Ipv6Mode = "slaac"
     resolv_conf: Path = Path("/etc/resolv.conf")
     artifacts: Path | None = None
 

@@ -2,16 +2,24 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from harness.core.address import Mac
 from harness.core.errors import DescriptionError, LabError
 from harness.core.events import LinkChanged
 from harness.edge.driver import Driver
 from harness.edge.qemu_port import socket_pair
-from harness.gateway.config import GatewayConfig
+from harness.gateway.config import GatewayConfig, Ipv6Config
 from harness.gateway.gateway import Gateway
 from harness.link.cable import Cable
-from harness.stacks.base import Plug, StackOptions
+from harness.stacks.base import Ipv6Mode, Plug, StackOptions
+
+_IPV6: Final[dict[Ipv6Mode, Ipv6Config]] = {
+    "slaac": Ipv6Config(),
+    "managed": Ipv6Config(managed=True, autonomous=False),
+    "no-router": Ipv6Config(router_lifetime=0),
+    "off": Ipv6Config(is_on=False),
+}
 
 
 class BuiltinStack:
@@ -39,7 +47,7 @@ class BuiltinStack:
 
     def __init__(self, options: StackOptions) -> None:
         self._options = options
-        self.config = GatewayConfig(mtu=options.mtu, seed=options.seed)
+        self.config = GatewayConfig(mtu=options.mtu, seed=options.seed, ipv6=_IPV6[options.ipv6])
         self._driver: Driver | None = None
         self._links: dict[str, str] = {}
 

@@ -26,7 +26,7 @@ def test_without_a_router_there_is_no_way_out(lab: Lab) -> None:
     """The guest has an address and the laptop's, but a connect to elsewhere fails in its own kernel."""
     guest = lab.guest
     lab.cable.expect(ndp.router_advertisement(source="fe80::1", prefix=f"{PREFIX}/64"), within=20)
-    guest.run(f"until ip -6 address show dev eth0 | grep -q {PREFIX}; do sleep 0.05; done", check=True)
+    guest.run("until ip -6 address show dev eth0 | grep -q 'inet6 fd65:'; do sleep 0.05; done", check=True)
     attempt = guest.connect("2001:db8::10", 80)
 
     assert attempt.error == "ENETUNREACH"

@@ -37,10 +37,10 @@ class Recovery:
     __slots__ = (
         "_config", "_duplicate_octets", "_duplicates", "_fast", "_filled", "_force", "_full_until",
         "_last_sent", "_marked", "_persist_backoff", "_probe_allowed", "_probe_end", "_probe_is_again",
-        "_reduced_until", "_reduction", "_syn_sent_at", "_timeout_at", "_undo_left", "buffer", "congestion",
-        "cwr_due", "fin_queued", "flight", "max_window", "mss", "path", "persist_at", "probe_at", "probing",
-        "rack", "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack", "snd_nxt", "snd_una",
-        "snd_wl1", "snd_wl2", "snd_wnd",
+        "_reduced_until", "_reduction", "_syn_sent_at", "_timeout_at", "_undo_from", "_undo_left", "buffer",
+        "congestion", "cwr_due", "fin_queued", "flight", "max_window", "mss", "path", "persist_at",
+        "probe_at", "probing", "rack", "recovery_point", "reorder_at", "retries", "rto_at", "rtt", "sack",
+        "snd_nxt", "snd_una", "snd_wl1", "snd_wl2", "snd_wnd",
     )  # fmt: skip
 
     def __init__(self, config: Config, iss: int) -> None:
@@ -77,6 +77,7 @@ class Recovery:
         self._duplicates = 0
         self._duplicate_octets = 0
         self._undo_left: int | None = None
+        self._undo_from = iss
         self._syn_sent_at: int | None = None
         self.cwr_due = False
         self._marked = False
@@ -225,8 +226,8 @@ class Recovery:
     def _on_duplicate(self, block: tuple[int, int]) -> None:
         """When all that was sent again arrives twice there was no loss at all (RFC 3708, RFC 9438 4.9)."""
         self.rack.on_dsack(self.snd_una, self.snd_nxt)
-        if not self._undo_left:
-            return
+        if not self._undo_left or block[1] <= self._undo_from:
+            return  # or it is of an earlier recovery
         self._undo_left -= block[1] - block[0]
         if self._undo_left <= 0:
             if not self._fast and self.recovery_point is not None:
@@ -264,6 +265,7 @@ class Recovery:
         self.recovery_point = self.snd_nxt
         self.cwr_due = True
         self._undo_left = 0
+        self._undo_from = self.snd_una
         self._fast = True
         self._force = True  # the first segment goes whatever the pipe (RFC 6675 5 step 4.3)
         self._probe_end = self.probe_at = None
@@ -379,6 +381,7 @@ class Recovery:
             self.congestion.on_timeout(self.flight_size, now)
             self.cwr_due = True
             self._timeout_at = now if flight.runs else None
+            self._undo_from = self.snd_una
         undo_left = self._undo_left if self.retries else 0
         self.retries += 1
         self.rtt.back_off()

@@ -182,6 +182,21 @@ def test_a_recovery_that_was_for_nothing_is_taken_back() -> None:
     assert drill.connection.sender.congestion.cwnd == cwnd
 
 
+def test_a_duplicate_of_an_earlier_recovery_takes_no_later_one_back() -> None:
+    drill = flight(10)
+    drill.inject(".", 1, 1, sack=((2001, 10001),))
+    drill.out()
+    drill.inject(".", 1, 10001)
+    drill.connection.write(bytes(5000))
+    drill.out()
+    drill.now += ROUND_TRIP
+    drill.inject(".", 1, 10001, sack=((11001, 15001),))
+    drill.out()
+    cwnd = drill.connection.sender.congestion.cwnd
+    drill.inject(".", 1, 10001, sack=((1, 2001),))
+    assert drill.connection.sender.congestion.cwnd == cwnd
+
+
 # --- the tail loss probe ---
 
 

@@ -63,8 +63,9 @@ def test_a_command_past_its_time_is_killed_with_what_it_started(machine: Machine
             with pytest.raises(GuestError, match=r"did not end within 0\.3 s and was killed"):
                 await guest.run("sleep 1000 & sleep 1000", timeout=0.3)
             assert (await guest.run(["pgrep", "-x", "sleep"])).status == 1
+            # Its shell has to end in that time.
             with pytest.raises(GuestError, match="left a process that holds its output"):
-                await guest.run("sleep 1000 &", timeout=0.3)
+                await guest.run("sleep 1000 &", timeout=2)
 
     asyncio.run(main())
 
@@ -170,11 +171,17 @@ def test_testinfra_works_on_a_guest(machine: Machine) -> None:
     asyncio.run(main())
 
 
+async def its_clock_is_right(guest: QemuGuest) -> None:
+    """To two seconds; date rounds down, and may have waited for a processor."""
+    before = time.time()
+    told = int(await text(guest, "date +%s"))
+    assert before - 3 < told < time.time() + 2
+
+
 def test_the_clock_is_right_after_boot_and_after_restore(machine: Machine) -> None:
     async def main() -> None:
         async with restored(machine) as guest:
-            # Rounded down by date.
-            assert abs(int(await text(guest, "date +%s")) + 0.5 - time.time()) < 3
+            await its_clock_is_right(guest)
 
     asyncio.run(main())
 
@@ -196,7 +203,7 @@ def test_a_guest_is_taken_back_to_a_kept_state(machine: Machine) -> None:
                 assert await guest.read_file("/tmp/note") == b"then"
                 assert (await guest.run("kill -0 $(cat /tmp/pid)")).status == 0
                 assert await text(guest, "head -c 16 /dev/urandom | od -An -tx1") != random
-                assert abs(int(await text(guest, "date +%s")) + 0.5 - time.time()) < 3
+                await its_clock_is_right(guest)
             with pytest.raises(GuestError, match="has no state 'x': it has state1"):
                 await guest.load_state("x")
 

@@ -57,8 +57,6 @@ class Addressing:
     """The policy for one subnet of each version."""
 
     def __init__(self, config: GatewayConfig) -> None:
-        self.gateway = config.gateway
-        self.host = config.host
         self._versions: dict[int, _Version] = {4: _Ipv4(config)}
         if config.has_ipv6:
             self._versions[16] = _Ipv6(config)
@@ -70,6 +68,10 @@ class Addressing:
     def is_guest(self, address: IpAddress) -> bool:
         """Whether ``address`` may be a guest's: in the subnet, and nobody else's."""
         return self._versions[len(address)].is_guest(address)
+
+    def is_outside(self, address: IpAddress) -> bool:
+        """Whether a guest may hear of ``address``: it is not one that means something else on its side."""
+        return self.reach(address) in (Reach.FORWARD, Reach.HOST)
 
     def is_host(self, address: IpAddress) -> bool:
         """Whether ``address`` leads to the laptop itself."""

@@ -85,7 +85,9 @@ def answer_error(
     source = None
     if cause is not None and cause.type in _PASSED_ON[version]:
         kind, code, rest = cause.type, cause.code, cause.mtu
-        source = interface.addressing.to_guest(cause.offender)
+        offender = interface.addressing.to_guest(cause.offender)
+        # A router may have spoken as its link-local address, which means nobody to the guest.
+        source = offender if interface.addressing.is_outside(offender) else None
     elif number in BY_ERRNO[version]:
         kind, code = BY_ERRNO[version][number]
         rest = mtu

@@ -161,10 +161,12 @@ class UdpFlows:
         flow = self._by_number.get(event.flow)
         if flow is None:
             return
+        source = self._interface.addressing.to_guest(event.address)
+        if not self._interface.addressing.is_outside(source):
+            return  # it would seem to come from the gateway, another guest or the link
         if self._limits.udp_inbound_refresh:
             self._use(flow, now)
         flow.down += len(event.payload)
-        source = self._interface.addressing.to_guest(event.address)
         octets = udp.emit(udp.Datagram(event.port, flow.port, event.payload), source, flow.guest)
         self._interface.send_packet(packet_of(source, flow.guest, Protocol.UDP, octets))
 

@@ -290,6 +290,19 @@ def test_what_a_router_said_comes_from_that_router() -> None:
     assert udp.parse(quote.payload, GUEST6, SERVER) == udp.Datagram(5000, 33434, b"probe")
 
 
+def test_what_is_link_local_outside_means_nobody_inside() -> None:
+    one = bench()
+    one.guest.send_datagram(SERVER, 7, b"up")
+    one.settle()
+    flow = one.take(commands.SendDatagram).flow
+    for stranger in ("fe80::5", "fd65:6775:6573:7400::9", "fd65:6775:6573:7400::1"):
+        one.tell(events.DatagramReceived(flow, ip6(stranger), 7, b"down"))
+    assert one.guest.datagrams == []
+    cause = events.IcmpCause(Type.DESTINATION_UNREACHABLE, Unreachable.NO_ROUTE, ip6("fe80::5"))
+    one.tell(events.DatagramFailed(flow, SERVER, 7, errno.ENETUNREACH, b"up", cause))
+    assert one.guest.messages[0][0] == GATEWAY6
+
+
 @pytest.mark.parametrize("kind", ["udp", "icmp"])
 def test_a_host_without_ipv6_is_told_at_once(kind: str) -> None:
     one = bench()

@@ -2,22 +2,33 @@
 
 import pytest
 
-from harness.scenario import Lab, dns, icmpv6
+from harness.scenario import Lab, dns, icmpv6, tcp
+
+PREFERS_IPV6 = """\
+# Local and global addresses are alike; else a guest with a local one prefers IPv4 (RFC 6724).
+label ::/0 1
+label ::ffff:0:0/96 4
+"""
 
 
 @pytest.mark.lab(needs="ipv6", laptop="ipv4")
 def test_without_ipv6_clients_fall_back_at_once(lab: Lab) -> None:
     """The guest's connect() fails as the laptop's, so a client that tries IPv6 first loses no time."""
     lab.guest.autoconfiguration()
+    lab.guest.write_file("/etc/gai.conf", PREFERS_IPV6)
 
     attempt = lab.guest.connect("2001:db8::10", 80)
-    page = lab.guest.download("http://shop.example/size/1000", family=0)
+    with lab.step("curl knows both addresses") as curl:
+        page = lab.guest.download("http://shop.example/size/1000", family=0)
 
     assert attempt.error == "ENETUNREACH"
-    lab.cable.expect(icmpv6.unreachable("no route", about=("2001:db8::10", 80)))
     assert page.intact
-    assert page.remote is not None
-    assert page.remote.address == "203.0.113.10"
+    assert page.remote == ("203.0.113.10", 80)
+    refused, answered = ("2001:db8::10", 80), ("203.0.113.10", 80)
+    lab.cable.expect_sequence(
+        [tcp.syn(to=refused), icmpv6.unreachable("no route", about=refused), tcp.syn_ack(source=answered)],
+        since=curl,
+    )
 
 
 @pytest.mark.lab(laptop="ipv6")

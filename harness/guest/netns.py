@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from harness.core.errors import EnvironmentMissing, GuestError
@@ -25,6 +26,7 @@ from harness.guest.terminal import Terminal, open_terminal
 
 _FILE_WITHIN: Final = 20.0
 _SIGNAL_WITHIN: Final = 5.0
+_PF_EXITING: Final = 0x4
 _NOT_STARTED: Final = b"nsenter: failed to execute"
 
 T = TypeVar("T")
@@ -273,6 +275,9 @@ class NetnsGuest:
             )
         finally:
             self._groups.discard(group)
+        if result.status != 0 and _is_exiting(body.init.pid):
+            # Before its first process is gone all others are killed, and no more can be started.
+            await asyncio.shield(self.ended)
         if result.stderr.startswith(_NOT_STARTED):
             raise GuestError(f"{self.hostname}: {_said(result)}")
         return result
@@ -294,6 +299,15 @@ class NetnsGuest:
         result = await self._alive(self._enter(words, _SIGNAL_WITHIN, b"", {}))
         if result.status != 0:
             raise GuestError(f"{self.hostname}: kill -{name}: {_said(result)}")
+
+
+def _is_exiting(pid: int) -> bool:
+    """Whether a process is on its way out, or gone: PF_EXITING of the flags in proc_pid_stat(5)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return bool(int(stat.rpartition(")")[2].split()[6]) & _PF_EXITING)
 
 
 def _said(result: RunResult) -> str:

@@ -151,7 +151,7 @@ class Driver:
             for part in cut:
                 self._recorder.frames(link, "up", part, now)
                 self._leave("up", link, cable.offer("up", part, now), now)
-        self.turn()
+        self.turn(look=True)
 
     def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:
         """What came out of a cable, at its end: the switch, or the guest."""
@@ -164,8 +164,9 @@ class Driver:
             return
         port, frames = self._ports[link], passed.frames
         for part in frames.cut() if isinstance(frames, Train) and not port.takes_trains else (frames,):
-            self._recorder.frames(link, "down", part, now)
+            # First the guest, which waits for it.
             port.send(part)
+            self._recorder.frames(link, "down", part, now)
 
     def _forward(self, source: str, frames: Sequence[Frame]) -> None:
         now = self._clock.now()
@@ -182,8 +183,12 @@ class Driver:
 
     # --- turns ---
 
-    def turn(self) -> None:
-        """Bring all pending events to the gateway and execute what it commands; then set the timer."""
+    def turn(self, *, look: bool = False) -> None:
+        """Bring all pending events to the gateway and execute what it commands; then set the timer.
+
+        ``look`` once whether sockets are ready: what the guest sends within this machine is often answered
+        before we could go to sleep.
+        """
         if self._is_turning or self._is_closed:
             return
         self._is_turning = True
@@ -193,6 +198,10 @@ class Driver:
             while True:
                 for command in self.gateway.handle(events, now):
                     self._execute[type(command)](command)
+                if look and not self._pending:
+                    look = False
+                    self._poller.look()
+                    now = self._clock.now()
                 events = self._take()
                 if not events:
                     break

@@ -59,11 +59,15 @@ class Poller:
         self._handlers.clear()
         self._again.clear()
 
-    def _on_ready(self) -> None:
+    def look(self) -> None:
+        """Call the handlers of what is ready now; ``woken`` is not."""
         for fd, mask in self._epoll.poll(0, _BATCH):
             handler = self._handlers.get(fd)
             if handler is not None:
                 handler(mask)
+
+    def _on_ready(self) -> None:
+        self.look()
         self._woken()
 
     def _on_again(self) -> None:

@@ -158,8 +158,8 @@ class Connection(Outgoing):
         if receiver.timestamps and not flags & RST:
             if stamps is None:
                 return  # RFC 7323 3.2
-            if receiver.is_stale(segment, now) and not self._was_overtaken(seq, length, stamps[0]):
-                self._stale(segment, seq, now)
+            if receiver.is_stale(segment, now):
+                self._stale(segment, seq, length, stamps[0], now)
                 return
         if not receiver.is_acceptable(seq, length):
             self._unacceptable(segment, seq, length, now)
@@ -192,19 +192,21 @@ class Connection(Outgoing):
         if length and self.state in RECEIVING:
             self._on_data(seq, segment, now)
 
-    def _was_overtaken(self, seq: int, length: int, stamp: int) -> bool:
-        """Whether a timestamp is old only because a bare acknowledgment was late: within an RTO, as Linux.
+    def _stale(self, segment: Segment, seq: int, length: int, stamp: int, now: int) -> None:
+        """PAWS wants an acknowledgment (RFC 7323 5.3): with a DSACK for what the network had only held up.
 
-        PAWS is about data (RFC 7323 5.1); what such an acknowledgment reports by SACK and DSACK is news.
+        A bare acknowledgment may have been overtaken, by less than an RTO as Linux has it: its DSACK is news.
         """
-        age = (self.receiver.ts_recent - stamp) & MASK
-        return length == 0 and seq == self.receiver.rcv_nxt and age * MILLISECOND <= self.sender.rtt.rto
-
-    def _stale(self, segment: Segment, seq: int, now: int) -> None:
-        """PAWS wants an acknowledgment (RFC 7323 5.3): with a DSACK for what the network had only held up."""
+        receiver, sender = self.receiver, self.sender
+        ack = unwrap(segment.ack, sender.snd_nxt)
+        age = (receiver.ts_recent - stamp) & MASK
+        if length == 0 and seq == receiver.rcv_nxt and age * MILLISECOND <= sender.rtt.rto:
+            if sender.snd_una - sender.max_window <= ack <= sender.snd_una and segment.sack:
+                sender.on_old_ack(ack, _blocks(segment, ack))
+            return
         end = seq + len(segment.payload)
-        if end <= self.receiver.rcv_nxt:
-            self.receiver.note_duplicate(seq, end)
+        if end <= receiver.rcv_nxt:
+            receiver.note_duplicate(seq, end)
         self._challenge(now)
 
     def _on_congestion_flags(self, flags: int, length: int, ce: bool, now: int) -> None:

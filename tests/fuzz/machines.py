@@ -42,7 +42,7 @@ def neighbours(data: bytes) -> None:
             cache.confirm(bytes((192, 168, 65, script.number())), now)
         cache.transmit()
         cache.events()
-    _fall_silent(cache.poll_at, cache.on_timer, now)
+    fall_silent(cache.poll_at, cache.on_timer, now)
 
 
 def fragments(data: bytes) -> None:
@@ -61,7 +61,7 @@ def fragments(data: bytes) -> None:
             continue
         assert whole is None or not (whole.more_fragments or whole.fragment_offset)
         assert 0 <= reassembler.octets <= config.max_octets
-    _fall_silent(reassembler.poll_at, reassembler.on_timer, now)
+    fall_silent(reassembler.poll_at, reassembler.on_timer, now)
     assert reassembler.octets == 0
 
 
@@ -109,11 +109,12 @@ def dns_service(data: bytes) -> None:
                 tokens.append(asked.token)
         assert service.pending <= 4
         tokens = tokens[-4:]
-    _fall_silent(service.poll_at, service.expire, now)
+    fall_silent(service.poll_at, service.expire, now)
     assert service.pending == 0
 
 
-def _fall_silent(poll_at: Callable[[], int | None], on_timer: Callable[[int], Any], now: int) -> None:
+def fall_silent(poll_at: Callable[[], int | None], on_timer: Callable[[int], Any], now: int) -> None:
+    """Let time pass until nothing is due any more."""
     for _ in range(1000):
         at = poll_at()
         if at is None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from tests.fuzz import corpus, gateway_machine, machines, parsers, tcp_machine
+from tests.fuzz import corpus, gateway_machine, machines, machines6, parsers, tcp_machine
 
 
 class Target(Struct, frozen=True):
@@ -30,6 +30,9 @@ TARGETS: Final[dict[str, Target]] = {
     "virtio": Target(parsers.offloaded, parsers.offloads, 400_000),
     "neighbours": Target(machines.neighbours, machines.CORPORA["neighbours"], 500_000),
     "fragments": Target(machines.fragments, machines.CORPORA["fragments"], 400_000, 2000),
+    "discovery": Target(machines6.discovery, machines6.CORPORA["discovery"], 300_000),
+    "fragments6": Target(machines6.fragments6, machines6.CORPORA["fragments6"], 300_000, 4000),
+    "dhcpv6-server": Target(machines6.dhcpv6_server, machines6.CORPORA["dhcpv6 server"], 300_000, 2000),
     "dhcp-server": Target(machines.dhcp_server, machines.CORPORA["dhcp server"], 300_000, 2000),
     "dns-service": Target(machines.dns_service, machines.CORPORA["dns service"], 100_000),
     "tcp-connection": Target(tcp_machine.connection, tcp_machine.corpora, 900_000, 250),

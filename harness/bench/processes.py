@@ -18,9 +18,12 @@ _PROC: Final = Path("/proc")
 QEMU: Final = "qemu-system"
 _IN_THE_LAB: Final = "builtin"
 _PROGRAMS: Final = {
-    ("qemu", "slirp"): QEMU, ("netns", "slirp"): "slirp4netns", ("netns", "passt"): "pasta"
-}  # fmt: skip
-"""How a stack's process is called when it is not called as the stack."""
+    ("qemu", "slirp"): (QEMU,),
+    ("netns", "slirp"): ("slirp4netns",),
+    # Where the processor has AVX2 both become passt.avx2.
+    ("netns", "passt"): ("pasta", "passt"),
+}
+"""How the names of a stack's process begin when not as the stack's."""
 _HERTZ: Final = os.sysconf("SC_CLK_TCK")
 _HEAD: Final = re.compile(r"^[0-9a-f]+-[0-9a-f]+ ")
 
@@ -37,13 +40,14 @@ class Processes:
 
     def __init__(self, keeper: int, guest: GuestKind, stack: str) -> None:
         self._keeper = keeper
-        self._stack = _PROGRAMS.get((guest, stack), stack)
+        self._stack = stack
+        self._names = _PROGRAMS.get((guest, stack), (stack,))
 
     def cpu(self) -> Cpu:
         """CPU time of those that live now. Raises LabError when the lab is gone."""
         found = self._find()
         stack = 0
-        if self._stack != QEMU:
+        if QEMU not in self._names:
             stack = _ticks(_PROC / str(self._own(found)) / "stat")
         for pid in _named(found, QEMU):
             stack += _ticks(_PROC / str(pid) / "task" / str(pid) / "stat")
@@ -56,7 +60,7 @@ class Processes:
         Raises LabError when the lab is gone.
         """
         found = self._find()
-        if self._stack == QEMU:
+        if QEMU in self._names:
             for pid in _named(found, QEMU):
                 return anonymous((_PROC / str(pid) / "smaps").read_text().splitlines(), guest_memory)
             raise LabError("the lab has no QEMU to measure")
@@ -70,7 +74,7 @@ class Processes:
             # After the keeper and init (harness.lab.enter): init's first child.
             pids = list(found)[2:]
         else:
-            pids = _named(found, self._stack)
+            pids = _named(found, *self._names)
         if not pids:
             raise LabError(f"the lab has no process of the stack {self._stack}")
         return pids[0]
@@ -107,9 +111,9 @@ def anonymous(smaps: Iterable[str], guest_memory: int) -> int:
     return total
 
 
-def _named(found: dict[int, str], start: str) -> list[int]:
-    """Those whose names begin so: passt's may go on (passt.avx2)."""
-    return [pid for pid, name in found.items() if name.startswith(start)]
+def _named(found: dict[int, str], *starts: str) -> list[int]:
+    """Those whose names begin so."""
+    return [pid for pid, name in found.items() if name.startswith(starts)]
 
 
 def _stat(file: Path) -> tuple[str, list[str]]:

@@ -15,7 +15,7 @@ _HEADER: Final = re.compile(r"^;; ->>HEADER<<- .*status: (\w+),", re.MULTILINE)
 _QUERY_TIME: Final = re.compile(r"^;; Query time: (\d+) (msec|usec)", re.MULTILINE)
 _SERVER: Final = re.compile(r"^;; SERVER: ([^#\s]+)#", re.MULTILINE)
 _RTT: Final = re.compile(r"(?:icmp_)?seq=\d+ .*time[=<]([\d.]+) ms(?! \(DUP)")
-_PINGED: Final = re.compile(r"^PING \S+ \(([^)]+)\)", re.MULTILINE)
+_PINGED: Final = re.compile(r"^PING [^\s(]+ ?\(([^)]+)\)", re.MULTILINE)
 _COUNTS: Final = re.compile(r"(\d+) packets transmitted, (\d+)(?: packets)? received")
 _PING_ERROR: Final = re.compile(r"^From \S+ (?:icmp_)?seq=\d+ (.+)$", re.MULTILINE)
 

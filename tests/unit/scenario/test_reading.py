@@ -67,6 +67,12 @@ BUSYBOX = """PING 192.168.65.1 (192.168.65.1): 56 data bytes
 1 packets transmitted, 1 packets received, 0% packet loss
 round-trip min/avg/max = 0.312/0.312/0.312 ms
 """
+IPUTILS6 = """PING shop.example(2001:db8::10) 1400 data bytes
+From fd65:6775:6573:7400::1 icmp_seq=1 Packet too big: mtu=1280
+1408 bytes from 2001:db8::10: icmp_seq=2 ttl=64 time=1.57 ms
+
+--- shop.example ping statistics ---
+"""
 UNREACHABLE = """PING dead.example (203.0.113.99) 56(84) bytes of data.
 From 192.168.65.1 icmp_seq=1 Destination Host Unreachable
 
@@ -80,6 +86,14 @@ def test_pings_of_both_kinds() -> None:
     assert (one.sent, one.received, one.rtts, one.address) == (3, 2, [0.0015, 0.00025], "203.0.113.10")
     other = reading.ping("192.168.65.1", BUSYBOX)
     assert (other.sent, other.received, other.rtts) == (1, 1, [0.000312])
+
+
+def test_a_ping_over_ipv6() -> None:
+    text = IPUTILS6 + "2 packets transmitted, 1 received, +1 errors, 50% packet loss, time 1ms\n"
+    ping = reading.ping("shop.example", text)
+
+    assert (ping.address, ping.sent, ping.received, ping.rtts) == ("2001:db8::10", 2, 1, [0.00157])
+    assert ping.errors == ["Packet too big: mtu=1280"]
 
 
 def test_an_unreachable_ping() -> None:

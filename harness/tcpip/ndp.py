@@ -83,7 +83,8 @@ class NdpCache(NeighbourCache):
         differs = told is not None and told != neighbour.mac
         if differs and neighbour.mac is not None and not packet.override:
             if neighbour.state is State.REACHABLE:
-                neighbour.state, neighbour.deadline = State.STALE, None
+                neighbour.state = State.STALE
+                self._expire_at(neighbour, None)
             return
         found = told if told is not None else neighbour.mac
         if found is None:

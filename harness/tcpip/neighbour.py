@@ -106,6 +106,9 @@ class NeighbourCache(ABC):
         self._outgoing: list[Outgoing] = []
         self._events: list[Event] = []
         self._defended: dict[IpAddress, int] = {}
+        # Deadlines change seldom and are asked for at every turn.
+        self._poll_at: int | None = None
+        self._is_polled = True
 
     def send(self, address: IpAddress, packet: Octets, now: int) -> Mac | None:
         """The MAC address to send ``packet`` to; None: it waits in the cache until the address is known.
@@ -122,7 +125,7 @@ class NeighbourCache(ABC):
         self._neighbours.move_to_end(address)
         if neighbour.state is State.STALE:
             neighbour.state = State.DELAY
-            neighbour.deadline = now + self._config.delay_first_probe
+            self._expire_at(neighbour, now + self._config.delay_first_probe)
         return neighbour.mac
 
     def state(self, address: IpAddress) -> State | None:
@@ -150,6 +153,7 @@ class NeighbourCache(ABC):
     def forget(self, address: IpAddress) -> None:
         """Its lease has ended. What waits for it is dropped."""
         self._neighbours.pop(address, None)
+        self._is_polled = False
 
     def confirm(self, address: IpAddress, now: int) -> None:
         """A transport saw progress: the neighbour receives what we send (RFC 4861 7.3.1)."""
@@ -181,18 +185,25 @@ class NeighbourCache(ABC):
 
     def poll_at(self) -> int | None:
         """When ``on_timer`` is due."""
-        deadlines = (neighbour.deadline for neighbour in self._neighbours.values())
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        if not self._is_polled:
+            deadlines = (neighbour.deadline for neighbour in self._neighbours.values())
+            self._poll_at = min((deadline for deadline in deadlines if deadline is not None), default=None)
+            self._is_polled = True
+        return self._poll_at
 
     def on_timer(self, now: int) -> None:
         """Do what is due."""
+        at = self.poll_at()
+        if at is None or now < at:
+            return
         for address, neighbour in list(self._neighbours.items()):
             if neighbour.deadline is not None and now >= neighbour.deadline:
                 self._expire(address, neighbour, now)
 
     def _expire(self, address: IpAddress, neighbour: _Neighbour, now: int) -> None:
         if neighbour.state is State.REACHABLE:
-            neighbour.state, neighbour.deadline = State.STALE, None
+            neighbour.state = State.STALE
+            self._expire_at(neighbour, None)
         elif neighbour.state is State.DELAY:
             neighbour.state, neighbour.asked = State.PROBE, 0
             self._solicit(address, neighbour, now)
@@ -200,23 +211,28 @@ class NeighbourCache(ABC):
             self._solicit(address, neighbour, now)
         else:
             del self._neighbours[address]
+            self._is_polled = False
             if neighbour.waiting:
                 self._events.append(Unreachable(address, tuple(neighbour.waiting)))
 
     def _solicit(self, address: IpAddress, neighbour: _Neighbour, now: int) -> None:
         neighbour.asked += 1
-        neighbour.deadline = now + self._config.retrans_timer
+        self._expire_at(neighbour, now + self._config.retrans_timer)
         self._ask(address, neighbour.mac)
 
     def _confirm(self, address: IpAddress, neighbour: _Neighbour, mac: Mac, now: int) -> None:
         self._set(address, neighbour, mac)
         neighbour.state = State.REACHABLE
-        neighbour.deadline = now + self._config.reachable_time
+        self._expire_at(neighbour, now + self._config.reachable_time)
+
+    def _expire_at(self, neighbour: _Neighbour, deadline: int | None) -> None:
+        neighbour.deadline = deadline
+        self._is_polled = False
 
     def _set(self, address: IpAddress, neighbour: _Neighbour, mac: Mac) -> None:
         """``mac`` is known but not confirmed: STALE. What waited is sent."""
         neighbour.state, neighbour.mac, neighbour.asked = State.STALE, mac, 0
-        neighbour.deadline = None
+        self._expire_at(neighbour, None)
         self._neighbours.move_to_end(address)
         self._outgoing += [Outgoing(mac, self.ethertype, packet) for packet in neighbour.waiting]
         neighbour.waiting, neighbour.octets = [], 0
@@ -225,6 +241,7 @@ class NeighbourCache(ABC):
         """A new entry; the one used longest ago makes room."""
         if len(self._neighbours) >= self._config.max_entries:
             victim, neighbour = self._neighbours.popitem(last=False)
+            self._is_polled = False
             if neighbour.waiting:
                 self._events.append(Unreachable(victim, tuple(neighbour.waiting)))
         neighbour = self._neighbours[address] = _Neighbour()

@@ -1,7 +1,7 @@
 """What the edge tells the gateway. ``flow`` is the number under which the gateway opened the socket.
 
 An event about a flow that the gateway has forgotten is ignored: the edge need not know.
-Addresses are network octets (4 for IPv4). ``errno`` are the numbers of the module ``errno``.
+Addresses are network octets: 4, or 16 for IPv6. ``errno`` are the numbers of the module ``errno``.
 """
 
 from collections.abc import Sequence

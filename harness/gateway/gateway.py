@@ -6,8 +6,8 @@ and what it has to say), then all commands, with the frames of the turn at the e
 =========== ======================================================================
 packet to   goes to
 =========== ======================================================================
-group       DHCP when it is that; all else is the switch's business
-gateway     DHCP, DNS, echo; other UDP: port unreachable, other TCP: RST
+group       DHCP, DHCPv6 when it is that; all else is the switch's business
+gateway     the same, DNS, echo; other UDP: port unreachable, other TCP: RST
 host        the laptop's loopback: TCP and UDP flows; echo is answered here
 elsewhere   TCP, UDP and echo flows, TTL permitting; other protocols: unreachable
 any of them an ICMP error about what we sent goes to whom it concerns (``guest_errors``)

@@ -5,7 +5,7 @@ import { span } from "./format.js";
 const STEP = 20;
 export const LANE = 22;
 const GROUP_COLOURS = { lab: "dim", guest: "guest", command: "command", step: "dim", note: "dim", link: "warning", drop: "bad", dhcp: "dhcp", dns: "dns", flow: "tcp", server: "http", other: "dim" };
-const PROTOCOL_COLOURS = ["tcp", "udp", "dns", "dhcp", "http", "arp", "rarp", "icmp", "icmpv6"];
+const PROTOCOL_COLOURS = ["tcp", "udp", "dns", "dhcp", "http", "arp", "rarp", "ndp", "dhcpv6", "icmp", "icmpv6"];
 
 /** Names of the style sheet's colours that lanes paint with. */
 export const COLOURS = ["text", "dim", "line", "accent", "good", "bad", "warning", "guest", "command", ...PROTOCOL_COLOURS];

@@ -38,7 +38,7 @@ class Switch:
         """``static``: addresses that always are at that port, whoever else claims them."""
         self.name = name
         self._limit = limit
-        self._static = dict(static or {})
+        self._static: dict[bytes, str] = {bytes(mac): port for mac, port in (static or {}).items()}
         self._ports: dict[str, None] = {}
         self._learned: dict[bytes, tuple[str, int]] = {}
         self._told: dict[bytes, int] = {}
@@ -102,7 +102,7 @@ class Switch:
         return [name for name in self._ports if name != port]
 
     def _lookup(self, mac: bytes, now: int) -> str | None:
-        fixed = self._static.get(Mac(mac)) if self._static else None
+        fixed = self._static.get(mac)
         if fixed is not None:
             return fixed
         entry = self._learned.get(mac)
@@ -114,7 +114,7 @@ class Switch:
         entry = self._learned.get(mac)
         if entry is not None and entry[0] == port and now - entry[1] < _REFRESH:
             return
-        fixed = self._static.get(Mac(mac))
+        fixed = self._static.get(mac)
         if fixed is not None:
             if fixed != port:
                 self._tell_conflict(mac, fixed, port, now)

@@ -7,7 +7,6 @@ than it holds.
 """
 
 from bisect import bisect_right
-from collections import deque
 from typing import Final
 
 from harness.wire.octets import Octets, own, view
@@ -86,7 +85,7 @@ class ReceiveBuffer:
     def __init__(self, limit: int) -> None:
         self.readable = 0
         self.blocks: list[tuple[int, int]] = []
-        self._runs: deque[memoryview] = deque()
+        self._runs: list[memoryview] = []  # an empty deque would take as much as all the rest
         self._early_starts: list[int] = []
         self._early: list[memoryview] = []
         self._limit = limit
@@ -109,16 +108,22 @@ class ReceiveBuffer:
 
     def read(self, limit: int) -> list[memoryview]:
         """Up to ``limit`` octets in order."""
-        taken = []
         runs = self._runs
-        while runs and limit > 0:
-            run = runs.popleft()
-            if len(run) > limit:
-                runs.appendleft(run[limit:])
-                run = run[:limit]
-            taken.append(run)
+        if limit >= self.readable:
+            self._runs = []
+            self.readable = 0
+            return runs
+        self.readable -= max(limit, 0)
+        taken: list[memoryview] = []
+        while limit > 0:
+            run = runs[len(taken)]
+            taken.append(run[:limit])
             limit -= len(run)
-            self.readable -= len(run)
+        if limit < 0 and taken:
+            runs[len(taken) - 1] = runs[len(taken) - 1][limit:]
+            del runs[: len(taken) - 1]
+        else:
+            del runs[: len(taken)]
         return taken
 
     def _append(self, data: memoryview) -> None:

@@ -109,23 +109,21 @@ class Measured(NamedTuple):
 
 def measured(part: Part, stacks: Sequence[str], guest: GuestKind) -> Measured:
     """One part, once. Raises EnvironmentMissing, GuestError and what labs raise."""
-    if shutil.which("iperf3") is None:
-        raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
     samples: dict[str, Sample] = {}
     notes: list[str] = []
     if part == "memory":
         accelerator = ""
         for stack in stacks:
-            with _lab(stack, guest) as lab:
+            with serving(stack, guest) as lab:
                 accelerator = _accelerator(lab)
                 samples[stack] = _memory(lab, notes)
         return Measured(accelerator, samples, notes)
     with ExitStack() as open_labs:
         if part == "capture":
-            labs = [open_labs.enter_context(_lab(REFERENCE, guest, kept)) for kept in ("headers", "none")]
+            labs = [open_labs.enter_context(serving(REFERENCE, guest, kept)) for kept in ("headers", "none")]
             samples[REFERENCE] = _capture(*labs)
         else:
-            labs = [open_labs.enter_context(_lab(stack, guest)) for stack in stacks]
+            labs = [open_labs.enter_context(serving(stack, guest)) for stack in stacks]
             samples = _latency(labs) if part == "latency" else _cpu(labs)
         return Measured(_accelerator(labs[0]), samples, notes)
 
@@ -133,20 +131,20 @@ def measured(part: Part, stacks: Sequence[str], guest: GuestKind) -> Measured:
 def _latency(labs: Sequence[Lab]) -> dict[str, Sample]:
     """Short rounds by turns, and the median of each stack's: so what else goes on falls on all alike."""
     for lab in labs:
-        _ask(lab, "first", 50)  # what is done for the first time takes longer
+        ask(lab, "first", 50)  # what is done for the first time takes longer
     rounds: list[tuple[str, Callable[[Lab], float]]] = [
-        ("time_to_first_byte", lambda lab: _ask(lab, "first", 80).each),
-        ("connects_serial", lambda lab: _ask(lab, "serial", 150).rate),
-        ("connects_parallel", lambda lab: _ask(lab, "parallel", 500, _AT_ONCE).rate),
-        ("request_rtt", lambda lab: _ask(lab, "rtt", 500).each),
+        ("time_to_first_byte", lambda lab: ask(lab, "first", 80).each),
+        ("connects_serial", lambda lab: ask(lab, "serial", 150).rate),
+        ("connects_parallel", lambda lab: ask(lab, "parallel", 500, _AT_ONCE).rate),
+        ("request_rtt", lambda lab: ask(lab, "rtt", 500).each),
         ("udp_pps", _datagrams),
     ]
     taken: dict[str, Sample] = {lab.description.stack: {} for lab in labs}
-    for name, ask in rounds:
+    for name, taking in rounds:
         values: dict[str, list[float]] = {stack: [] for stack in taken}
         for _ in range(_ROUNDS):
             for lab in labs:
-                values[lab.description.stack].append(ask(lab))
+                values[lab.description.stack].append(taking(lab))
         for stack, found in values.items():
             taken[stack][name] = statistics.median(found)
     return taken
@@ -155,14 +153,14 @@ def _latency(labs: Sequence[Lab]) -> dict[str, Sample]:
 def _memory(lab: Lab, notes: list[str]) -> Sample:
     """Of idle flows, in a lab that has had none before. A stack that can't hold so many says why."""
     processes = _processes(lab)
-    _ask(lab, "serial", 1)
+    ask(lab, "serial", 1)
     time.sleep(_QUIET)
     before = processes.memory(_MEMORY << 20)
     taken: Sample = {}
     opened = 0
     for wanted in _IDLE:
         try:
-            _ask(lab, "idle", wanted - opened, _AT_ONCE)
+            ask(lab, "idle", wanted - opened, _AT_ONCE)
         except GuestError as error:
             limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             notes.append(
@@ -176,7 +174,7 @@ def _memory(lab: Lab, notes: list[str]) -> Sample:
     began = processes.cpu()
     time.sleep(_WATCHED)
     taken["idle_cpu"] = (processes.cpu().stack - began.stack) / _WATCHED
-    taken["request_rtt_beside_10000"] = _ask(lab, "rtt", 1_500).each
+    taken["request_rtt_beside_10000"] = ask(lab, "rtt", 1_500).each
     return taken
 
 
@@ -214,7 +212,13 @@ def _capture(lab: Lab, other: Lab) -> Sample:
 
 
 @contextmanager
-def _lab(stack: str, guest: GuestKind, capture: Capture = "headers") -> Iterator[Lab]:
+def serving(stack: str, guest: GuestKind, capture: Capture = "headers") -> Iterator[Lab]:
+    """A lab with what is asked on the laptop's loopback: the echo and iperf3's server.
+
+    Raises EnvironmentMissing and what labs raise.
+    """
+    if shutil.which("iperf3") is None:
+        raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
     description = LabDescription(
         scenario=f"bench flows {stack}", seed=1, stack=stack, guest=guest, memory=_MEMORY, capture=capture
     )
@@ -246,7 +250,8 @@ def counted(said: str) -> Counted:
         raise GuestError(f"flows.pl in the guest said {said!r}", remedy="this is a bug") from error
 
 
-def _ask(lab: Lab, verb: str, count: int, width: int = 1) -> Counted:
+def ask(lab: Lab, verb: str, count: int, width: int = 1) -> Counted:
+    """Let the guest do ``verb`` of ``flows.pl``. Raises GuestError when it fails or nothing comes back."""
     script = files("harness.bench").joinpath("flows.pl").read_bytes()
     # The QEMU guest's sh is klibc's, which has no ulimit.
     command = f"bash -c 'ulimit -n {_DESCRIPTORS}; exec perl - {verb} {HOST} {_ECHO_PORT} {count} {width}'"
@@ -261,7 +266,7 @@ def _datagrams(lab: Lab) -> float:
     """With as many under way as can be without a loss."""
     width = 64
     while True:
-        answer = _ask(lab, "udp", 1_000, width)
+        answer = ask(lab, "udp", 1_000, width)
         if answer.lost == 0:
             return answer.rate
         if width == 1:

@@ -22,10 +22,12 @@ import msgspec
 
 from harness.core.time import MILLISECOND, SECOND
 from harness.tcpip.tcp import Config, Connection
-from harness.wire import ipv4, tcp
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
+from harness.wire import ip, ipv4, ipv6, tcp
+from harness.wire.ipv4 import Protocol, ip4
+from harness.wire.ipv6 import ip6
 
-GUEST, SERVER = ip4("192.168.65.3"), ip4("10.0.0.1")
+GUEST = {4: ip4("192.168.65.3"), 6: ip6("fd65:6775:6573:7400::3")}
+SERVER = {4: ip4("10.0.0.1"), 6: ip6("2001:db8::1")}
 READ, WRITE, BOTH = PORTS = (50001, 50002, 50003)
 _TUNSETIFF = 0x400454CA
 _TUN_WITHOUT_HEADER = 0x1001
@@ -34,9 +36,13 @@ _LIMIT = 60 * SECOND
 
 
 class Case(msgspec.Struct, frozen=True):
-    """``sysctl`` under net.ipv4 for the kernel, ``config`` for us; times in milliseconds, sizes in octets."""
+    """``sysctl`` under net.ipv4 for the kernel, which obeys it for both versions; ``config`` for us.
+
+    Times in milliseconds, sizes in octets.
+    """
 
     capture: str
+    version: int = 4
     sysctl: dict[str, str] = {}
     config: Config = Config()
     loss: float = 0.0
@@ -85,9 +91,10 @@ class Application:
 class Kernel(threading.Thread):
     """The guest's side: blocking sockets, checked against the same stream."""
 
-    def __init__(self, stream: bytes) -> None:
+    def __init__(self, server: str, stream: bytes) -> None:
         super().__init__(daemon=True)
         self.error = ""
+        self._server = server
         self._stream = stream
 
     def run(self) -> None:
@@ -99,7 +106,7 @@ class Kernel(threading.Thread):
 
     def _exchange(self, port: int) -> None:
         stream = self._stream
-        with socket.create_connection(("10.0.0.1", port), timeout=_LIMIT // SECOND) as connection:
+        with socket.create_connection((self._server, port), timeout=_LIMIT // SECOND) as connection:
             writer = threading.Thread(target=self._write, args=(connection,))
             if port != READ:
                 writer.start()
@@ -166,7 +173,8 @@ class Bottleneck:
                 packet = os.read(self._tun, 65536)
             except BlockingIOError:
                 return
-            if packet[0] >> 4 == 4 and packet[9] == Protocol.TCP:
+            protocol = packet[9] if packet[0] >> 4 == 4 else packet[6]
+            if packet[0] >> 4 == self.case.version and protocol == Protocol.TCP:
                 self._carry(packet, now, to_kernel=False)
 
     def _carry(self, packet: bytes, now: int, *, to_kernel: bool) -> None:
@@ -182,17 +190,17 @@ class Bottleneck:
         heapq.heappush(self._queue, (now + int(late * MILLISECOND), self._count, to_kernel, packet))
 
     def _receive(self, packet: bytes, now: int) -> None:
-        ip = ipv4.parse(packet)
-        segment = tcp.parse(ip.payload, ip.source, ip.destination)
+        came = ipv4.parse(packet) if self.case.version == 4 else ipv6.parse(packet)
+        segment = tcp.parse(came.payload, came.source, came.destination)
         application = self._applications.get(segment.source_port)
         if application is not None:
-            marked = bool(ip.tos & 3) and self._chance.random() < self.case.mark
+            marked = bool(came.tos & 3) and self._chance.random() < self.case.mark
             application.connection.on_segment(segment, now, ce=marked)
         elif segment.flags & tcp.Flags.SYN:
             draw = self._chance.getrandbits
             connection = Connection.from_syn(
-                segment, now, self.case.config, source=ip.source, destination=ip.destination, iss=draw(32),
-                timestamp_offset=draw(32),
+                segment, now, self.case.config, source=came.source, destination=came.destination,
+                iss=draw(32), timestamp_offset=draw(32),
             )  # fmt: skip
             connection.accept(now)
             self._applications[segment.source_port] = Application(connection, self._stream)
@@ -209,7 +217,8 @@ class Bottleneck:
                 tos = 2 * connection.ect
                 if tos and self._chance.random() < self.case.mark:
                     tos = 3
-                packet = ipv4.emit(Ipv4(SERVER, GUEST, Protocol.TCP, octets, tos=tos))
+                local, remote = connection.local.address, connection.remote.address
+                packet = ip.emit(ip.packet_of(local, remote, Protocol.TCP, octets, tos=tos))
                 self._carry(packet, now, to_kernel=True)
 
 
@@ -217,12 +226,14 @@ def open_tun(case: Case) -> int:
     """A TUN with the guest's address; the kernel's options are set."""
     tun = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(tun, _TUNSETIFF, struct.pack("16sH", b"tun0", _TUN_WITHOUT_HEADER))
+    version = f"-{case.version}"
+    length, *flags = ("/24",) if case.version == 4 else ("/64", "nodad")
     for command in (
-        "address add 192.168.65.3/24 dev tun0",
-        f"link set tun0 mtu {case.mtu} up",
-        "route add default dev tun0",
+        ["link", "set", "tun0", "mtu", str(case.mtu), "up"],
+        ["address", "add", ip.show_ip(GUEST[case.version]) + length, "dev", "tun0", *flags],
+        ["route", "add", "default", "dev", "tun0"],
     ):
-        subprocess.run(["ip", *command.split()], check=True)
+        subprocess.run(["ip", version, *command], check=True)
     for name, value in case.sysctl.items():
         Path("/proc/sys/net/ipv4", name).write_text(value)
     return tun
@@ -231,7 +242,7 @@ def open_tun(case: Case) -> int:
 def main() -> None:
     case = msgspec.json.decode(sys.argv[1], type=Case)
     stream = random.Random(7).randbytes(case.size)
-    kernel = Kernel(stream)
+    kernel = Kernel(ip.show_ip(SERVER[case.version]), stream)
     bottleneck = Bottleneck(case, open_tun(case), stream)
     kernel.start()
     print(msgspec.json.encode(bottleneck.run(kernel)).decode())

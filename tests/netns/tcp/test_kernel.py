@@ -47,6 +47,12 @@ CASES: dict[str, Case] = {
     "SACK without DSACK and timestamps": Case(
         "", sysctl={"tcp_dsack": "0", "tcp_timestamps": "0"}, loss=0.02, jitter=3
     ),
+    "IPv6": Case("", version=6),
+    "IPv6 and loss": Case("", version=6, loss=0.02, jitter=3),
+    "IPv6 and ECN": Case(
+        "", version=6, sysctl={"tcp_ecn": "1"}, config=Config(ecn=True), mark=0.02, loss=0.02
+    ),
+    "IPv6 and its least MTU": Case("", version=6, mtu=1280, loss=0.01, size=150_000),
     "everything at once": Case("", sysctl=ALL, config=Config(ecn=True), loss=0.02, mark=0.02, jitter=3),
 }
 

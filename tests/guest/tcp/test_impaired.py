@@ -3,8 +3,6 @@
 import asyncio
 import dataclasses
 import heapq
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
@@ -27,6 +25,7 @@ from harness.link.cable import Passed
 from harness.stacks.base import StackOptions
 from harness.stacks.builtin import BuiltinStack
 from tests.contract.bench import serving
+from tests.netns.tcp.expert import complaints
 
 pytestmark = pytest.mark.guest
 
@@ -139,27 +138,10 @@ def test_each_option_off_and_on_through_an_impaired_cable(tmp_path: Path) -> Non
 
     asyncio.run(main())
     assert all(weather.lost > 5 for weather in weathers)
-    assert wrong(tmp_path / "capture.pcapng") == ""
+    assert complaints(tmp_path / "capture.pcapng") == ""
 
 
 async def a_machine() -> Machine:
     cache = Cache()
     qemu, built = find_qemu(cache), image.build("tiny", cache)
     return Machine(built, qemu, await choose(cache, qemu, built), Cable(netdev="user"))
-
-
-def wrong(capture: Path) -> str:
-    """What tshark calls an error: malformed frames, bad checksums, ACKs of what was never sent."""
-    if shutil.which("tshark") is None:
-        return ""
-    complaints = "_ws.malformed || _ws.expert.severity == error || tcp.analysis.ack_lost_segment"
-    checks = [
-        "-o",
-        "tcp.check_checksum:TRUE",
-        "-o",
-        "ip.check_checksum:TRUE",
-        "-o",
-        "udp.check_checksum:TRUE",
-    ]
-    command = ["tshark", "-r", str(capture), *checks, "-Y", complaints]
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout

@@ -1,7 +1,6 @@
 """Our TCP against the kernel's: each option off and on, through losses, reordering, marks and delays."""
 
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ import msgspec
 import pytest
 
 from harness.tcpip.tcp import Config
+from tests.netns.tcp.expert import complaints
 from tests.netns.tcp.kernel_peer import Case, Outcome
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +74,7 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     def run(numbered: tuple[int, str]) -> tuple[Outcome, str]:
         number, name = numbered
         capture = folder / f"{number}.pcap"
-        return exchange(CASES[name], capture), wrong(capture)
+        return exchange(CASES[name], capture), complaints(capture)
 
     with ThreadPoolExecutor(4) as pool:
         return dict(zip(wanted, pool.map(run, enumerate(wanted)), strict=True))
@@ -94,22 +94,10 @@ def exchange(case: Case, capture: Path) -> Outcome:
 @pytest.mark.netns
 @pytest.mark.parametrize("name", CASES)
 def test_every_stream_arrives_and_a_third_party_finds_nothing_wrong(name: str, seen: Seen) -> None:
-    case, (outcome, complaints) = CASES[name], seen[name]
+    case, (outcome, wrong) = CASES[name], seen[name]
     assert outcome.error == ""
     assert (outcome.dropped > 0) is (case.loss > 0)
     assert (outcome.capable > 0) is (case.config.ecn and case.sysctl.get("tcp_ecn") == "1")
     if not (case.loss or case.jitter):
         assert outcome.sent_again <= 20  # of 600: probes, when this machine is slow
-    assert complaints == ""
-
-
-def wrong(capture: Path) -> str:
-    """What tshark calls an error: malformed packets, bad checksums, ACKs of what was never sent."""
-    if shutil.which("tshark") is None:
-        return ""
-    complaints = "_ws.malformed || _ws.expert.severity == error || tcp.analysis.ack_lost_segment"
-    checks = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
-    # The octets are random: put together they mean nothing, and what is sent again may be cut differently.
-    checks += ["-o", "tcp.desegment_tcp_streams:FALSE"]
-    command = ["tshark", "-r", str(capture), *checks, "-Y", complaints]
-    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    assert wrong == ""

@@ -31,7 +31,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     tcp_flows: int = 16_384
     connecting: int = 512
-    tcp_buffer: int = 1 << 20
+    tcp_buffer: int = 2 << 20
     udp_flows: int = 2_048
     udp_idle: int = 300 * SECOND
     udp_dns_idle: int = 30 * SECOND

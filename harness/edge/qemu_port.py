@@ -37,8 +37,8 @@ BULK: Final = 32 * 1024
 """Octets of a read that are much."""
 POLL_INTERVAL: Final = 1000 * MICROSECOND
 SHORT_INTERVAL: Final = 500 * MICROSECOND
-_FAST: Final = 384 * 1024
-"""Octets in ``POLL_INTERVAL``."""
+_FILLS: Final = {POLL_INTERVAL: 320 * 1024, SHORT_INTERVAL: 224 * 1024}
+"""Octets of a read after each, that call for the short one."""
 QUEUE_LIMIT: Final = 4 << 20
 _LENGTH: Final = struct.Struct("!I")
 _IOV: Final = 1024
@@ -141,8 +141,8 @@ class QemuPort:
         octets = self._read()
         if octets >= BULK:
             if self._fd >= 0:
-                is_fast = octets * POLL_INTERVAL >= _FAST * self._interval
-                self._interval = SHORT_INTERVAL if is_fast else POLL_INTERVAL
+                fills = octets >= _FILLS[self._interval]
+                self._interval = SHORT_INTERVAL if fills else POLL_INTERVAL
                 self._timer.set(self._interval)
         elif self._fd >= 0:
             self._loop.add_reader(self._fd, self._on_readable)

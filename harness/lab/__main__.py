@@ -5,6 +5,7 @@ standard error are lab.log.
 """
 
 import os
+import signal
 import socket
 import sys
 
@@ -14,6 +15,10 @@ from harness.lab.enter import enter
 
 
 def main() -> None:
+    # A client in the background of a shell ignores these; what runs in a lab must not.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
     try:

@@ -30,6 +30,7 @@ _HEADER: Final = struct.Struct("=BBHHHH")
 _ETHERNET: Final = 14
 _TCP: Final = 20
 _TCP_CHECKSUM: Final = 16
+_UDP_CHECKSUM: Final = 6
 _SIZES: Final[dict[int, int]] = {EtherType.IPV4: 20, EtherType.IPV6: 40}
 """Of IP headers without options."""
 _FIN_PSH: Final = 0x09
@@ -88,7 +89,9 @@ def receive(data: memoryview) -> Frame | Train:
     kind = header.gso_type & ~ECN
     if kind == Gso.NONE:
         if header.csum_offset != _TCP_CHECKSUM or len(frame) - start < _BULK:
-            value = checksum.internet(frame[start:]) or 0xFFFF
+            value = checksum.internet(frame[start:])
+            if header.csum_offset == _UDP_CHECKSUM:
+                value = value or 0xFFFF  # RFC 768: zero says that there is none
             frame[field : field + 2] = value.to_bytes(2, "big")
             return frame
     elif kind not in (Gso.TCPV4, Gso.TCPV6) or not header.gso_size:

@@ -131,6 +131,22 @@ def test_a_checksum_that_was_left_to_us_is_completed(length: int) -> None:
     assert bytes(one_frame(undone(frame, 34, 6))) == frame
 
 
+def test_a_checksum_of_zero_stays_zero_but_in_udp() -> None:
+    """There it would mean that there is none (RFC 768). As payload, the checksum of zeros makes it zero."""
+    blank = plain(Segment(40000, 80, 5, 7, ACK, 512, bytes(2)))
+    segment = plain(Segment(40000, 80, 5, 7, ACK, 512, blank[50:52]))
+    assert segment[50:52] == bytes(2)
+    assert bytes(one_frame(undone(segment, 34, 16))) == segment
+
+    def datagram(payload: bytes) -> bytes:
+        octets = udp.emit(udp.Datagram(1, 2, payload), *FOUR)
+        return ethernet.header(TO, FROM, 0x0800) + ipv4.emit(Ipv4(*FOUR, Protocol.UDP, octets))
+
+    frame = datagram(datagram(bytes(2))[40:42])
+    assert frame[40:42] == b"\xff\xff"
+    assert bytes(one_frame(undone(frame, 34, 6))) == frame
+
+
 def test_a_large_single_segment_is_a_train_of_one() -> None:
     segment = plain(Segment(40000, 80, 5, 7, ACK | Flags.PSH, 512, bytes(range(256)) * 200))
     train = virtio.receive(undone(segment, 34, 16))

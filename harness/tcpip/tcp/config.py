@@ -33,8 +33,8 @@ class Config(Struct, frozen=True):
     (Nagle): with 0 not at all, as in Linux; a little saves an ACK when the answer comes soon.
 
     ``stretch_ack`` is how many octets may be acknowledged at once, when a peer has sent ``stretch_after``
-    octets and so has left slow start; what is less waits ``stretch_delay``. With 0 every second segment is
-    acknowledged (RFC 5681 4.2).
+    octets and so has left slow start; what is less waits ``stretch_delay``, long before a Linux would probe
+    for a lost tail (two ticks at least). With 0 every second segment is acknowledged (RFC 5681 4.2).
 
     ``ecn`` asks for ECN (RFC 3168) and grants it. It is off for owners that do not carry the bits of the IP
     header: to grant it and not to hear of marks would make a peer deaf to congestion.
@@ -61,7 +61,7 @@ class Config(Struct, frozen=True):
     quick_acks: int = 16
     quick_delay: int = 0
     stretch_ack: int = 0
-    stretch_delay: int = 1 * MILLISECOND
+    stretch_delay: int = 3 * MILLISECOND
     stretch_after: int = 512 * 1024
     initial_rto: int = 1 * SECOND
     min_rto: int = 200 * MILLISECOND

@@ -23,7 +23,8 @@ import msgspec
 from harness.core.errors import GuestnetError, LabError
 from harness.lab import protocol
 from harness.lab.description import LabDescription
-from harness.lab.protocol import HELLO, Answer, AnyRequest, Failure, LabStatus, R, Request
+from harness.lab.protocol import HELLO, Answer, AnyRequest, Failure, LabStatus
+from harness.lab.request import R, Request
 from harness.world.description import World
 from harness.world.profiles import load_profile
 

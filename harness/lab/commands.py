@@ -8,7 +8,7 @@ from typing import Final
 from harness.core.errors import LabError
 from harness.guest.command import TooMuchOutput, run_to_end
 from harness.lab.protocol import RunResult
-from harness.world.description import LAPTOP
+from harness.world.model import LAPTOP
 from harness.world.namespaces import Namespaces
 
 _SHELL: Final = "/bin/sh"

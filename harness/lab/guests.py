@@ -22,7 +22,8 @@ from harness.guest.qemu import QemuGuest
 from harness.lab import protocol
 from harness.lab.console import lend_console
 from harness.lab.makers import Maker
-from harness.lab.protocol import GuestInfo, Request, RunResult
+from harness.lab.protocol import GuestInfo, RunResult
+from harness.lab.request import Request
 from harness.lab.serve import WithDescriptor
 from harness.stacks.base import Stack
 

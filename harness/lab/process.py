@@ -22,26 +22,26 @@ from typing import Any, Final, Literal, NoReturn
 import msgspec
 
 from harness.core.errors import EnvironmentMissing, GuestnetError, LabError
-from harness.core.events import LabStarted, LabStopped, Noted, Served
+from harness.core.events import LabStarted, LabStopped, Noted
 from harness.edge.clock import LabClock
 from harness.guest.cache import Cache
 from harness.guest.machine import find_qemu
 from harness.journal.capture import HEADERS, NOTHING, WHOLE
 from harness.journal.recording import FileRecorder
-from harness.lab import protocol
+from harness.lab import protocol, world_control
 from harness.lab.commands import run_on
 from harness.lab.description import LabDescription
 from harness.lab.guests import Guests
 from harness.lab.makers import maker_for
-from harness.lab.protocol import LabStatus, Request, RunResult, Sizes
+from harness.lab.protocol import LabStatus, RunResult, Sizes
+from harness.lab.request import Request
 from harness.lab.serve import ControlServer
 from harness.stacks.base import Stack, StackOptions
 from harness.stacks.registry import open_stack
 from harness.system.calls import keep_memory
 from harness.world.description import World
-from harness.world.mounts import cover, write_etc
-from harness.world.namespaces import Namespaces, build
-from harness.world.servers.running import Answered, Servers
+from harness.world.mounts import cover
+from harness.world.running import RunningWorld
 
 _STOP_TIMEOUT: Final = 2.0
 _KEPT: Final = 16 << 20
@@ -152,8 +152,7 @@ class Lab:
         self._began = time.monotonic()
         self._clock = LabClock()
         self._recorder: FileRecorder | None = None
-        self._namespaces = Namespaces()
-        self._servers = Servers(self._world, self._served, self._server_ended)
+        self._around: RunningWorld | None = None
         self._stack: Stack | None = None
         self._guests: Guests | None = None
         self._activity = asyncio.Event()
@@ -178,9 +177,11 @@ class Lab:
     async def _start(self) -> LabStatus:
         description = self._description
         cover(self._artifacts)
-        await self._servers.prepare()
-        resolv_conf = write_etc(self._world)
         recorder = self._open_recorder()
+        around = self._around = RunningWorld(
+            self._world, seed=description.seed, recorder=recorder, clock=self._clock, on_fault=self._on_fault
+        )
+        await around.prepare()
         self._stack = open_stack(
             description.stack,
             StackOptions(
@@ -189,7 +190,7 @@ class Lab:
                 seed=description.seed,
                 mtu=description.mtu,
                 ipv6=description.ipv6,
-                resolv_conf=resolv_conf,
+                resolv_conf=around.resolv_conf,
                 artifacts=self._artifacts,
             ),
         )
@@ -198,7 +199,7 @@ class Lab:
         self._guests = Guests(description.guest, maker, self._stack, recorder, self._clock)
         # Guests restore while the world is built: nobody drives them before both are done. They come first
         # because one that is a namespace is made at once, if the world's thread leaves it the interpreter.
-        await _together(self._add_guests(self._guests), self._build_world())
+        await _together(self._add_guests(self._guests), around.start())
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
         return await self._status()
 
@@ -245,18 +246,16 @@ class Lab:
         for _ in range(self._description.guests):
             await guests.add()
 
-    async def _build_world(self) -> None:
-        self._namespaces = await asyncio.to_thread(build, self._world)
-        await self._servers.start(self._namespaces)
-
     async def handle(self, request: Request[Any]) -> object:
         """The response to ``request``. Raises LabError and what the pieces raise."""
         if self._stopping is not None:
             raise LabError("the lab is ending")
         if (handler := self._handlers.get(type(request))) is not None:
             return await handler(request)
-        if self._guests is None:
+        if self._guests is None or self._around is None:
             raise LabError("the lab is still starting")
+        if (change := world_control.CHANGES.get(type(request))) is not None:
+            return await change(self._around, request)
         return await self._guests.handle(request)
 
     async def stop(self, reason: str) -> None:
@@ -266,9 +265,11 @@ class Lab:
         await asyncio.shield(self._stopping)
 
     async def _stop(self, reason: str) -> None:
-        steps: list[tuple[str, Awaitable[None]]] = [("servers", self._servers.stop())]
+        steps: list[tuple[str, Awaitable[None]]] = []
         if self._guests is not None:
-            steps.insert(0, ("guests", self._guests.stop()))
+            steps.append(("guests", self._guests.stop()))
+        if self._around is not None:
+            steps.append(("the world", self._around.stop()))
         if self._stack is not None:
             steps.append((f"stack {self._stack.name}", self._stack.stop()))
         for what, step in steps:
@@ -278,7 +279,8 @@ class Lab:
             except Exception:  # noqa: BLE001 - the other steps must come all the same
                 _log.exception("%s did not stop well", what)
                 self._note(f"{what} did not stop well; lab.log says more")
-        self._namespaces.close()
+        if self._around is not None:
+            self._around.close()
         if self._recorder is not None:
             now = self._clock.now()
             self._recorder.event(LabStopped(at=now, reason=reason))
@@ -321,25 +323,21 @@ class Lab:
             guests=[] if guests is None else guests.infos,
             hosts=list(self._world.hosts),
             servers=list(self._world.servers),
-            pids={"lab": os.getpid()} | self._servers.pids | ({} if guests is None else guests.pids),
+            pids={"lab": os.getpid()}
+            | ({} if self._around is None else self._around.pids)
+            | ({} if guests is None else guests.pids),
             ended={} if guests is None else guests.ended,
             capabilities=[] if self._stack is None else sorted(self._stack.capabilities),
         )
 
     async def _run_on(self, request: protocol.RunOn) -> RunResult:
+        if self._around is None:
+            raise LabError("the lab is still starting")
         return await run_on(
-            self._namespaces, request.host, request.command, limit=request.timeout, sent=request.input
+            self._around.namespaces, request.host, request.command, limit=request.timeout, sent=request.input
         )
 
     # What the pieces report
-
-    def _served(self, answered: Answered) -> None:
-        if self._recorder is not None:
-            self._recorder.event(Served(at=self._clock.now(), **answered._asdict()))
-
-    def _server_ended(self, reason: str) -> None:
-        self._note(reason)
-        self._on_fault(LabError(f"the world broke: {reason}", remedy="see lab.log"))
 
     def _say(self, text: str) -> None:
         _log.info("%s", text)

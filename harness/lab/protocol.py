@@ -11,13 +11,15 @@ A response may bring file descriptors (SCM_RIGHTS, unix(7)); they come with the 
 
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from harness.core import errors
 from harness.core.events import AnyEvent
 from harness.lab.description import LabDescription
+from harness.lab.request import R, Request
+from harness.lab.world_requests import AnyWorldRequest
 
 LENGTH: Final = 4
 """Bytes before each message that give its length, big-endian."""
@@ -29,7 +31,6 @@ ends the lab."""
 MESSAGE_LIMIT: Final = 64 << 20
 """A longer message is an error: it would be held in memory on both sides."""
 
-R = TypeVar("R")
 Message = TypeVar("Message")
 
 
@@ -73,18 +74,6 @@ class LabStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Guests that are no more, and why."""
     capabilities: list[str] = []
     """Of the stack: see `harness.stacks.base.Stack`."""
-
-
-class Request(
-    msgspec.Struct,
-    Generic[R],
-    frozen=True,
-    kw_only=True,
-    tag_field="do",
-    tag=True,
-    forbid_unknown_fields=True,
-):
-    """Base of all requests; R is the type of the response."""
 
 
 class Start(Request[LabStatus], frozen=True, kw_only=True):
@@ -236,6 +225,7 @@ AnyRequest = (
     | Now
     | Activity
     | Status
+    | AnyWorldRequest
 )
 
 

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from harness.core.errors import GuestnetError, LabError
 from harness.lab import protocol
-from harness.lab.protocol import Answer, Call, Failure, Request
+from harness.lab.protocol import Answer, Call, Failure
+from harness.lab.request import Request
 
 _AT_ONCE: Final = 64
 _READ_SIZE: Final = 1 << 18

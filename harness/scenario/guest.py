@@ -9,7 +9,6 @@ from harness.lab.protocol import (
     GuestInfo,
     PauseGuest,
     ReadFile,
-    Request,
     ResetGuest,
     RestoreGuest,
     ResumeGuest,
@@ -20,6 +19,7 @@ from harness.lab.protocol import (
     StopGuest,
     WriteFile,
 )
+from harness.lab.request import Request
 from harness.scenario import reading
 from harness.scenario.expecting import LinkView
 from harness.scenario.machine import GRACE, Machine

@@ -16,7 +16,8 @@ from typing import Any, Final, Literal
 
 from harness.core.errors import EnvironmentMissing, GuestError, GuestnetError
 from harness.core.events import Noted
-from harness.lab.protocol import Request, RunOn, RunResult
+from harness.lab.protocol import RunOn, RunResult
+from harness.lab.request import Request
 from harness.scenario import reading
 from harness.scenario.matchers.endpoint import Endpoint
 from harness.scenario.observer import Observer

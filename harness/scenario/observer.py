@@ -21,7 +21,8 @@ from harness.core.events import (
 )
 from harness.core.time import duration, to_seconds
 from harness.journal.query import BEGINNING, Packet, Trace
-from harness.lab.protocol import Activity, Record, Request
+from harness.lab.protocol import Activity, Record
+from harness.lab.request import Request
 from harness.scenario.matchers import event as event_matchers
 
 R = TypeVar("R")

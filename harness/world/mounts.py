@@ -14,7 +14,8 @@ from typing import Final
 
 from harness.core.errors import EnvironmentMissing
 from harness.system.calls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, bind, mount
-from harness.world.description import LAPTOP, World
+from harness.world.description import World
+from harness.world.model import LAPTOP
 
 RUN: Final = Path("/run/guestnet")
 """Where a lab keeps sockets and other things that nobody needs after it."""

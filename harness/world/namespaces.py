@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from harness.core.errors import DescriptionError, EnvironmentMissing
 from harness.system.calls import CLONE_NEWNET, bind, setns, unshare
-from harness.world.description import LAPTOP, Host, Link, Route, World
+from harness.world.description import World
+from harness.world.model import LAPTOP, Host, Link, Route
 from harness.world.mounts import NETNS
 
 if TYPE_CHECKING:

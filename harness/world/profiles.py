@@ -11,7 +11,9 @@ import msgspec
 
 import harness
 from harness.core.errors import DescriptionError
-from harness.world.description import Host, Link, Place, Record, Route, Server, World, WorldError, dotted
+from harness.world.description import World
+from harness.world.model import Host, Link, Record, Route, Server
+from harness.world.place import Place, WorldError, dotted
 from harness.world.toml_lines import line_of
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -11,7 +11,7 @@ import pytest
 from harness.core.errors import DescriptionError, GuestError, LabError
 from harness.core.events import Noted
 from harness.lab.protocol import Activity, Now, Record, Run, RunOn, Status
-from harness.world import description as world
+from harness.world import model
 from harness.world.profiles import load_profile
 from tests.netns.conftest import Marked, StartLab, events
 
@@ -170,10 +170,10 @@ def test_a_world_of_ones_own_has_the_records_as_they_were_written(start_lab: Sta
     text = 'v=spf1, "quoted" \\\\ # -all'
     plain = load_profile("plain")
     records = (
-        world.Record(name="many.example", type="A", value="203.0.113.10"),
-        world.Record(name="many.example", type="A", value="203.0.113.20"),
-        world.Record(name="many.example", type="AAAA", value="2001:db8::1"),
-        world.Record(name="text.example", type="TXT", value=text),
+        model.Record(name="many.example", type="A", value="203.0.113.10"),
+        model.Record(name="many.example", type="A", value="203.0.113.20"),
+        model.Record(name="many.example", type="AAAA", value="2001:db8::1"),
+        model.Record(name="text.example", type="TXT", value=text),
     )
     servers = {**plain.servers, "dns": msgspec.structs.replace(plain.servers["dns"], records=records)}
     lab = start_lab(profile=msgspec.structs.replace(plain, name="mine", servers=servers))

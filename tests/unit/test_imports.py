@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "edge": {"core", "system", "wire", "link", "gateway"},
     "stacks": {"core", "wire", "tcpip", "services", "link", "gateway", "edge"},
     "system": set[str](),
-    "world": {"core", "system"},
+    "world": {"core", "system", "wire", "link", "edge", "journal"},
     "guest": {"core", "system"},
     "journal": {"core", "wire"},
     "lab": {"core", "system", "edge", "stacks", "world", "guest", "journal"},

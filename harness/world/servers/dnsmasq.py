@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.core.errors import EnvironmentMissing
-from harness.world.description import Record, Server
+from harness.world.model import Record, Server
 
 STARTED: Final = re.compile(r"dnsmasq\[\d+\]: started, ")
 _QUERY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) (\S+)/(\d+) query\[(\w+)\] (\S+) from ")

@@ -6,7 +6,7 @@ one `Ready` or `Failed` on standard output, and a `Request` for each that a serv
 
 import msgspec
 
-from harness.world.description import ServerKind
+from harness.world.model import ServerKind
 
 
 class Order(msgspec.Struct, frozen=True):

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from harness.core.errors import DescriptionError, EnvironmentMissing, LabError
-from harness.world.description import Server, World
+from harness.world.description import World
+from harness.world.model import Server
 from harness.world.mounts import RUN
 from harness.world.namespaces import Namespaces
 from harness.world.servers.dnsmasq import STARTED, QueryLog, command, find_dnsmasq

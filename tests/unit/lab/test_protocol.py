@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from harness.core import errors
 from harness.core.events import Noted
-from harness.lab import protocol
+from harness.lab import protocol, world_requests
 from harness.lab.description import LabDescription
 from harness.lab.protocol import Answer, Call, Failure, RunResult
+from harness.lab.request import Request
 from harness.world.profiles import load_profile
 
 REQUESTS = [
@@ -36,6 +37,7 @@ REQUESTS = [
     protocol.Now(),
     protocol.Activity(journal=1, capture=2),
     protocol.Status(),
+    world_requests.ResolversOf(),
 ]
 
 
@@ -69,7 +71,7 @@ def test_a_request_arrives_as_it_was_sent(request_: protocol.AnyRequest) -> None
     ],
 )
 def test_a_response_arrives_as_the_type_that_its_request_names(
-    request_: protocol.Request[object], response: object
+    request_: Request[object], response: object
 ) -> None:
     answer = Answer(5, protocol.encode_result(response))
     arrived = only(protocol.split(bytearray(protocol.encode(answer)), protocol.decode_reply))

@@ -20,13 +20,13 @@ from harness.lab.protocol import (
     LabStatus,
     Now,
     Record,
-    Request,
     Run,
     RunOn,
     RunResult,
     Sizes,
     Status,
 )
+from harness.lab.request import Request
 from harness.scenario.observer import Observer
 
 SECOND = 1_000_000_000

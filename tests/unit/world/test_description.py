@@ -1,7 +1,9 @@
 import pytest
 
 from harness.core.errors import DescriptionError
-from harness.world.description import Host, Link, Record, Route, Server, World, WorldError
+from harness.world.description import World
+from harness.world.model import Host, Link, Record, Route, Server
+from harness.world.place import WorldError
 from harness.world.profiles import load_profile
 
 LAPTOP = {"laptop": Host()}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import EnvironmentMissing
-from harness.world.description import Record, Server
+from harness.world.model import Record, Server
 from harness.world.servers.content import BLOCK, blocks, content, digest
 from harness.world.servers.dnsmasq import QueryLog, command, find_dnsmasq
 

@@ -1,0 +1,64 @@
+"""A world that runs: namespaces and servers, and whatever else surrounds a stack, built and taken down."""
+
+import asyncio
+from collections.abc import Callable
+
+from harness.core.errors import GuestnetError, LabError
+from harness.core.events import Noted, Served
+from harness.core.recorder import Recorder
+from harness.edge.clock import LabClock
+from harness.world.description import World
+from harness.world.mounts import write_etc
+from harness.world.namespaces import Namespaces, build
+from harness.world.servers.running import Answered, Servers
+
+
+class RunningWorld:
+    """One ``world`` in the lab process. ``on_fault`` is called when a part of it ends unasked."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        seed: int,
+        recorder: Recorder,
+        clock: LabClock,
+        on_fault: Callable[[GuestnetError], None],
+    ) -> None:
+        self.world = world
+        self.namespaces = Namespaces()
+        self.resolv_conf = write_etc(world)
+        self._seed = seed
+        self._recorder = recorder
+        self._clock = clock
+        self._on_fault = on_fault
+        self._servers = Servers(world, self._served, self._server_ended)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """PIDs of the world's processes, by what they do."""
+        return self._servers.pids
+
+    async def prepare(self) -> None:
+        """Start what needs no namespaces yet. Raises EnvironmentMissing."""
+        await self._servers.prepare()
+
+    async def start(self) -> None:
+        """Build everything. Raises EnvironmentMissing, DescriptionError, LabError."""
+        self.namespaces = await asyncio.to_thread(build, self.world)
+        await self._servers.start(self.namespaces)
+
+    async def stop(self) -> None:
+        """End the world's processes. The namespaces go with ``close``. Idempotent."""
+        await self._servers.stop()
+
+    def close(self) -> None:
+        """Let go of the namespaces."""
+        self.namespaces.close()
+
+    def _served(self, answered: Answered) -> None:
+        self._recorder.event(Served(at=self._clock.now(), **answered._asdict()))
+
+    def _server_ended(self, reason: str) -> None:
+        self._recorder.event(Noted(at=self._clock.now(), text=reason, level="error"))
+        self._on_fault(LabError(f"the world broke: {reason}", remedy="see lab.log"))

@@ -71,6 +71,7 @@ class Driver:
         self._is_closed = False
         self._timer = Timer(self._on_timer)
         self._timer_at: int | None = None
+        self._forget_clock = clock.on_jump(self._on_timer)
         emit = self._pending.append
         self._poller = Poller(self._woken)
         self.tcp = HostTcp(self._poller, emit)
@@ -236,6 +237,8 @@ class Driver:
 
     async def close(self) -> None:
         """Close every port, socket and task. Idempotent."""
+        if not self._is_closed:
+            self._forget_clock()
         self._is_closed = True
         self._timer.close()
         for link in list(self._ports):

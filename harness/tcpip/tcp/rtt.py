@@ -12,6 +12,9 @@ class RttEstimator:
     """SRTT, RTTVAR and the RTO with its exponential backoff.
 
     Karn's algorithm (RFC 6298 3) is the caller's: it gives no sample of a segment that was sent twice.
+
+    A round trip longer than the longest RTO says nothing of the path: the guest slept, or the laptop. It ends
+    the backoff and is not counted; else one night would keep the RTO at its maximum for 70 more samples.
     """
 
     __slots__ = ("_backoff", "_max", "_min", "_rto", "rttvar", "srtt")
@@ -31,6 +34,9 @@ class RttEstimator:
 
     def sample(self, rtt: int) -> None:
         """A measured round trip: RFC 6298 2.2 and 2.3; ends the backoff (5.7)."""
+        self._backoff = 0
+        if rtt > self._max:
+            return
         if self.srtt is None:
             self.srtt = rtt
             self.rttvar = rtt // 2
@@ -38,7 +44,6 @@ class RttEstimator:
             self.rttvar += (abs(self.srtt - rtt) - self.rttvar) // 4
             self.srtt += (rtt - self.srtt) // 8
         self._rto = min(max(self.srtt + max(GRANULARITY, 4 * self.rttvar), self._min), self._max)
-        self._backoff = 0
 
     def back_off(self) -> None:
         """The timer ran out: twice the wait (RFC 6298 5.5)."""

@@ -10,6 +10,7 @@ import pytest
 from harness.core.address import BROADCAST, Mac
 from harness.core.events import FrameDropped
 from harness.core.port import Frame
+from harness.core.time import HOUR
 from harness.edge import driver as driver_module
 from harness.edge.clock import LabClock
 from harness.edge.driver import Driver
@@ -204,3 +205,41 @@ def test_a_large_frame_is_cut_where_somebody_needs_frames(
 def counts(lan: Lan, link: str, direction: str) -> list[int]:
     """Of the batches that were captured there."""
     return [count for where, way, count in lan.notebook.seen if (where, way) == (link, direction)]
+
+
+class Night:
+    """An impairment that lets all through eight hours later."""
+
+    def __init__(self) -> None:
+        self.held: list[Frame] = []
+        self.until = 0
+
+    def offer(self, frames: Sequence[Frame], now: int) -> Passed:
+        self.held += map(bytes, frames)
+        self.until = now + 8 * HOUR
+        return Passed(())
+
+    def due(self, now: int) -> Passed:
+        ready: list[Frame] = []
+        if self.held and now >= self.until:
+            ready, self.held = self.held, []
+        return Passed(ready)
+
+    def poll_at(self) -> int | None:
+        return self.until if self.held else None
+
+
+def test_what_a_jump_of_the_clock_makes_due_happens_at_once() -> None:
+    async def scenario(lan: Lan) -> None:
+        lan.driver.cables["cable"].impair("up", Night())
+        send(lan.one, who_has("192.168.65.1", ONE))
+        await lan.until(lambda: lan.notebook.seen)
+        assert await lan.is_silent(lan.one)
+
+        lan.clock.advance(8 * HOUR)
+        assert (await lan.read(lan.one)).source == CONFIG.mac
+
+        await lan.driver.close()
+        lan.clock.advance(8 * HOUR)
+
+    go(scenario)

@@ -11,7 +11,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from scapy.layers import inet
 
-from harness.core.time import MILLISECOND, SECOND
+from harness.core.time import HOUR, MILLISECOND, SECOND
 from harness.tcpip.tcp.buffer import ReceiveBuffer, SendBuffer
 from harness.tcpip.tcp.bulk import segment_runs
 from harness.tcpip.tcp.challenge import ChallengeLimit
@@ -126,6 +126,17 @@ def test_the_timeout_is_bounded() -> None:
     for _ in range(100):
         rtt.back_off()
     assert rtt.rto == 60 * SECOND
+
+
+def test_a_night_is_no_round_trip() -> None:
+    rtt = RttEstimator(1 * SECOND, 200 * MILLISECOND, 60 * SECOND)
+    rtt.sample(100 * MILLISECOND)
+    before = rtt.rto
+    rtt.back_off()
+    rtt.sample(8 * HOUR)
+    assert (rtt.srtt, rtt.rto) == (100 * MILLISECOND, before)
+    rtt.sample(60 * SECOND)
+    assert rtt.rto > 30 * SECOND
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ the next server try; the last one's answer is given when no other has a better o
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -80,15 +80,19 @@ class Resolver:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _answer(self, command: Resolve, servers: list[tuple[str, int]]) -> None:
-        answer: bytes | None = None
-        last: list[bytes] = []
-        try:
-            async with asyncio.timeout(DEADLINE):
-                answer = await _ask_all(command.query, servers, last)
-        except TimeoutError:
-            answer = last[-1] if last else None
+        answer = await ask(command.query, servers)
         self._emit(Resolved(command.token, answer))
         self._woken()
+
+
+async def ask(query: bytes, servers: Sequence[tuple[str, int]]) -> bytes | None:
+    """The answer of ``servers`` to ``query``, under another id; None if none came within `DEADLINE`."""
+    last: list[bytes] = []
+    try:
+        async with asyncio.timeout(DEADLINE):
+            return await _ask_all(query, servers, last)
+    except TimeoutError:
+        return last[-1] if last else None
 
 
 def read_servers(path: Path) -> list[str]:
@@ -102,7 +106,7 @@ def read_servers(path: Path) -> list[str]:
     return [str(server) for server in config.nameservers]
 
 
-async def _ask_all(query: bytes, servers: list[tuple[str, int]], last: list[bytes]) -> bytes | None:
+async def _ask_all(query: bytes, servers: Sequence[tuple[str, int]], last: list[bytes]) -> bytes | None:
     for _ in range(_ROUNDS):
         for server in servers:
             answer = await _ask(query, server)

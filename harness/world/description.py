@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from harness.world.model import LAPTOP, Host, Link, Server
+from harness.world.model import LAPTOP, Host, Link, Server, Uplink
 from harness.world.place import WorldError
 from harness.world.problems import addresses, problems
 
@@ -25,6 +25,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     hosts: dict[str, Host]
     links: dict[str, Link] = {}
     servers: dict[str, Server] = {}
+    uplinks: dict[str, Uplink] = {}
 
     def __post_init__(self) -> None:
         for problem in problems(self):
@@ -59,7 +60,18 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             )
             for name, link in self.links.items()
         }
-        return msgspec.structs.replace(self, hosts=self.hosts | {LAPTOP: laptop}, links=links)
+        uplinks = {
+            name: msgspec.structs.replace(
+                uplink,
+                gateways=_of(version, uplink.gateways),
+                resolvers=_of(version, uplink.resolvers),
+                routes=tuple(route for route in uplink.routes if _of(version, (route.via or route.to,))),
+            )
+            for name, uplink in self.uplinks.items()
+        }
+        return msgspec.structs.replace(
+            self, hosts=self.hosts | {LAPTOP: laptop}, links=links, uplinks=uplinks
+        )
 
 
 def _of(version: int, addresses: tuple[str, ...]) -> tuple[str, ...]:

@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from typing import TYPE_CHECKING, Final
 
-from harness.world.model import LAPTOP, Host, Link, Record, Route, Server
+from harness.world.model import LAPTOP, Host, Link, Route, Server, Uplink
 from harness.world.place import Place, Problem, is_address, is_interface, is_network, on_link
+from harness.world.server_problems import server_problems
+from harness.world.uplink_problems import forwarding_problems, link_of, uplink_problems
 
 if TYPE_CHECKING:
     from harness.world.description import World
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,14}")
-_DOMAIN: Final = re.compile(
-    r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*"
-)
 
 MIN_MTU6: Final = 1280
 """Every link that carries IPv6 takes packets of this size (RFC 8200 section 5)."""
@@ -32,10 +31,14 @@ def problems(world: "World") -> Iterator[Problem]:
     yield from _name_problems("hosts", hosts)
     yield from _name_problems("links", links)
     yield from _name_problems("servers", servers)
+    yield from _name_problems("uplinks", world.uplinks)
     for link_name, link in links.items():
         yield from _link_problems(link_name, link, hosts)
     for host_name, host in hosts.items():
         yield from _host_problems(host_name, host, links)
+        yield from forwarding_problems(host_name, host, links)
+    yield from uplink_problems(world.uplinks, hosts, links)
+    yield from _uplink_route_problems(world.uplinks, links)
     for server_name, server in servers.items():
         yield from _server_problems(server_name, server, hosts, links, servers)
 
@@ -138,6 +141,13 @@ def _route_problems(path: Place, host: str, route: Route, links: dict[str, Link]
         )
 
 
+def _uplink_route_problems(uplinks: dict[str, Uplink], links: dict[str, Link]) -> Iterator[Problem]:
+    for name, uplink in uplinks.items():
+        own = {link: links[link] for link in (link_of(name, uplink),) if link in links}
+        for index, route in enumerate(uplink.routes):
+            yield from _route_problems(("uplinks", name, "routes", index), LAPTOP, route, own)
+
+
 def _server_problems(
     name: str, server: Server, hosts: dict[str, Host], links: dict[str, Link], servers: dict[str, Server]
 ) -> Iterator[Problem]:
@@ -145,69 +155,14 @@ def _server_problems(
     if server.host not in hosts:
         yield _unknown_host((*path, "host"), server.host, hosts)
         return
-    yield from _listening_problems((*path, "addresses"), server, hosts, links)
-    if not 1 <= server.port <= 65535:
-        yield Problem((*path, "port"), f"there is no port {server.port}", "give 1 to 65535")
-    for other_name, other in servers.items():
-        if other_name == name:
-            break
-        if (other.host, other.port) == (server.host, server.port) and _meet(other, server):
-            yield Problem(
-                (*path, "port"), f"{other_name} listens there already", "choose another port or address"
-            )
-            break
-    if server.records and server.kind != "dns":
-        yield Problem(
-            (*path, "records"), f"a server of kind {server.kind!r} has no records", "only kind 'dns' has"
-        )
-    for index, record in enumerate(server.records):
-        yield from _record_problems((*path, "records", index), record)
-
-
-def _listening_problems(
-    path: Place, server: Server, hosts: dict[str, Host], links: dict[str, Link]
-) -> Iterator[Problem]:
-    if not server.addresses:
-        yield Problem(path, "a server listens somewhere", "give an address of its host")
     owned = [each.ip for each in addresses(server.host, hosts, links)]
-    for index, text in enumerate(server.addresses):
-        if not is_address(text):
-            yield Problem((*path, index), f"{text!r} is no address", _ADDRESS_RULE)
-        elif (address := ip_address(text)) not in owned and not address.is_loopback:
-            allowed = "give one of " + ", ".join(["127.0.0.1", "::1", *map(str, owned)])
-            yield Problem((*path, index), f"{server.host} does not own {address}", allowed)
-
-
-def _record_problems(path: Place, record: Record) -> Iterator[Problem]:
-    if not _DOMAIN.fullmatch(record.name):
-        yield Problem(
-            (*path, "name"),
-            f"{record.name!r} is no domain name",
-            "write it as shop.example, no dot at its end",
-        )
-    right, allowed = {
-        "A": (is_address(record.value, version=4), "give an IPv4 address"),
-        "AAAA": (is_address(record.value, version=6), "give an IPv6 address"),
-        "CNAME": (_DOMAIN.fullmatch(record.value) is not None, "give a domain name"),
-        "TXT": (
-            len(record.value.encode()) <= 255 and record.value.isprintable(),
-            "give printable text of at most 255 octets",
-        ),
-    }[record.type]
-    if not right:
-        yield Problem((*path, "value"), f"{record.value!r} is no value of a {record.type} record", allowed)
+    names = list(servers)
+    before = {other: servers[other] for other in names[: names.index(name)]}
+    yield from server_problems(path, server, owned, before)
 
 
 def _unknown_host(path: Place, host: str, hosts: dict[str, Host]) -> Problem:
     return Problem(path, f"there is no host {host!r}", "give one of " + ", ".join(sorted(hosts)))
-
-
-def _meet(one: Server, other: Server) -> bool:
-    """Whether two servers have an address in common."""
-    mine, theirs = (
-        {ip_address(text) for text in each.addresses if is_address(text)} for each in (one, other)
-    )
-    return bool(mine & theirs)
 
 
 def _scope_problems(path: Place, text: str) -> Iterator[Problem]:

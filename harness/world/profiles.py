@@ -1,7 +1,6 @@
 """Profiles: worlds in TOML files, found by name or by path, read with the line of whatever is wrong."""
 
 import re
-import tomllib
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +11,19 @@ import msgspec
 import harness
 from harness.core.errors import DescriptionError
 from harness.world.description import World
-from harness.world.model import Host, Link, Record, Route, Server
-from harness.world.place import Place, WorldError, dotted
-from harness.world.toml_lines import line_of
+from harness.world.include import INCLUDE, Source
+from harness.world.model import Host, Link, Record, Route, Server, Uplink
+from harness.world.place import Place, WorldError
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_TABLES: Final[dict[str, type[msgspec.Struct]]] = {"hosts": Host, "links": Link, "servers": Server}
-_KEYS: Final = ("name", *_TABLES)
+_TABLES: Final[dict[str, type[msgspec.Struct]]] = {
+    "hosts": Host,
+    "links": Link,
+    "servers": Server,
+    "uplinks": Uplink,
+}
+_KEYS: Final = ("name", INCLUDE, *_TABLES)
 _NESTED: Final[dict[str | int, type[msgspec.Struct]]] = {"routes": Route, "records": Record}
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
@@ -61,19 +65,10 @@ def load_profile(name: str) -> World:
 
 
 def parse_profile(text: str, file: str) -> World:
-    """The world that the TOML ``text`` describes; ``file`` names it in errors. Raises DescriptionError."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        what, _, place = str(error).partition(" (at line ")
-        line = place.partition(",")[0] or text.count("\n") + 1
-        raise DescriptionError(f"{file}:{line}: {what}", remedy="see toml.io for what TOML allows") from error
-
-    def wrong(place: Place, what: str, allowed: str) -> DescriptionError:
-        where = f"{file}:{line_of(text, place)}"
-        message = f"{where}: {dotted(place)}: {what}" if place else f"{where}: {what}"
-        return DescriptionError(message, remedy=allowed)
-
+    """The world that the TOML ``text`` describes; ``file`` names it in errors, and parts that it includes are
+    looked for beside it first. Raises DescriptionError."""
+    source = Source(text, file, [Path(file).parent, profile_folder()])
+    data, wrong = source.data, source.wrong
     for key in data:
         if key not in _KEYS:
             raise wrong((key,), "unknown key", "there are " + ", ".join(_KEYS))
@@ -86,9 +81,7 @@ def parse_profile(text: str, file: str) -> World:
             raise wrong((key,), "is no table", f"write [{key}.…]")
         tables[key] = {name: _convert(entry, kind, (key, name), wrong) for name, entry in entries.items()}
     try:
-        return World(
-            name=data["name"], hosts=tables["hosts"], links=tables["links"], servers=tables["servers"]
-        )
+        return World(name=data["name"], **tables)
     except WorldError as error:
         raise wrong(*error.problem) from error
 

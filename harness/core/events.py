@@ -66,6 +66,32 @@ class Noted(Event, frozen=True):
     level: Literal["info", "warning", "error"] = "info"
 
 
+# Time
+
+
+class ClockJumped(Event, frozen=True):
+    """``clock`` is "lab", which went forward by ``seconds``; or a guest, whose wall clock is now so many
+    seconds ahead of the lab's, or behind it when negative."""
+
+    clock: str
+    seconds: float
+
+
+class FellAsleep(Event, frozen=True):
+    """The laptop's lid was shut: these guests are paused, these interfaces of the laptop down."""
+
+    guests: list[str] = []
+    uplinks: list[str] = []
+
+
+class WokeUp(Event, frozen=True):
+    """The lid was opened after ``seconds`` of lab time; the guests go on, these uplinks are as they were."""
+
+    seconds: float
+    guests: list[str] = []
+    uplinks: list[str] = []
+
+
 # Guests
 
 
@@ -213,6 +239,9 @@ AnyEvent = (
     | StepEnded
     | Expected
     | Noted
+    | ClockJumped
+    | FellAsleep
+    | WokeUp
     | GuestStarted
     | GuestEnded
     | CommandRun

@@ -16,7 +16,13 @@ class LabClock:
     def __init__(self, epoch: int | None = None) -> None:
         """``epoch``: nanoseconds to start at; the machine's wall clock when None."""
         self._offset = (time.time_ns() if epoch is None else epoch) - time.monotonic_ns()
+        self._jumped = 0
         self._watchers: list[Callable[[], None]] = []
+
+    @property
+    def jumped(self) -> int:
+        """By how many nanoseconds in all: how far the lab is ahead of this machine."""
+        return self._jumped
 
     def now(self) -> int:
         """Nanoseconds on the lab clock."""
@@ -33,6 +39,7 @@ class LabClock:
                 remedy="set the wall clock of a guest back: guest.set_clock()",
             )
         self._offset += nanoseconds
+        self._jumped += nanoseconds
         after = self.now()
         for watcher in list(self._watchers):
             watcher()

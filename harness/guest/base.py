@@ -33,6 +33,10 @@ class Guest(Protocol):
         """Of eth0, as ``52:54:00:65:00:01``."""
 
     @property
+    def has_clock(self) -> bool:
+        """Whether its wall clock is its own, and `set_clock` works."""
+
+    @property
     def ended(self) -> "asyncio.Future[GuestError | None]":
         """Done as soon as the guest is gone: the reason, or None after stop()."""
 
@@ -60,6 +64,9 @@ class Guest(Protocol):
 
     async def resume(self) -> None:
         """Let it go on after pause()."""
+
+    async def set_clock(self, at: int) -> None:
+        """Set its wall clock to ``at``, nanoseconds since 1970. Raises GuestError when not ``has_clock``."""
 
     async def set_link(self, up: bool) -> None:
         """Plug or pull the cable at the guest's end: it sees the carrier come and go."""

@@ -39,6 +39,8 @@ class NetnsGuest:
     or lets it go on: a TAP device takes frames from outside whether it has a carrier or not.
     """
 
+    has_clock = False
+
     def __init__(
         self,
         plan: Plan,
@@ -160,6 +162,12 @@ class NetnsGuest:
                 os.killpg(group, signal.SIGCONT)
         await self._signal_all("CONT")
         self._goes_on.set()
+
+    async def set_clock(self, at: int) -> None:
+        raise GuestError(
+            f"{self.hostname} has the wall clock of this machine, which stays as it is",
+            remedy="use --guest qemu",
+        )
 
     async def set_link(self, up: bool) -> None:
         body = self._alive_body

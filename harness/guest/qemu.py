@@ -49,6 +49,8 @@ class QemuGuest:
     """See harness.guest.base.Guest for the verbs. Made once, started once by boot() or restore(), ended by
     stop()."""
 
+    has_clock = True
+
     def __init__(self, machine: Machine) -> None:
         """Must be called in a running event loop. Starts nothing."""
         self.machine = machine
@@ -132,8 +134,9 @@ class QemuGuest:
         """Give a restored guest new randomness, the time and its names; see images/tiny/…/joiner."""
         await self._order(self.mac, self.hostname)
 
-    async def _order(self, *names: str) -> None:
-        order = " ".join([secrets.token_hex(_SEED_BYTES), str(time.time_ns()), *names]) + "\n"
+    async def _order(self, *names: str, at: int | None = None) -> None:
+        now = time.time_ns() if at is None else at
+        order = " ".join([secrets.token_hex(_SEED_BYTES), str(now), *names]) + "\n"
         await asyncio.get_running_loop().sock_sendall(self._port, order.encode())
         await self._joined()
 
@@ -235,6 +238,9 @@ class QemuGuest:
 
     async def resume(self) -> None:
         await self.control("cont")
+
+    async def set_clock(self, at: int) -> None:
+        await self._answering(RESTORE_WITHIN, self._order(at=at))
 
     async def set_link(self, up: bool) -> None:
         await self.control("set_link", name="nic", up=up)

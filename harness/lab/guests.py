@@ -8,13 +8,14 @@ import contextlib
 import logging
 import shlex
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from harness.core.address import Mac
 from harness.core.errors import GuestError
-from harness.core.events import CommandRun, GuestEnded, GuestStarted, LinkChanged
+from harness.core.events import ClockJumped, CommandRun, GuestEnded, GuestStarted, LinkChanged
 from harness.core.recorder import Recorder
+from harness.core.time import to_seconds
 from harness.edge.clock import LabClock
 from harness.guest.base import Guest
 from harness.guest.netns import NetnsGuest
@@ -25,10 +26,13 @@ from harness.lab.makers import Maker
 from harness.lab.protocol import GuestInfo, RunResult
 from harness.lab.request import Request
 from harness.lab.serve import WithDescriptor
+from harness.lab.time_requests import SetClock
 from harness.stacks.base import Stack
 
 _SHOWN: Final = 4096
 """Characters of a command's output that the journal keeps of either stream."""
+
+_CLOCK_WITHIN: Final = 20.0
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class Guests:
         self._count = 0
         self._residents: dict[str, _Resident] = {}
         self._ended: dict[str, str] = {}
+        self._paused: set[str] = set()
         self._handlers: dict[type[Request[Any]], Callable[[Guest, Any], Coroutine[Any, Any, object]]] = {
             protocol.Run: self._run,
             protocol.ReadFile: self._read_file,
@@ -62,6 +67,7 @@ class Guests:
             protocol.ResumeGuest: self._resume,
             protocol.StopGuest: self._stop_guest,
             protocol.SetLink: self._set_link,
+            SetClock: self._set_clock,
             protocol.SnapshotGuest: self._snapshot,
             protocol.RestoreGuest: self._restore,
             protocol.OpenConsole: self._open_console,
@@ -108,6 +114,7 @@ class Guests:
                 accelerator=made.accelerator,
             )
         )
+        await self._tell_time(made.guest)
         info = GuestInfo(name=name, mac=str(mac), link=link, kind=self._kind)
         watch = asyncio.create_task(self._watch(name, made.guest), name=f"{name}'s end")
         self._residents[name] = _Resident(info, made.guest, watch)
@@ -126,6 +133,21 @@ class Guests:
             raise GuestError(f"{name} is no more: {self._ended[name]}", remedy="see its console log")
         return await handler(self._residents[name].guest, request)
 
+    async def fall_asleep(self) -> list[str]:
+        """Pause all guests that run; the answer names them. Raises GuestError."""
+        awake = [name for name in self._residents if name not in self._ended.keys() | self._paused]
+        await asyncio.gather(*(self._residents[name].guest.pause() for name in awake))
+        return awake
+
+    async def wake_up(self, names: Sequence[str], *, set_clocks: bool) -> None:
+        """Let those go on that `fall_asleep` named, if they are still there. Raises GuestError."""
+        sleepers = [self._residents[name].guest for name in names]
+        there = [guest for guest in sleepers if not guest.ended.done()]
+        await asyncio.gather(*(guest.resume() for guest in there))
+        if set_clocks:
+            clocks = [guest.set_clock for guest in there if guest.has_clock]
+            await asyncio.gather(*(set_clock(self._clock.now()) for set_clock in clocks))
+
     async def stop(self) -> None:
         """End all guests at once."""
         residents = list(self._residents.values())
@@ -142,6 +164,11 @@ class Guests:
             _log.warning("%s ended: %s", name, error)
             with contextlib.suppress(GuestError):
                 await guest.stop()
+
+    async def _tell_time(self, guest: Guest) -> None:
+        """A machine that starts takes this machine's time, but in the lab it may be later."""
+        if self._clock.jumped and guest.has_clock:
+            await _within(_CLOCK_WITHIN, "setting its clock", guest.set_clock(self._clock.now()))
 
     # Requests
 
@@ -171,6 +198,8 @@ class Guests:
     async def _reset(self, guest: Guest, request: protocol.ResetGuest) -> None:
         began = time.monotonic()
         await _within(request.timeout, "the reset", guest.reset())
+        self._paused.discard(request.guest)
+        await self._tell_time(guest)
         seconds = round(time.monotonic() - began, 6)
         self._recorder.event(
             GuestStarted(
@@ -180,9 +209,18 @@ class Guests:
 
     async def _pause(self, guest: Guest, request: protocol.PauseGuest) -> None:
         await guest.pause()
+        self._paused.add(request.guest)
 
     async def _resume(self, guest: Guest, request: protocol.ResumeGuest) -> None:
         await guest.resume()
+        self._paused.discard(request.guest)
+
+    async def _set_clock(self, guest: Guest, request: SetClock) -> int:
+        now = self._clock.now()
+        at = (now if request.at is None else request.at) + request.ahead
+        await _within(_CLOCK_WITHIN, "setting its clock", guest.set_clock(at))
+        self._recorder.event(ClockJumped(at=now, clock=request.guest, seconds=to_seconds(at - now)))
+        return at
 
     async def _stop_guest(self, guest: Guest, request: protocol.StopGuest) -> None:
         await guest.stop()
@@ -201,6 +239,8 @@ class Guests:
 
     async def _restore(self, guest: Guest, request: protocol.RestoreGuest) -> None:
         await _machine(guest, request.guest).load_state(request.snapshot)
+        self._paused.discard(request.guest)
+        await self._tell_time(guest)
 
     async def _open_console(self, guest: Guest, request: protocol.OpenConsole) -> WithDescriptor:
         if isinstance(guest, NetnsGuest):

@@ -36,6 +36,7 @@ from harness.lab.makers import maker_for
 from harness.lab.protocol import LabStatus, RunResult, Sizes
 from harness.lab.request import Request
 from harness.lab.serve import ControlServer
+from harness.lab.sleep import Sleep
 from harness.stacks.base import Stack, StackOptions
 from harness.stacks.registry import open_stack
 from harness.system.calls import keep_memory
@@ -155,6 +156,7 @@ class Lab:
         self._around: RunningWorld | None = None
         self._stack: Stack | None = None
         self._guests: Guests | None = None
+        self._sleep: Sleep | None = None
         self._activity = asyncio.Event()
         self._flush: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -200,6 +202,7 @@ class Lab:
         # Guests restore while the world is built: nobody drives them before both are done. They come first
         # because one that is a namespace is made at once, if the world's thread leaves it the interpreter.
         await _together(self._add_guests(self._guests), around.start())
+        self._sleep = Sleep(self._clock, recorder, self._guests, around)
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
         return await self._status()
 
@@ -252,8 +255,10 @@ class Lab:
             raise LabError("the lab is ending")
         if (handler := self._handlers.get(type(request))) is not None:
             return await handler(request)
-        if self._guests is None or self._around is None:
+        if self._guests is None or self._around is None or self._sleep is None:
             raise LabError("the lab is still starting")
+        if (turn := self._sleep.handlers.get(type(request))) is not None:
+            return await turn(request)
         if (change := world_control.CHANGES.get(type(request))) is not None:
             return await change(self._around, request)
         return await self._guests.handle(request)

@@ -19,6 +19,7 @@ from harness.core import errors
 from harness.core.events import AnyEvent
 from harness.lab.description import LabDescription
 from harness.lab.request import R, Request
+from harness.lab.time_requests import AnyTimeRequest
 from harness.lab.world_requests import AnyWorldRequest
 
 LENGTH: Final = 4
@@ -226,6 +227,7 @@ AnyRequest = (
     | Activity
     | Status
     | AnyWorldRequest
+    | AnyTimeRequest
 )
 
 

@@ -60,6 +60,24 @@ def _noted(event: events.Noted) -> Line:
     return Line("note", event.text, {"info": "", "warning": "warning", "error": "bad"}[event.level])
 
 
+def _clock_jumped(event: events.ClockJumped) -> Line:
+    if event.clock == "lab":
+        return Line("time", f"the lab clock jumped {event.seconds:g} s forward", "warning")
+    way = "ahead of" if event.seconds >= 0 else "behind"
+    text = f"{event.clock}'s wall clock was set to {abs(event.seconds):g} s {way} the lab's"
+    return Line("time", text, "warning")
+
+
+def _fell_asleep(event: events.FellAsleep) -> Line:
+    still = ", ".join([*event.guests, *event.uplinks]) or "nothing stopped"
+    return Line("time", f"the laptop fell asleep: {still}", "warning")
+
+
+def _woke_up(event: events.WokeUp) -> Line:
+    again = ", ".join([*event.guests, *event.uplinks]) or "nothing started"
+    return Line("time", f"the laptop woke up after {event.seconds:.0f} s: {again}", "warning")
+
+
 def _guest_started(event: events.GuestStarted) -> Line:
     on = f" on {event.accelerator}" if event.accelerator else ""
     return Line("guest", f"{event.guest} up by {event.how} in {event.seconds:.3f} s{on}, MAC {event.mac}")
@@ -134,6 +152,9 @@ _PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
     events.StepEnded: _step_ended,
     events.Expected: _expected,
     events.Noted: _noted,
+    events.ClockJumped: _clock_jumped,
+    events.FellAsleep: _fell_asleep,
+    events.WokeUp: _woke_up,
     events.GuestStarted: _guest_started,
     events.GuestEnded: _guest_ended,
     events.CommandRun: _command_run,

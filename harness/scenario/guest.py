@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.core.address import Mac
 from harness.core.errors import GuestError
+from harness.core.time import duration
 from harness.lab.protocol import (
     GuestInfo,
     PauseGuest,
@@ -20,10 +21,11 @@ from harness.lab.protocol import (
     WriteFile,
 )
 from harness.lab.request import Request
+from harness.lab.time_requests import SetClock
 from harness.scenario import reading
 from harness.scenario.expecting import LinkView
 from harness.scenario.machine import GRACE, Machine
-from harness.scenario.observer import Observer
+from harness.scenario.observer import Duration, Observer
 from harness.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease
 
 if TYPE_CHECKING:
@@ -124,12 +126,23 @@ class Guest(Machine):
         self._observer.call(ResetGuest(guest=self.name, timeout=timeout))
 
     def pause(self) -> None:
-        """Stop the processors: for the network, the guest is silent."""
+        """Stop the processors: for the network, the guest is silent. Its clocks stand still meanwhile."""
         self._observer.call(PauseGuest(guest=self.name))
 
     def resume(self) -> None:
         """Let the processors run again."""
         self._observer.call(ResumeGuest(guest=self.name))
+
+    def set_clock(self, to: int | None = None, *, ahead: Duration = 0, behind: Duration = 0) -> int:
+        """Set the guest's wall clock (CLOCK_REALTIME), and nothing else: forward or back, at once.
+
+        To ``to``, in ns since 1970 as of ``lab.now()``; without it to the lab's time, ``ahead`` of that or
+        ``behind`` it. So ``set_clock()`` puts it right. Its monotonic clock, and with it its timers, notices
+        nothing. The answer is the time it was set to. Raises GuestError for a netns guest, whose clock is
+        that of this machine.
+        """
+        jump = duration(ahead) - duration(behind)
+        return self._observer.call(SetClock(guest=self.name, at=to, ahead=jump))
 
     def link_down(self) -> None:
         """Pull the cable out: the guest sees no carrier."""

@@ -6,17 +6,19 @@ from pathlib import Path
 from random import Random
 from typing import Literal, Self
 
-from harness.core.errors import DescriptionError, LabError
+from harness.core.errors import DescriptionError, GuestnetError, LabError
 from harness.core.events import Noted, Outcome, StepBegan, StepEnded
 from harness.core.rng import stream
+from harness.core.time import duration
 from harness.journal.query import Trace
 from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
 from harness.lab.protocol import AddGuest, LabStatus, Now, Status
+from harness.lab.time_requests import AdvanceClock, FallAsleep, WakeUp
 from harness.scenario.expecting import JournalView, LinkView
 from harness.scenario.guest import Guest
 from harness.scenario.machine import Host
-from harness.scenario.observer import Observer
+from harness.scenario.observer import Duration, Observer
 
 
 class Links(Mapping[str, LinkView]):
@@ -164,6 +166,60 @@ class Lab:
     def now(self) -> int:
         """The lab clock, in ns: for ``since=``."""
         return self._observer.call(Now())
+
+    def jump(self, by: Duration) -> int:
+        """Let the lab clock jump forward by ``by``, and only that: hours of silence for the stack.
+
+        What it has timers for is due at once: idle flows and UDP mappings end, leases and neighbours age.
+        Journal and capture go on from there. Guests, hosts and kernels have clocks of their own and notice
+        nothing; see `Guest.set_clock` for those of guests. The answer is the time after it, in ns.
+        """
+        return self._observer.call(AdvanceClock(by=duration(by)))
+
+    @contextmanager
+    def asleep(
+        self, *, hours: float = 0, minutes: float = 0, seconds: float = 0,
+        guest_sleeps: bool = True, uplinks_return: bool = True, clocks_set: bool = True,
+    ) -> Iterator[None]:  # fmt: skip
+        """Shut the laptop's lid for that long; the block is what the world does meanwhile::
+
+            with lab.asleep(hours=8):
+                lab.hosts["internet"].run("ip address del 203.0.113.10/32 dev lo")
+
+        First the guests are paused and the laptop's uplinks go down, then the lab clock jumps, then comes the
+        block, and at its end uplinks and guests go on, also when it fails. What the guest was doing goes on
+        where it stopped; its monotonic clock has not run, its wall clock is set right (QEMU guests).
+
+        ``guest_sleeps=False``: it runs on without a network. ``uplinks_return=False``: on waking there is
+        none, or what the block has brought up. ``clocks_set=False``: nobody tells the guest that time has
+        passed. The kernels of hosts, which are this machine's, do not age: no host's connection times out.
+        """
+        length = duration(hours * 3600 + minutes * 60 + seconds)
+        if not length:
+            raise DescriptionError("a sleep of no time", remedy="give hours=, minutes= or seconds=")
+        call = self._observer.call
+        call(FallAsleep(guests=guest_sleeps))
+        woken = WakeUp(uplinks=uplinks_return, clocks=clocks_set)
+        try:
+            call(AdvanceClock(by=length))
+            yield
+        except BaseException:
+            # A lab that is dead can't wake, and is not what went wrong here.
+            with suppress(GuestnetError):
+                call(woken)
+            raise
+        call(woken)
+
+    def sleep(
+        self, *, hours: float = 0, minutes: float = 0, seconds: float = 0,
+        guest_sleeps: bool = True, uplinks_return: bool = True, clocks_set: bool = True,
+    ) -> None:  # fmt: skip
+        """Shut the laptop's lid and open it after that long: `asleep` with nothing happening meanwhile."""
+        with self.asleep(
+            hours=hours, minutes=minutes, seconds=seconds,
+            guest_sleeps=guest_sleeps, uplinks_return=uplinks_return, clocks_set=clocks_set,
+        ):  # fmt: skip
+            pass
 
     def rng(self, name: str) -> Random:
         """A random stream of the scenario's own: the same under the same seed."""

@@ -8,14 +8,16 @@ import pytest
 
 from harness.core.address import Mac
 from harness.core.errors import GuestError
-from harness.core.events import CommandRun, Event, GuestEnded, GuestStarted, LinkChanged
+from harness.core.events import ClockJumped, CommandRun, Event, GuestEnded, GuestStarted, LinkChanged
 from harness.core.port import Frame
 from harness.core.recorder import Direction
+from harness.core.time import HOUR, SECOND
 from harness.edge.clock import LabClock
 from harness.guest.base import Command, RunResult
 from harness.lab import protocol
 from harness.lab.guests import Guests
 from harness.lab.makers import Made
+from harness.lab.time_requests import SetClock
 from harness.stacks.base import Plug
 
 
@@ -59,6 +61,8 @@ class Unplugging:
 class FakeGuest:
     """Runs "true" at once and everything else until it ends, as `Guest` has it."""
 
+    has_clock = True
+
     def __init__(self, name: str, mac: str) -> None:
         self.hostname = name
         self.mac = mac
@@ -92,6 +96,9 @@ class FakeGuest:
     async def resume(self) -> None:
         self.calls.append("resume")
 
+    async def set_clock(self, at: int) -> None:
+        self.calls.append(f"clock {at // SECOND}")
+
     async def set_link(self, up: bool) -> None:
         self.calls.append(f"link {up}")
 
@@ -119,7 +126,8 @@ class Bench:
         self.journal = Journal()
         self.stack = Unplugging()
         self.maker = FakeMaker()
-        self.guests = Guests("qemu", self.maker, self.stack, self.journal, LabClock())
+        self.clock = LabClock(1_700_000_000 * SECOND)
+        self.guests = Guests("qemu", self.maker, self.stack, self.journal, self.clock)
 
     def named(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.journal.events if type(event) is kind]
@@ -222,6 +230,68 @@ def test_the_verbs_reach_the_guest_and_the_journal() -> None:
         started = bench.named(GuestStarted)[-1]
         assert isinstance(started, GuestStarted)
         assert started.how == "reset"
+        await bench.guests.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_night_pauses_who_runs_and_tells_them_the_time_after_it() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        for _ in range(3):
+            await bench.guests.add()
+        await bench.guests.handle(protocol.PauseGuest(guest="guest2"))
+        sleeping = await bench.guests.fall_asleep()
+        assert sleeping == ["guest1", "guest3"]
+        bench.maker.made[2].ended.set_result(GuestError("QEMU was killed"))
+        await asyncio.sleep(0)
+        bench.clock.advance(8 * HOUR)
+        await bench.guests.wake_up(sleeping, set_clocks=True)
+
+        one, two, three = (guest.calls for guest in bench.maker.made)
+        assert one[:2] == ["pause", "resume"]
+        assert 0 <= int(one[2].removeprefix("clock ")) - (1_700_000_000 + 8 * 3600) < 60
+        assert (two, three) == (["pause"], ["pause"])
+
+        sleeping = await bench.guests.fall_asleep()
+        await bench.guests.wake_up(sleeping, set_clocks=False)
+        assert one[3:] == ["pause", "resume"]
+        await bench.guests.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_clock_is_set_and_the_journal_says_how_far_it_is_off() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.guests.add()
+        calls = bench.maker.made[0].calls
+        assert await bench.guests.handle(SetClock(guest="guest1", at=5 * SECOND, ahead=-SECOND)) == 4 * SECOND
+        await bench.guests.handle(SetClock(guest="guest1", ahead=HOUR))
+
+        assert calls[0] == "clock 4"
+        assert 0 <= int(calls[1].removeprefix("clock ")) - (1_700_000_000 + 3600) < 60
+        events = [event for event in bench.journal.events if isinstance(event, ClockJumped)]
+        assert [event.clock for event in events] == ["guest1", "guest1"]
+        assert events[0].seconds < -1_600_000_000
+        assert events[1].seconds == 3600
+        await bench.guests.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_guest_that_comes_after_a_jump_has_the_labs_time() -> None:
+    async def scenario() -> None:
+        bench = Bench()
+        await bench.guests.add()
+        assert bench.maker.made[0].calls == []
+        bench.clock.advance(HOUR)
+        await bench.guests.add()
+        await bench.guests.handle(protocol.ResetGuest(guest="guest1"))
+
+        for calls in (bench.maker.made[0].calls[1:], bench.maker.made[1].calls):
+            (call,) = calls
+            assert 0 <= int(call.removeprefix("clock ")) - (1_700_000_000 + 3600) < 60
         await bench.guests.stop()
 
     asyncio.run(scenario())

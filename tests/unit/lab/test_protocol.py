@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.core import errors
 from harness.core.events import Noted
-from harness.lab import protocol, world_requests
+from harness.lab import protocol, time_requests, world_requests
 from harness.lab.description import LabDescription
 from harness.lab.protocol import Answer, Call, Failure, RunResult
 from harness.lab.request import Request
@@ -38,6 +38,10 @@ REQUESTS = [
     protocol.Activity(journal=1, capture=2),
     protocol.Status(),
     world_requests.ResolversOf(),
+    time_requests.AdvanceClock(by=1),
+    time_requests.SetClock(guest="guest1", at=5, ahead=-1),
+    time_requests.FallAsleep(guests=False, uplinks=False),
+    time_requests.WakeUp(uplinks=False, clocks=False),
 ]
 
 

@@ -27,6 +27,14 @@ CASES = [
      "the limit descriptors turned away 1 more", "bad"),
     (events.AddressConflict(at=1, address="10.0.0.3", holder="a", claimant="b"), "link",
      "b uses 10.0.0.3, which is of a", "warning"),
+    (events.ClockJumped(at=1, clock="lab", seconds=7200.0), "time", "the lab clock jumped 7200 s forward",
+     "warning"),
+    (events.ClockJumped(at=1, clock="guest1", seconds=-60.0), "time",
+     "guest1's wall clock was set to 60 s behind the lab's", "warning"),
+    (events.FellAsleep(at=1, guests=["guest1"], uplinks=["wifi"]), "time",
+     "the laptop fell asleep: guest1, wifi", "warning"),
+    (events.WokeUp(at=1, seconds=60.0, guests=["guest1"]), "time", "the laptop woke up after 60 s: guest1",
+     "warning"),
     (events.Noted(at=1, text="disk full", level="error"), "note", "disk full", "bad"),
 ]  # fmt: skip
 
@@ -49,7 +57,7 @@ def example(kind: type[Event]) -> Event:
         **values
         | {
             name: {} if name == "versions" else []
-            for name in values.keys() & {"versions", "nearest", "answers"}
+            for name in values.keys() & {"versions", "nearest", "answers", "guests", "uplinks"}
         }
     )
 

@@ -1,0 +1,81 @@
+"""The laptop's sleep: what its lid does to guests, uplinks and clocks, in the order in which a real one does.
+
+Falling asleep, processors stop first and radios after them; then time passes (`AdvanceClock`), and with it go
+leases, UDP mappings and whatever else the stack has timers for. Waking up, uplinks come back, guests go on,
+and somebody tells them the time: a machine that was paused has not noticed the night, neither its wall clock
+nor its monotonic one. The wall clock is set, as the agents of desktop products do; the monotonic one goes on
+where it stood, as it does on a Linux that was suspended.
+
+What does not age: the kernels of this machine, which all hosts of the world share. Their connections, and
+servers, believe that no time has passed.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from harness.core.errors import LabError
+from harness.core.events import ClockJumped, FellAsleep, WokeUp
+from harness.core.recorder import Recorder
+from harness.core.time import to_seconds
+from harness.edge.clock import LabClock
+from harness.lab import time_requests as ask
+from harness.lab.guests import Guests
+from harness.lab.request import Request
+from harness.world.running import RunningWorld
+from harness.world.suspend import Suspended, resume, suspend, uplinks
+
+
+class Sleep:
+    """Of the laptop with these ``guests`` and that world ``around`` it."""
+
+    def __init__(self, clock: LabClock, recorder: Recorder, guests: Guests, around: RunningWorld) -> None:
+        self._clock = clock
+        self._recorder = recorder
+        self._guests = guests
+        self._around = around
+        self._since: int | None = None
+        self._paused: list[str] = []
+        self._suspended = Suspended((), ())
+        self.handlers: Final[dict[type[Request[Any]], Callable[[Any], Coroutine[Any, Any, object]]]] = {
+            ask.AdvanceClock: self._advance,
+            ask.FallAsleep: self._fall_asleep,
+            ask.WakeUp: self._wake_up,
+        }
+
+    async def _advance(self, request: ask.AdvanceClock) -> int:
+        # Before the jump, which is the last moment of the time until then.
+        before = self._clock.now()
+        self._recorder.event(ClockJumped(at=before, clock="lab", seconds=to_seconds(request.by)))
+        return self._clock.advance(request.by)
+
+    async def _fall_asleep(self, request: ask.FallAsleep) -> None:
+        if self._since is not None:
+            raise LabError("the laptop is asleep already", remedy="leave the block of lab.asleep() before")
+        self._since = self._clock.now()
+        if request.guests:
+            self._paused = await self._guests.fall_asleep()
+        if request.uplinks:
+            around = self._around
+            self._suspended = await asyncio.to_thread(suspend, around.namespaces, uplinks(around.world))
+        self._recorder.event(
+            FellAsleep(at=self._clock.now(), guests=self._paused, uplinks=list(self._suspended.links))
+        )
+
+    async def _wake_up(self, request: ask.WakeUp) -> None:
+        if self._since is None:
+            raise LabError("the laptop is not asleep")
+        slept = self._clock.now() - self._since
+        paused, suspended = self._paused, self._suspended
+        self._since, self._paused, self._suspended = None, [], Suspended((), ())
+        try:
+            if request.uplinks:
+                await asyncio.to_thread(resume, self._around.namespaces, suspended)
+        finally:
+            await self._guests.wake_up(paused, set_clocks=request.clocks)
+        self._recorder.event(
+            WokeUp(
+                at=self._clock.now(), seconds=to_seconds(slept), guests=paused,
+                uplinks=list(suspended.links) if request.uplinks else [],
+            )
+        )  # fmt: skip

@@ -1,0 +1,43 @@
+"""Requests that make clocks jump; `harness.lab.sleep` and `harness.lab.guests` carry them out."""
+
+from harness.lab.request import Request
+
+
+class AdvanceClock(Request[int], frozen=True, kw_only=True):
+    """Let the lab clock jump forward by ``by`` nanoseconds; the answer is the time after that."""
+
+    by: int
+
+
+class SetClock(Request[int], frozen=True, kw_only=True):
+    """Set the guest's wall clock to ``at`` (nanoseconds since 1970; None: the lab's time) and ``ahead`` more.
+
+    The answer is what it was set to. Raises GuestError for a guest that has no clock of its own.
+    """
+
+    guest: str
+    at: int | None = None
+    ahead: int = 0
+
+
+class FallAsleep(Request[None], frozen=True, kw_only=True):
+    """Shut the laptop's lid: pause the ``guests``, then take the ``uplinks`` down.
+
+    Raises LabError when it is shut.
+    """
+
+    guests: bool = True
+    uplinks: bool = True
+
+
+class WakeUp(Request[None], frozen=True, kw_only=True):
+    """Open the lid: ``uplinks`` come up as they were, guests go on, their wall ``clocks`` are set.
+
+    Raises LabError when it is open.
+    """
+
+    uplinks: bool = True
+    clocks: bool = True
+
+
+AnyTimeRequest = AdvanceClock | SetClock | FallAsleep | WakeUp

@@ -68,6 +68,11 @@ class Flight:
         self._lost_from = 0
         self._order = 0
 
+    @property
+    def latest(self) -> int:
+        """The ``order`` of what was sent last."""
+        return self._order
+
     def add(self, start: int, end: int, now: int, size: int) -> None:
         """New octets are sent."""
         self._order += 1

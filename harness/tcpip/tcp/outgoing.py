@@ -18,7 +18,7 @@ from harness.tcpip.tcp.bulk import segment_runs
 from harness.tcpip.tcp.events import Aborted
 from harness.tcpip.tcp.opening import Opening
 from harness.tcpip.tcp.output import ACK, CWR, ECE, FIN, PSH, Template
-from harness.tcpip.tcp.recovery import Cut
+from harness.tcpip.tcp.outstanding import Cut
 from harness.tcpip.tcp.sequence import MASK
 from harness.tcpip.tcp.state import SENDING, State
 from harness.wire.octets import Octets

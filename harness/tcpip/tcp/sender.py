@@ -10,7 +10,7 @@ the network, is below ``cwnd``: first what is lost, then what is new. An octet b
 - Without SACK by three duplicate ACKs (RFC 5681, RFC 6582): each duplicate stands for a segment that has left
   the network (``_duplicate_octets``), and each partial ACK for the loss of the next segment.
 - By the retransmission timer (RFC 6298): ``cwnd`` is one segment then, slow start follows. When the next ACK
-  turns out to be for what was sent before, the peer had only paused: all of that is taken back (RFC 4015).
+  turns out to be for what was sent before, the peer had only paused: all of that is taken back (``undo``).
 
 The first two make a fast recovery, for which ``cwnd`` is reduced once, with SACK at the pace of what arrives
 (``prr``). It and the slow start after a timeout last until ``recovery_point``, the ``snd_nxt`` at the
@@ -26,8 +26,9 @@ from typing import Final
 
 from harness.tcpip.tcp.congestion import CongestionControl, NewReno
 from harness.tcpip.tcp.cubic import Cubic
+from harness.tcpip.tcp.outstanding import Cut
 from harness.tcpip.tcp.path import PathMtu
-from harness.tcpip.tcp.recovery import Cut, Recovery
+from harness.tcpip.tcp.recovery import Recovery
 
 _CONTROLS: Final[dict[str, Callable[[int], CongestionControl]]] = {"cubic": Cubic, "newreno": NewReno}
 
@@ -98,11 +99,16 @@ class Sender(Recovery):
             return None
         cwnd = self.congestion.cwnd if self._reduction is None else self._reduction.cwnd
         allowance = min(cwnd - self.pipe, budget)
+        if self._probe_room:
+            allowance = min(self._probe_room, budget)
         if self.flight.lost:
             cut = self._again(allowance, now)
         else:
             unsent = self.buffer.end + self.fin_queued - self.snd_nxt
             cut = self._new(unsent, allowance, now) if unsent > 0 else None
+        if self._probe_room and cut is not None:
+            # A part of a segment is the last that there is.
+            self._probe_room -= min(self._probe_room, cut.length)
         if cut is not None and self._reduction is not None:
             self._reduction.sent(cut.length)
         return cut

@@ -214,10 +214,11 @@ def test_reordering_within_a_quarter_of_a_round_trip_sends_nothing_twice() -> No
 
 
 @pytest.mark.parametrize("pause", [300 * MILLISECOND, 2 * SECOND, 20 * SECOND])
-def test_a_peer_that_pauses_costs_the_pause_and_hardly_more(pause: int) -> None:
+@pytest.mark.parametrize("name", ["default", "no-sack", "no-timestamps", "bare"])
+def test_a_peer_that_pauses_costs_the_pause_and_hardly_more(name: str, pause: int) -> None:
     """A guest that is stopped, and finds all that came meanwhile in its queue."""
     pipe = Pipe(Weather(delay=5 * MILLISECOND, rate=50_000_000), 0)
-    pipe.open(Config(), Config(), bytes(4_000_000), b"")
+    pipe.open(CONFIGS[name], CONFIGS[name], bytes(4_000_000), b"")
     pipe.run_until(lambda: len(pipe.sides) == 2 and len(pipe.sides[1].received) > 1_000_000)
     cwnd = pipe.sides[0].connection.sender.congestion.cwnd
     pipe.pause(pause)

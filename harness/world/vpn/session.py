@@ -3,7 +3,7 @@ in, datagrams and news go out.
 
 The initiator is the laptop's client, the responder the concentrator. A handshake takes one round trip: both
 sides add a nonce, and the session's two keys, one for each direction, follow from these and from the key that
-both have had from the beginning. The initiator repeats its initiation every `RETRY` until there is a response,
+both have had from the beginning. The initiator repeats its initiation every `RETRY` until it has a response,
 and starts anew when a session is ``rekey`` old; the session before stays valid for what is still under way.
 The responder sends with a new session only once it has heard something on it, as then the initiator has it.
 

@@ -13,6 +13,7 @@ import msgspec
 from harness.world.model import LAPTOP, Host, Link, Server, Uplink
 from harness.world.place import WorldError
 from harness.world.problems import addresses, problems
+from harness.world.vpn.model import Vpn
 
 Families = Literal["both", "ipv4", "ipv6"]
 """The IP versions that a laptop has a network for."""
@@ -26,6 +27,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     links: dict[str, Link] = {}
     servers: dict[str, Server] = {}
     uplinks: dict[str, Uplink] = {}
+    vpns: dict[str, Vpn] = {}
 
     def __post_init__(self) -> None:
         for problem in problems(self):

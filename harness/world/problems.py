@@ -9,6 +9,7 @@ from harness.world.model import LAPTOP, Host, Link, Route, Server, Uplink
 from harness.world.place import Place, Problem, is_address, is_interface, is_network, on_link
 from harness.world.server_problems import server_problems
 from harness.world.uplink_problems import forwarding_problems, link_of, uplink_problems
+from harness.world.vpn.problems import vpn_problems
 
 if TYPE_CHECKING:
     from harness.world.description import World
@@ -39,6 +40,8 @@ def problems(world: "World") -> Iterator[Problem]:
         yield from forwarding_problems(host_name, host, links)
     yield from uplink_problems(world.uplinks, hosts, links)
     yield from _uplink_route_problems(world.uplinks, links)
+    yield from _name_problems("vpns", world.vpns)
+    yield from vpn_problems(world.vpns, hosts, links)
     for server_name, server in servers.items():
         yield from _server_problems(server_name, server, hosts, links, servers)
 
@@ -60,7 +63,7 @@ def _name_problems(table: str, names: Iterable[str]) -> Iterator[Problem]:
     for name in names:
         if not _NAME.fullmatch(name):
             yield Problem((table, name), f"{name!r} is no name", _NAME_RULE)
-        elif table == "links" and name == "lo":
+        elif table in ("links", "vpns") and name == "lo":
             yield Problem(
                 (table, name), "'lo' is the loopback interface of every host", "choose another name"
             )

@@ -14,6 +14,7 @@ from harness.world.description import World
 from harness.world.include import INCLUDE, Source
 from harness.world.model import Host, Link, Record, Route, Server, Uplink
 from harness.world.place import Place, WorldError
+from harness.world.vpn.model import Vpn
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -22,6 +23,7 @@ _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "links": Link,
     "servers": Server,
     "uplinks": Uplink,
+    "vpns": Vpn,
 }
 _KEYS: Final = ("name", INCLUDE, *_TABLES)
 _NESTED: Final[dict[str | int, type[msgspec.Struct]]] = {"routes": Route, "records": Record}

@@ -125,16 +125,76 @@ class CommandRun(Event, frozen=True):
 
 
 class LinkChanged(Event, frozen=True):
+    """A link was plugged, unplugged or set; ``direction`` is "" for both.
+
+    ``seed`` is that of the link's random streams, when it is impaired: the same seed and the same frames give
+    the same verdicts.
+    """
+
     link: str
     change: str
+    direction: Literal["", "up", "down"] = ""
+    seed: int | None = None
 
 
 class FrameDropped(Event, frozen=True):
-    """A frame did not get through; ``rule`` names what dropped it, ``frame`` is a one-line show of it."""
+    """A frame did not get through; ``rule`` names what dropped it, ``frame`` is a one-line show of it.
+
+    Of a flood only the first frames are shown; the others are counted: ``count`` of them within a second,
+    ``length`` octets in all.
+    """
 
     link: str
     rule: str
     frame: str
+    direction: Literal["", "up", "down"] = ""
+    length: int = 0
+    count: int = 1
+
+
+class FrameImpaired(Event, frozen=True):
+    """A frame got through, but not as it was: duplicated, corrupted, overtaken. As of ``FrameDropped``."""
+
+    link: str
+    rule: str
+    frame: str
+    direction: Literal["", "up", "down"] = ""
+    length: int = 0
+    count: int = 1
+
+
+class FramesDelayed(Event, frozen=True):
+    """``count`` frames were held by ``rule`` within a second, for so many nanoseconds each."""
+
+    link: str
+    rule: str
+    direction: Literal["", "up", "down"]
+    count: int
+    least: int
+    mean: int
+    most: int
+
+
+# The laptop's networks
+
+
+class UplinkChanged(Event, frozen=True):
+    """An uplink of the laptop went "up" or "down", or was "renumbered"; ``resolvers`` are the laptop's now."""
+
+    uplink: str
+    change: Literal["up", "down", "renumbered"]
+    addresses: list[str] = []
+    resolvers: list[str] = []
+
+
+class SubnetOverlap(Event, frozen=True):
+    """``network``, which ``of`` has brought, overlaps the guests' ``subnet``. Guests that were given another
+    one for it reach it (``renumbered``), others can't."""
+
+    of: str
+    network: str
+    subnet: str
+    renumbered: str = ""
 
 
 # Services of the gateway
@@ -247,6 +307,10 @@ AnyEvent = (
     | CommandRun
     | LinkChanged
     | FrameDropped
+    | FrameImpaired
+    | FramesDelayed
+    | UplinkChanged
+    | SubnetOverlap
     | DhcpServed
     | DnsAnswered
     | FlowOpened

@@ -35,8 +35,10 @@ from harness.edge.timer import Timer
 from harness.gateway import commands
 from harness.gateway.events import Event, FramesReceived
 from harness.gateway.gateway import Gateway
-from harness.link.cable import Cable, Passed, dropped
+from harness.link.link import DIRECTIONS, Link
+from harness.link.passed import DROPPED, Passed
 from harness.link.switch import Switch
+from harness.link.verdicts import dropped
 from harness.wire.train import Train
 
 _GATEWAY: Final = "gateway"
@@ -56,10 +58,19 @@ class Driver:
     """Owns switch, ports, host sockets and the timer. Made in a running loop; ``close`` ends it."""
 
     def __init__(
-        self, gateway: Gateway, mac: Mac, *, recorder: Recorder, clock: LabClock, resolv_conf: Path
+        self,
+        gateway: Gateway,
+        mac: Mac,
+        *,
+        recorder: Recorder,
+        clock: LabClock,
+        resolv_conf: Path,
+        seed: int = 0,
     ) -> None:
         self.gateway = gateway
-        self.cables: dict[str, Cable] = {}
+        self.cables: dict[str, Link] = {}
+        self._former: dict[str, Link] = {}
+        self._seed = seed
         self._recorder = recorder
         self._clock = clock
         self._loop = asyncio.get_running_loop()
@@ -121,11 +132,14 @@ class Driver:
         if port is not None:
             port.close()
             self._switch.remove_port(link)
-            del self.cables[link]
+            cable = self._former[link] = self.cables.pop(link)
+            cable.set_plugged(False, self._clock.now())
 
     def _attach(self, link: str, unplugged: Callable[[str], None]) -> "_Ends":
         self.detach(link)
-        self.cables[link] = Cable(link)
+        # A guest that comes back (from a snapshot, say) finds its cable as it was set.
+        cable = self.cables[link] = self._former.pop(link, Link(link, self._seed))
+        self._record(cable.set_plugged(True, self._clock.now()))
         self._switch.add_port(link)
 
         def closed(reason: str) -> None:
@@ -141,33 +155,46 @@ class Driver:
 
         return _Ends(lambda batches: self._from_guest(link, batches), lose, closed)
 
+    def changed(self, events: Sequence[JournalEvent]) -> None:
+        """The settings of a cable are others: write that down, and ask again when it wants to be called."""
+        self._record(events)
+        self._rearm()
+
     # --- frames ---
 
     def _from_guest(self, link: str, batches: Sequence[Sequence[Frame]]) -> None:
         now = self._clock.now()
         cable = self.cables[link]
         for frames in batches:
-            # An impairment decides over frames as they are on a wire.
-            cut = frames.cut() if cable.is_impaired("up") and isinstance(frames, Train) else (frames,)
-            for part in cut:
-                self._recorder.frames(link, "up", part, now)
-                self._leave("up", link, cable.offer("up", part, now), now)
+            self._leave("up", link, cable.offer("up", frames, now), now)
         self.turn(look=True)
 
     def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:
-        """What came out of a cable, at its end: the switch, or the guest."""
+        """What came out of a cable, at its end: the switch, or the guest. There it is captured."""
+        for frames, comment in passed.groups():
+            if direction == "up":
+                self._recorder.frames(link, "up", frames, now, comment)
+            else:
+                self._send(link, frames, now, comment)
+        if direction == "up" and passed.frames:
+            self._forward(link, passed.frames)
+        if passed.answers:
+            if direction == "up":
+                self._send(link, passed.answers, now, "answer of the link")
+            else:
+                self._recorder.frames(link, "up", passed.answers, now, "answer of the link")
+                self._forward(link, passed.answers)
+        for frames, rule in passed.lost():
+            self._recorder.frames(link + DROPPED, direction, frames, now, rule)
         if passed.events:
             self._record(passed.events)
-        if not passed.frames:
-            return
-        if direction == "up":
-            self._forward(link, passed.frames)
-            return
-        port, frames = self._ports[link], passed.frames
+
+    def _send(self, link: str, frames: Sequence[Frame], now: int, comment: str) -> None:
+        port = self._ports[link]
         for part in frames.cut() if isinstance(frames, Train) and not port.takes_trains else (frames,):
             # First the guest, which waits for it.
             port.send(part)
-            self._recorder.frames(link, "down", part, now)
+            self._recorder.frames(link, "down", part, now, comment)
 
     def _forward(self, source: str, frames: Sequence[Frame]) -> None:
         now = self._clock.now()
@@ -231,8 +258,8 @@ class Driver:
         self._timer_at = None
         now = self._clock.now()
         for link, cable in list(self.cables.items()):
-            self._leave("up", link, cable.due("up", now), now)
-            self._leave("down", link, cable.due("down", now), now)
+            for direction in DIRECTIONS:
+                self._leave(direction, link, cable.due(direction, now), now)
         self.turn()
 
     async def close(self) -> None:

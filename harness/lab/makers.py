@@ -155,7 +155,7 @@ class NetnsMaker:
     def _pull(self, link: str, up: bool) -> None:
         """Frames on a pulled cable are dropped, and the journal says so. A stack of others has no cables."""
         if isinstance(self._stack, BuiltinStack):
-            self._stack.cable(link).set_up(up, now=0)
+            self._stack.change_cable(link, lambda cable, now: cable.set_plugged(up, now))
 
 
 async def _boot(machine: Machine) -> QemuGuest:

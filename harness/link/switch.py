@@ -15,7 +15,7 @@ from harness.core.events import AddressConflict
 from harness.core.events import Event as JournalEvent
 from harness.core.port import Frame
 from harness.core.time import SECOND
-from harness.link.cable import dropped
+from harness.link.verdicts import dropped
 from harness.wire.run import Run
 from harness.wire.train import Train
 

@@ -68,6 +68,20 @@ def _clock_jumped(event: events.ClockJumped) -> Line:
     return Line("time", text, "warning")
 
 
+def _uplink_changed(event: events.UplinkChanged) -> Line:
+    has = f": {', '.join(event.addresses)}" if event.addresses else ""
+    resolvers = f"; resolver {', '.join(event.resolvers)}" if event.resolvers else "; no resolver"
+    tone = "warning" if event.change == "down" else ""
+    return Line("link", f"uplink {event.uplink} {event.change}{has}{resolvers}", tone)
+
+
+def _subnet_overlap(event: events.SubnetOverlap) -> Line:
+    what = f"{event.network} of {event.of} overlaps the guests' {event.subnet}"
+    if event.renumbered:
+        return Line("link", f"{what}: they have {event.renumbered}", "warning")
+    return Line("link", f"{what}: they can't reach it", "bad")
+
+
 def _fell_asleep(event: events.FellAsleep) -> Line:
     still = ", ".join([*event.guests, *event.uplinks]) or "nothing stopped"
     return Line("time", f"the laptop fell asleep: {still}", "warning")
@@ -93,11 +107,28 @@ def _command_run(event: events.CommandRun) -> Line:
 
 
 def _link_changed(event: events.LinkChanged) -> Line:
-    return Line("link", f"{event.link}: {event.change}", "warning")
+    seed = f" (seed {event.seed})" if event.seed is not None else ""
+    return Line("link", f"{_way(event.link, event.direction)}: {event.change}{seed}", "warning")
 
 
 def _frame_dropped(event: events.FrameDropped) -> Line:
-    return Line("drop", f"{event.link} dropped by {event.rule}: {event.frame}", "bad")
+    where = _way(event.link, event.direction)
+    return Line("drop", f"{where} dropped by {event.rule}: {event.frame}", "bad")
+
+
+def _frame_impaired(event: events.FrameImpaired) -> Line:
+    return Line("drop", f"{_way(event.link, event.direction)}: {event.rule}: {event.frame}", "warning")
+
+
+def _frames_delayed(event: events.FramesDelayed) -> Line:
+    least, mean, most = (f"{time / 1e6:.4g}" for time in (event.least, event.mean, event.most))
+    how = f"{least} to {most} ms, {mean} ms in the mean"
+    where = _way(event.link, event.direction)
+    return Line("delay", f"{where} held {event.count} frames by {event.rule}: {how}")
+
+
+def _way(link: str, direction: str) -> str:
+    return f"{link} {direction}".rstrip()
 
 
 def _dhcp_served(event: events.DhcpServed) -> Line:
@@ -158,8 +189,12 @@ _PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
     events.GuestStarted: _guest_started,
     events.GuestEnded: _guest_ended,
     events.CommandRun: _command_run,
+    events.UplinkChanged: _uplink_changed,
+    events.SubnetOverlap: _subnet_overlap,
     events.LinkChanged: _link_changed,
     events.FrameDropped: _frame_dropped,
+    events.FrameImpaired: _frame_impaired,
+    events.FramesDelayed: _frames_delayed,
     events.DhcpServed: _dhcp_served,
     events.DnsAnswered: _dns_answered,
     events.FlowOpened: _flow_opened,

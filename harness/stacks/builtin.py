@@ -1,17 +1,19 @@
 """The stack of this project: the gateway and its driver in the lab's own process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from harness.core.address import Mac
 from harness.core.errors import DescriptionError, LabError
-from harness.core.events import LinkChanged
+from harness.core.events import Event, LinkChanged
 from harness.edge.driver import Driver
 from harness.edge.qemu_port import socket_pair
 from harness.gateway.config import GatewayConfig, Ipv6Config
 from harness.gateway.gateway import Gateway
-from harness.link.cable import Cable
+from harness.link.link import Link
 from harness.stacks.base import Ipv6Mode, Plug, StackOptions
 
 _IPV6: Final[dict[Ipv6Mode, Ipv6Config]] = {
@@ -42,12 +44,18 @@ class BuiltinStack:
             "flow-events",
             "mtu",
             "connect-errors",
+            "lab-clock",
         }
     )
 
     def __init__(self, options: StackOptions) -> None:
         self._options = options
-        self.config = GatewayConfig(mtu=options.mtu, seed=options.seed, ipv6=_IPV6[options.ipv6])
+        self.config = GatewayConfig(
+            subnet=options.subnet,
+            mtu=options.mtu,
+            seed=options.seed,
+            ipv6=replace(_IPV6[options.ipv6], prefix=options.prefix),
+        )
         self._driver: Driver | None = None
         self._links: dict[str, str] = {}
 
@@ -60,6 +68,7 @@ class BuiltinStack:
             recorder=options.recorder,
             clock=options.clock,
             resolv_conf=options.resolv_conf,
+            seed=options.seed,
         )
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
@@ -88,9 +97,17 @@ class BuiltinStack:
         if link is not None and self._driver is not None:
             self._driver.detach(link)
 
-    def cable(self, link: str) -> Cable:
-        """The cable called ``link``, for pulling it out and for impairments. Raises KeyError."""
+    def cable(self, link: str) -> Link:
+        """The cable called ``link``, to be looked at. Raises KeyError."""
         return self._running.cables[link]
+
+    def change_cable(self, link: str, change: Callable[[Link, int], Sequence[Event]]) -> None:
+        """Impair the cable, follow a schedule, …: ``change`` gets it and the time, and returns its events.
+
+        Raises KeyError when there is no such cable, and what ``change`` raises.
+        """
+        driver = self._running
+        driver.changed(change(driver.cables[link], self._options.clock.now()))
 
     async def stop(self) -> None:
         """As of ``Stack``."""

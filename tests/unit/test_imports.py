@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "wire": {"core"},
     "tcpip": {"core", "wire"},
     "services": {"core", "wire"},
-    "link": {"core", "wire"},
+    "link": {"core", "wire", "tcpip"},
     "gateway": {"core", "wire", "tcpip", "services", "link"},
     "edge": {"core", "system", "wire", "link", "gateway"},
     "stacks": {"core", "wire", "tcpip", "services", "link", "gateway", "edge"},

@@ -2,10 +2,8 @@
 
 import asyncio
 import dataclasses
-import heapq
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 
 import pytest
 
@@ -13,7 +11,6 @@ from harness.core.address import Mac
 from harness.core.events import Event
 from harness.core.port import Frame
 from harness.core.recorder import Direction
-from harness.core.time import MILLISECOND
 from harness.edge.clock import LabClock
 from harness.guest import image, snapshot
 from harness.guest.accelerator import choose
@@ -21,7 +18,8 @@ from harness.guest.cache import Cache
 from harness.guest.machine import Cable, Machine, find_qemu
 from harness.guest.qemu import QemuGuest
 from harness.journal.capture import CaptureWriter
-from harness.link.cable import Passed
+from harness.link.passed import DROPPED
+from harness.link.settings import Uniform, impairments
 from harness.stacks.base import StackOptions
 from harness.stacks.builtin import BuiltinStack
 from tests.contract.bench import serving
@@ -44,42 +42,12 @@ AS_IT_COMES: dict[str, object] = {
 }  # fmt: skip
 
 
-class Weather:
-    """An ``Impairment``: each frame is lost with ``loss``, or held for up to ``jitter`` nanoseconds."""
-
-    def __init__(self, seed: int, *, loss: float, jitter: int) -> None:
-        self.lost = 0
-        self._chance = Random(seed)
-        self._loss = loss
-        self._jitter = jitter
-        self._held: list[tuple[int, int, bytes]] = []
-        self._count = 0
-
-    def offer(self, frames: Sequence[Frame], now: int) -> Passed:
-        for frame in frames:
-            if self._chance.random() < self._loss:
-                self.lost += 1
-                continue
-            self._count += 1
-            due = now + self._chance.randrange(self._jitter)
-            heapq.heappush(self._held, (due, self._count, bytes(frame)))
-        return Passed(())
-
-    def due(self, now: int) -> Passed:
-        frames = []
-        while self._held and self._held[0][0] <= now:
-            frames.append(heapq.heappop(self._held)[2])
-        return Passed(frames)
-
-    def poll_at(self) -> int | None:
-        return self._held[0][0] if self._held else None
-
-
 class Film:
     """A ``Recorder`` of frames alone."""
 
     def __init__(self, path: Path) -> None:
         self.writer = CaptureWriter(path, say=pytest.fail)
+        self.lost: dict[Direction, int] = {"up": 0, "down": 0}
 
     def event(self, event: Event) -> None:
         """As of ``Recorder``."""
@@ -87,8 +55,11 @@ class Film:
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
     ) -> None:
-        """As of ``Recorder``."""
-        self.writer.frames(link, direction, frames, now, comment)
+        """As of ``Recorder``; what was dropped is counted."""
+        if link == "cable" + DROPPED:
+            self.lost[direction] += len(frames)
+        else:
+            self.writer.frames(link, direction, frames, now, comment)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,7 +85,7 @@ async def exchange(guest: QemuGuest, port: int, changed: dict[str, object]) -> N
 
 def test_each_option_off_and_on_through_an_impaired_cable(tmp_path: Path) -> None:
     film = Film(tmp_path / "capture.pcapng")
-    weathers = [Weather(seed, loss=0.02, jitter=3 * MILLISECOND) for seed in (1, 2)]
+    weather = impairments(loss=0.02, delay=Uniform("0ms", "3ms"), keep_order=False)
 
     async def main() -> None:
         clock = LabClock()
@@ -128,8 +99,7 @@ def test_each_option_off_and_on_through_an_impaired_cable(tmp_path: Path) -> Non
             async with guest, serving(echo) as port:
                 await succeed(guest, "until [ -e /run/lease.env ]; do usleep 20000; done")
                 await succeed(guest, f"head -c {SIZE} /dev/urandom >/run/up")
-                stack.cable("cable").impair("up", weathers[0])
-                stack.cable("cable").impair("down", weathers[1])
+                stack.change_cable("cable", lambda cable, now: cable.impair(weather, now))
                 for changed in CASES.values():
                     await exchange(guest, port, changed)
         finally:
@@ -137,7 +107,7 @@ def test_each_option_off_and_on_through_an_impaired_cable(tmp_path: Path) -> Non
             film.writer.close(clock.now())
 
     asyncio.run(main())
-    assert all(weather.lost > 5 for weather in weathers)
+    assert all(lost > 5 for lost in film.lost.values())
     assert complaints(tmp_path / "capture.pcapng") == ""
 
 

@@ -1,0 +1,144 @@
+"""Delay: how long each frame is held, and the line in which it waits.
+
+Every distribution draws one number a frame and turns it over its inverse (so a change of parameters does not
+shift the luck of other frames); jitter draws from a stream of its own. Times are in nanoseconds.
+
+The line is one sorted list. Frames that keep their order are appended; others are put where they belong. What
+is due is cut off its front in one go.
+"""
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+from typing import Final
+
+from harness.core.rng import Stream
+from harness.link.headers import Headers
+from harness.link.item import Item
+from harness.link.terms import Check
+from harness.link.verdicts import Verdicts
+
+MOST_FRAMES: Final = 1 << 17
+MOST_OCTETS: Final = 64 << 20
+"""What one direction holds for its delay: a second at half a gigabit."""
+
+Draw = Callable[[int], int]
+"""The delay of the next frame, which enters at the time given."""
+Entry = tuple[int, int, Item]
+"""When it is due; a number, so that equal times keep their order; the frame."""
+
+
+# Distributions
+
+
+def constant(delay: int) -> Draw:
+    """Always ``delay``."""
+    return lambda now: delay
+
+
+def uniform(stream: Stream, least: int, most: int) -> Draw:
+    """Between the two."""
+    random, width = stream.random, most - least
+    return lambda now: least + int(random() * width)
+
+
+def normal(stream: Stream, mean: int, deviation: int) -> Draw:
+    """Gauss's bell, cut off at nothing."""
+    if not deviation:
+        return constant(mean)
+    random, inverse = stream.random, NormalDist(mean, deviation).inv_cdf
+    # 0 has no inverse; random() never returns 1.
+    return lambda now: max(int(inverse(random() or 0.5)), 0)
+
+
+def pareto(stream: Stream, least: int, shape: float, most: int) -> Draw:
+    """P(delay > x) = (least / x) ** shape."""
+    random, power = stream.random, -1 / shape
+    return lambda now: int(min(least * (1 - random()) ** power, most))
+
+
+def recorded(delays: Sequence[int], every: int | None, start: int) -> Draw:
+    """One after the other, a frame each or for ``every`` nanoseconds from ``start`` on; then again."""
+    if every is not None:
+        return lambda now: delays[(now - start) // every % len(delays)]
+    index = -1
+
+    def draw(now: int) -> int:
+        nonlocal index
+        index = (index + 1) % len(delays)
+        return delays[index]
+
+    return draw
+
+
+def jittered(draw: Draw, stream: Stream, jitter: int) -> Draw:
+    """``draw``, up to ``jitter`` more or less, and never less than nothing."""
+    random, width = stream.random, 2 * jitter
+    return lambda now: max(draw(now) - jitter + int(random() * width), 0)
+
+
+# The line
+
+
+class DelayLine:
+    """Holds frames until they are due. ``set`` says how long; at first not at all."""
+
+    def __init__(self) -> None:
+        self._held: list[Entry] = []
+        self._octets = 0
+        self._number = 0
+        self._last = 0
+        self._fixed: int | None = 0
+        self._draw: Draw = constant(0)
+        self._name = "delay"
+        self._check: Check | None = None
+        self._keep_order = True
+
+    def set(self, name: str, draw: Draw, *, fixed: int | None, check: Check | None, keep_order: bool) -> None:
+        """For frames that come from now on; ``fixed`` is their delay when ``draw`` always gives the same."""
+        self._name = name
+        self._draw = draw
+        self._fixed = fixed
+        self._check = check
+        self._keep_order = keep_order
+
+    def push(self, at: int, items: Sequence[Item], verdicts: Verdicts) -> None:
+        """``items`` enter at ``at``, which is never before the last time."""
+        if self._fixed is not None and self._check is None:
+            delays = [self._fixed] * len(items)
+        else:
+            draw, check = self._draw, self._check
+            delays = [draw(at) if check is None or check(Headers(item[0])) else 0 for item in items]
+        if any(delays):
+            verdicts.held(self._name, len(delays), min(delays), sum(delays), max(delays), at)
+        held = self._held
+        for item, delay in zip(items, delays, strict=True):
+            size = len(item[0])
+            if len(held) >= MOST_FRAMES or self._octets + size > MOST_OCTETS:
+                verdicts.lost(item[0], f"{self._name}: the line is full", at)
+                continue
+            due = at + delay
+            if self._keep_order and due < self._last:
+                due = self._last
+            self._number += 1
+            self._octets += size
+            if due >= self._last:
+                self._last = due
+                held.append((due, self._number, item))
+            else:
+                insort(held, (due, self._number, item))
+
+    def take(self, now: int) -> list[Entry]:
+        """What is due at ``now``, in order."""
+        held = self._held
+        if not held or held[0][0] > now:
+            return []
+        count = bisect_right(held, now, key=lambda entry: entry[0])
+        due = held[:count]
+        del held[:count]
+        self._octets -= sum(len(entry[2][0]) for entry in due)
+        return due
+
+    def poll_at(self) -> int | None:
+        """When the first is due."""
+        return self._held[0][0] if self._held else None

@@ -1,0 +1,168 @@
+"""A link: two ends, and in each direction what is wrong with it.
+
+One class for the guest's cable and for every link of the world: whoever carries the frames (an edge) offers
+them here and does what the answer says. "up" is away from the guest, or from the laptop; "down" towards it.
+
+::
+
+    passed = link.offer("up", frames, now)      what leaves at the other end at once, what is dropped, answers
+    link.poll_at()                              when frames that are held want to leave
+    passed = link.due("up", now)                those that leave now
+
+Time and luck. All verdicts are made in lab time by the frames' order and times of arrival alone: a caller who
+is late or who cuts batches otherwise gets the same frames with the same verdicts. Each rule draws from a
+stream of its own, named by link, direction and rule: a rule that is added does not shift the others.
+
+A direction with nothing set passes the very object that it was offered.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from msgspec import structs
+
+from harness.core.events import Event, LinkChanged
+from harness.core.port import Frame
+from harness.core.recorder import Direction
+from harness.core.time import duration, earliest
+from harness.link.lane import Lane
+from harness.link.passed import Passed
+from harness.link.settings import Impairments, Schedule, cleared, merged
+from harness.link.timetable import Timetable
+from harness.link.words import describe
+from harness.wire.ip import IpAddress
+
+DIRECTIONS: Final[tuple[Direction, Direction]] = ("up", "down")
+
+
+class Link:
+    """The link ``name`` in a run of ``seed``. It answers packets that are too big from its ``addresses``."""
+
+    def __init__(self, name: str, seed: int = 0, *, addresses: Sequence[IpAddress] = ()) -> None:
+        self.name = name
+        self.seed = seed
+        self.is_plugged = True
+        self._lanes = {direction: Lane(name, direction, seed, addresses) for direction in DIRECTIONS}
+        self._timetable: Timetable | None = None
+        self._events: list[Event] = []
+
+    # --- settings ---
+
+    def set_plugged(self, plugged: bool, now: int) -> list[Event]:
+        """Plug in or pull out, at the guest's end; the event, when that changed anything."""
+        if plugged == self.is_plugged:
+            return []
+        self._advance(now)
+        self.is_plugged = plugged
+        for lane in self._lanes.values():
+            lane.is_plugged = plugged
+        return [LinkChanged(at=now, link=self.name, change="plugged" if plugged else "unplugged")]
+
+    def settings(self, direction: Direction) -> Impairments:
+        """What is set in ``direction``."""
+        return self._lanes[direction].settings
+
+    def is_impaired(self, direction: Direction) -> bool:
+        """Whether frames in ``direction`` may not pass at once and as they are, now or by the schedule."""
+        return not self._lanes[direction].is_clear or self._timetable is not None
+
+    def impair(self, settings: Impairments, now: int, direction: Direction | None = None) -> list[Event]:
+        """Set what ``settings`` sets in ``direction``, or in both; all else stays as it is.
+
+        Raises SettingError, and then nothing has changed.
+        """
+        self._advance(now)
+        which = DIRECTIONS if direction is None else (direction,)
+        wanted = {one: merged(self.settings(one), settings) for one in which}
+        for one, result in wanted.items():
+            self._lanes[one].change(result, now, fresh=settings)
+        return self._told(now, which)
+
+    def clear(self, now: int, *names: str, direction: Direction | None = None) -> list[Event]:
+        """Take back the settings ``names``, or all and the schedule too, in ``direction`` or in both.
+
+        Frames that are held leave when they would have. Raises SettingError.
+        """
+        self._advance(now)
+        if not names and direction is None:
+            self._timetable = None
+        which = DIRECTIONS if direction is None else (direction,)
+        wanted = {one: cleared(self.settings(one), *names) for one in which}
+        for one, result in wanted.items():
+            self._lanes[one].change(result, now)
+        return self._told(now, which)
+
+    def schedule(self, schedule: Schedule | None, now: int) -> list[Event]:
+        """Follow ``schedule`` from ``now`` on, in place of the former one; None ends that."""
+        self._advance(now)
+        self._timetable = None if schedule is None else Timetable(schedule, now)
+        steps = "ends" if schedule is None else f"of {len(schedule.steps)} steps"
+        if schedule is not None and schedule.repeat is not None:
+            steps += f", every {duration(schedule.repeat) / 1e9:g} s"
+        return [LinkChanged(at=now, link=self.name, change=f"schedule {steps}", seed=self.seed)]
+
+    # --- frames ---
+
+    def offer(self, direction: Direction, frames: Sequence[Frame], now: int) -> Passed:
+        """``frames`` enter at one end; what leaves at the other end at once."""
+        self._follow(now)
+        lane = self._lanes[direction]
+        if lane.is_clear and not self._events:
+            return Passed(frames)
+        return self._with_events(lane.offer(frames, now))
+
+    def due(self, direction: Direction, now: int) -> Passed:
+        """What was held in ``direction`` and leaves now."""
+        self._follow(now)
+        return self._with_events(self._lanes[direction].due(now))
+
+    def poll_at(self) -> int | None:
+        """When ``due`` should be called for both directions."""
+        lanes = self._lanes
+        if lanes["up"].is_clear and lanes["down"].is_clear and self._timetable is None:
+            return None
+        step = self._timetable.next_at if self._timetable is not None else None
+        return earliest(step, lanes["up"].poll_at(), lanes["down"].poll_at())
+
+    # --- within ---
+
+    def _advance(self, now: int) -> None:
+        """Let all happen that happens up to ``now``; what leaves waits to be asked for."""
+        self._follow(now)
+        for lane in self._lanes.values():
+            lane.advance(now)
+
+    def _follow(self, now: int) -> None:
+        """The steps of the schedule up to ``now``."""
+        table = self._timetable
+        while table is not None and table.next_at is not None and table.next_at <= now:
+            at = table.next_at
+            for lane in self._lanes.values():
+                lane.advance(at)
+            step = table.take(now)
+            which = DIRECTIONS if step.direction is None else (step.direction,)
+            for one in which:
+                settings = self.settings(one)
+                if step.clear:
+                    settings = cleared(settings, *step.clear)
+                self._lanes[one].change(merged(settings, step.impair), at, fresh=step.impair)
+            self._events += self._told(at, which)
+        if table is not None and table.next_at is None:
+            self._timetable = None
+
+    def _told(self, at: int, which: Sequence[Direction]) -> list[Event]:
+        """That the settings of the directions ``which`` are as they are now."""
+        words = {one: describe(self.settings(one)) for one in which}
+        if len(which) == 2 and words["up"] == words["down"]:
+            return [self._event(at, "", words["up"])]
+        return [self._event(at, direction, words[direction]) for direction in which]
+
+    def _event(self, at: int, direction: Literal["", "up", "down"], words: str) -> LinkChanged:
+        change = f"impaired: {words}" if words else "not impaired"
+        return LinkChanged(at=at, link=self.name, change=change, direction=direction, seed=self.seed)
+
+    def _with_events(self, passed: Passed) -> Passed:
+        if not self._events:
+            return passed
+        events, self._events = self._events, []
+        return structs.replace(passed, events=[*events, *passed.events])

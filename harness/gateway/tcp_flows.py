@@ -190,8 +190,14 @@ class TcpFlows:
             event = refused(self._table.number(), key, error, "none", now)
             self._turned_away.note(limit, bound, now, event)
             return False
-        self._turned_away.note(limit, bound, now)
-        self._give_up(victim, f"made room for another: limits.{limit} is {bound}", now)
+        reason = f"made room for another: limits.{limit} is {bound}"
+        if victim.is_connected:
+            self._turned_away.note(limit, bound, now)
+            self._give_up(victim, reason, now)
+        else:
+            self._turned_away.note(limit, bound, now, refused(victim.number, victim.key, reason, "none", now))
+            self._outbox.command(commands.Reset(victim.number))
+            self._forget(victim)
         return True
 
     # --- from the host ---
@@ -227,7 +233,10 @@ class TcpFlows:
         if event.errno in _EXHAUSTED:
             self._turned_away.note("descriptors", 0, now, told)
         else:
+            self._table.silent(flow.destination)
             self._outbox.record(told)
+        if event.errno in _RESET:
+            self._table.heard(flow.destination)
         self._forget(flow)
 
     def received(self, event: events.DataReceived, now: int) -> None:

@@ -11,21 +11,47 @@ open         the handshake                                   never
 waiting      both ends closed in order (TIME-WAIT)           at once, to any new flow
 ===========  ==============================================  ======================================
 
-Connects to somebody who never answers stay for minutes. So that they never hold up others, a full stage of
-connects takes room from the destination that has most of it, if the new one has less; among equals whoever
-waited for more than a second gives way. Who gives way is not told: the guest's SYN comes again.
+Connects to somebody who never answers stay for minutes, and a guest may make any number of them. That they
+never hold up a connect to somebody who lives is the work of these rules, in this order; the stage is full:
+
+1. The destination that has most of it gives way, by its oldest connect, if the new one has less. So a scan of
+   one dead host, or of some, leaves to every other destination what it wants. A few connects at once, or some
+   more to a destination that has answered lately, count for nothing: who loads a page is no scan.
+2. To a destination that has answered lately the connect that waits longest gives way, of one that has not. So
+   whoever is known to live gets in at once, whatever else is asked, and stays.
+3. To a destination that has no more than a few in flight the connect that waits longest gives way too, but
+   only as fast as the stage may be turned over: a quarter of it at once, six times the whole in a second. So
+   who gets in keeps its place for an eighth of a second at least, in which somebody who lives answers;
+   without that limit a flood would take every place before its answer can come. By default 3,000
+   destinations can be tried in a second, and none waits; who is turned away by more than that comes again,
+   as does who lives far away.
+4. What has waited for more than a second gives way.
+
+Else the new one is not let in, which is said. Who gives way is not told either: the guest's SYN comes again.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
 from harness.core.time import SECOND
 from harness.gateway.config import Limits
+from harness.gateway.rate import RateLimit
 from harness.gateway.tcp_flow import Flow, Key
 from harness.wire.ip import IpAddress
 
 PATIENCE: Final = SECOND
 """For how long a connect or a half-open flow keeps its place before one that is no better."""
+TURNOVER: Final = 6
+"""How often a second all places of connects may be taken by others that are no better."""
+BURST: Final = 4
+"""Of which part of the places that may happen at once."""
+_FEW: Final = 8
+"""Connects in flight to one destination that are no scan of it."""
+_FEW_TO_KNOWN: Final = 32
+"""The same, to one that has answered."""
+_HEARD: Final = 1024
+"""Destinations that are remembered for having answered."""
 
 
 class TcpTable:
@@ -39,6 +65,9 @@ class TcpTable:
         self._by_destination: dict[IpAddress, dict[int, Flow]] = {}
         self._half_open: dict[int, Flow] = {}
         self._waiting: dict[int, Flow] = {}
+        self._heard: OrderedDict[IpAddress, None] = OrderedDict()
+        burst = max(limits.connecting // BURST, 1)
+        self._turnover = RateLimit(TURNOVER * limits.connecting, burst, keys=1)
         self._next_number = 1
 
     def __len__(self) -> int:
@@ -72,8 +101,20 @@ class TcpTable:
     def connected(self, flow: Flow) -> None:
         """The host's socket is connected: the flow is half-open."""
         self._leave_connecting(flow)
+        self.heard(flow.destination)
         flow.is_connected = flow.is_half_open = True
         self._half_open[flow.number] = flow
+
+    def heard(self, destination: IpAddress) -> None:
+        """It answered a connect, by whatever: it lives."""
+        self._heard[destination] = None
+        self._heard.move_to_end(destination)
+        if len(self._heard) > _HEARD:
+            self._heard.popitem(last=False)
+
+    def silent(self, destination: IpAddress) -> None:
+        """It cannot be reached any more."""
+        self._heard.pop(destination, None)
 
     def opened(self, flow: Flow) -> None:
         """The guest acknowledged our SYN-ACK, or is gone."""
@@ -124,10 +165,22 @@ class TcpTable:
         return "", None
 
     def _least_hopeful(self, destination: IpAddress, now: int) -> Flow | None:
-        groups = self._by_destination
+        """Who gives way to a connect to ``destination``, by the rules above."""
+        groups, own = self._by_destination, self._weight(destination)
         if len(groups) < len(self._connecting):
-            largest = max(groups.values(), key=len)
-            if len(largest) > len(groups.get(destination, ())) + 1:
-                return next(iter(largest.values()))
+            largest = max(groups, key=self._weight)
+            if self._weight(largest) > own + 1:
+                return next(iter(groups[largest].values()))
+        oldest = next((one for one in self._connecting.values() if one.destination not in self._heard), None)
+        if oldest is not None and own == 0:
+            if destination in self._heard or now - oldest.opened_at >= PATIENCE:
+                return oldest
+            if self._turnover.allows("connecting", now):
+                return oldest
         oldest = next(iter(self._connecting.values()))
         return oldest if now - oldest.opened_at >= PATIENCE else None
+
+    def _weight(self, destination: IpAddress) -> int:
+        """How much of the stage a destination takes; 0 for a few."""
+        count = len(self._by_destination.get(destination, ()))
+        return count if count > (_FEW_TO_KNOWN if destination in self._heard else _FEW) else 0

@@ -1,4 +1,4 @@
-"""Scans, floods and dead destinations: what is held is bounded, said, and never costs a live connect."""
+"""Scans and floods: what is held is bounded, and what a bound turns away is said."""
 
 import errno
 
@@ -7,121 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.core.events import FlowClosed, FlowRefused, FrameDropped, LimitReached
-from harness.core.time import MILLISECOND, MINUTE, SECOND
+from harness.core.time import MINUTE, SECOND
 from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig, Limits
+from harness.gateway.config import Limits
 from harness.gateway.turned_away import SHOWN
 from harness.wire import ethernet, icmp, ipv4, udp
 from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
+from harness.wire.ipv4 import Ipv4, Protocol
 from harness.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
-
-SILENT = ip4("203.0.113.98")
-
-
-def dead(number: int) -> bytes:
-    return bytes((10, 9, number >> 8, number & 255))
-
-
-def syn(bench: Bench, destination: bytes, port: int = 80, *, source_port: int = 4000) -> None:
-    """Without a stream: nothing comes again of itself."""
-    bench.guest.send_segment(destination, Segment(source_port, port, 1, 0, Flags.SYN, 1000, mss=1460))
-
-
-def introduced(limits: Limits) -> Bench:
-    """Both know each other's MAC address, so that nothing waits for ARP."""
-    bench = Bench(GatewayConfig(limits=limits))
-    bench.guest.ping(GATEWAY)
-    bench.settle()
-    return bench
-
-
-def connects(bench: Bench) -> list[commands.Connect]:
-    """The connects that the edge has in flight."""
-    ended = {command.flow for command in bench.commands if isinstance(command, commands.Reset)}
-    return [one for one in bench.commands if isinstance(one, commands.Connect) and one.flow not in ended]
-
-
-def assert_connects_at_once(bench: Bench, destination: bytes = SERVER) -> None:
-    stream = bench.guest.connect(destination, 443)
-    bench.settle()
-    (connect,) = [one for one in connects(bench) if one.address == destination and one.port == 443]
-    bench.tell(events.Connected(connect.flow, "192.168.1.10:50000"))
-    assert stream.is_established
-
-
-def test_thousands_of_connects_to_one_dead_host_do_not_hold_up_a_live_one() -> None:
-    bench = introduced(Limits(connecting=64))
-    for port in range(1, 3001):
-        syn(bench, SILENT, port)
-    bench.settle()
-    assert len(connects(bench)) == 64
-    assert_connects_at_once(bench)
-
-
-def test_a_connect_to_each_of_thousands_of_dead_hosts_holds_up_a_live_one_for_a_second_at_most() -> None:
-    bench = introduced(Limits(connecting=64))
-    for number in range(3000):
-        syn(bench, dead(number))
-    bench.settle()
-    assert len(connects(bench)) == 64
-    stream = bench.guest.connect(SERVER, 443)
-    bench.advance(SECOND + 100 * MILLISECOND)  # its SYN comes again after a second (RFC 6298 2.1)
-    (connect,) = [one for one in connects(bench) if one.address == SERVER]
-    bench.tell(events.Connected(connect.flow, "192.168.1.10:50000"))
-    assert stream.is_established
-
-
-def test_the_flow_that_made_room_is_ended_at_the_edge_and_said() -> None:
-    bench = introduced(Limits(connecting=2))
-    for port in (1, 2):
-        syn(bench, SILENT, port)
-    bench.settle()
-    first = connects(bench)[0]
-    syn(bench, SERVER)
-    bench.settle()
-    assert bench.take(commands.Reset).flow == first.flow
-    (refused,) = bench.noted(FlowRefused)
-    assert (refused.flow, refused.answer) == (first.flow, "none")
-    assert "limits.connecting is 2" in refused.error
-    assert len(bench.gateway.tcp) == 2
-    bench.advance(SECOND)
-    (reached,) = bench.noted(LimitReached)
-    assert (reached.limit, reached.bound, reached.count) == ("connecting", 2, 1)
-
-
-def test_of_two_scans_none_takes_more_than_its_half() -> None:
-    bench = introduced(Limits(connecting=64))
-    for port in range(1, 200):
-        syn(bench, SILENT, port)
-    bench.settle()
-    for port in range(1, 200):
-        syn(bench, dead(1), port)
-    bench.settle()
-    held = [connect.address for connect in connects(bench)]
-    assert (held.count(SILENT), held.count(dead(1))) == (32, 32)
-
-
-def test_a_flood_is_counted_and_only_its_beginning_is_written_out() -> None:
-    bench = introduced(Limits(connecting=8))
-    for port in range(1, 1001):
-        syn(bench, SILENT, port)
-    bench.settle()
-    assert len(bench.noted(FlowRefused)) == SHOWN
-    bench.advance(2 * SECOND)
-    (reached,) = bench.noted(LimitReached)
-    assert reached.count == 1000 - 8
-
-
-def test_syns_that_come_again_open_no_second_socket_whatever_else_happens() -> None:
-    bench = introduced(Limits(connecting=8))
-    for _ in range(5):
-        for port in range(1, 8):
-            syn(bench, SILENT, port)
-        bench.advance(10 * SECOND)
-    assert len(connects(bench)) == 7
+from tests.simulation.gateway.floods import assert_connects_at_once, connects, dead, introduced, syn
 
 
 def test_a_flood_to_a_live_host_gives_way_to_who_means_it() -> None:

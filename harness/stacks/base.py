@@ -26,6 +26,7 @@ Ipv6Mode: TypeAlias = Literal["slaac", "managed", "no-router", "off"]
 class StackOptions(Struct, frozen=True, kw_only=True):
     """What every stack is opened with; at ``start()`` the caller is in the laptop's network namespace.
 
+    ``subnet`` and ``prefix`` are the guests' networks.
     ``mtu`` in octets of IP packet, 576 to 65520. ``resolv_conf`` is the laptop's resolver file, read by the
     stack and followed when it changes. ``artifacts`` is where a stack may leave files (None: nowhere).
     """
@@ -35,6 +36,8 @@ class StackOptions(Struct, frozen=True, kw_only=True):
     seed: int
     mtu: int = 1500
     ipv6: Ipv6Mode = "slaac"
+    subnet: str = "192.168.65.0/24"
+    prefix: str = "fd65:6775:6573:7400::/64"
     resolv_conf: Path = Path("/etc/resolv.conf")
     artifacts: Path | None = None
 
@@ -68,7 +71,7 @@ class Stack(Protocol):
     hosts), "gateway-echo", "host-name" (host.docker.internal resolves), "host-services" (the host address
     reaches the laptop's loopback), "guest-to-guest", "tap" (``plug_tap`` works), "capture" (the stack
     records the cable itself), "flow-events", "mtu", "connect-errors" (the guest's connect() fails with the
-    errno that the host saw).
+    errno that the host saw), "lab-clock" (when the lab clock jumps, the stack's timers do).
     """
 
     name: str

@@ -4,7 +4,7 @@ from typing import Final
 
 from harness.core.rng import Stream
 from harness.link.headers import IPV4, TCP, UDP, Headers
-from harness.link.item import Item
+from harness.link.item import Item, noted
 from harness.link.terms import Check
 from harness.link.verdicts import Verdicts
 from harness.wire import checksum
@@ -90,8 +90,3 @@ def _sum_up(frame: bytearray, headers: Headers) -> None:
     pseudo = checksum.pseudo_sum(headers.source, headers.destination, headers.protocol, end - start)
     value = checksum.internet(memoryview(frame)[start:end], pseudo)
     frame[at : at + 2] = (value or (0xFFFF if headers.protocol == UDP else 0)).to_bytes(2, "big")
-
-
-def noted(note: str, name: str) -> str:
-    """``note`` with ``name`` added."""
-    return f"{note}; {name}" if note else name

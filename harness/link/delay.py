@@ -8,15 +8,15 @@ is due is cut off its front in one go.
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import NormalDist
 from typing import Final
 
 from harness.core.rng import Stream
 from harness.link.headers import Headers
-from harness.link.item import Item
+from harness.link.item import Arrival, Item
 from harness.link.terms import Check
-from harness.link.verdicts import Verdicts
+from harness.link.verdicts import Tally, Verdicts
 
 MOST_FRAMES: Final = 1 << 17
 MOST_OCTETS: Final = 64 << 20
@@ -102,31 +102,33 @@ class DelayLine:
         self._check = check
         self._keep_order = keep_order
 
-    def push(self, at: int, items: Sequence[Item], verdicts: Verdicts) -> None:
-        """``items`` enter at ``at``, which is never before the last time."""
-        if self._fixed is not None and self._check is None:
-            delays = [self._fixed] * len(items)
-        else:
-            draw, check = self._draw, self._check
-            delays = [draw(at) if check is None or check(Headers(item[0])) else 0 for item in items]
-        if any(delays):
-            verdicts.held(self._name, len(delays), min(delays), sum(delays), max(delays), at)
-        held = self._held
-        for item, delay in zip(items, delays, strict=True):
+    def push(self, arrivals: Iterable[Arrival], verdicts: Verdicts) -> None:
+        """Items arrive, in order."""
+        held, draw, check, keep_order = self._held, self._draw, self._check, self._keep_order
+        fixed = self._fixed if check is None else None
+        tally = Tally(self._name, verdicts)
+        for at, item in arrivals:
             size = len(item[0])
             if len(held) >= MOST_FRAMES or self._octets + size > MOST_OCTETS:
                 verdicts.lost(item[0], f"{self._name}: the line is full", at)
                 continue
-            due = at + delay
-            if self._keep_order and due < self._last:
-                due = self._last
+            if fixed is not None:
+                due = at + fixed
+            else:
+                due = at + draw(at) if check is None or check(Headers(item[0])) else at
             self._number += 1
             self._octets += size
             if due >= self._last:
                 self._last = due
                 held.append((due, self._number, item))
+            elif keep_order:
+                due = self._last
+                held.append((due, self._number, item))
             else:
                 insort(held, (due, self._number, item))
+            if due > at:
+                tally.add(due - at, at)
+        tally.tell()
 
     def take(self, now: int) -> list[Entry]:
         """What is due at ``now``, in order."""

@@ -113,10 +113,10 @@ class Lane:
         if server is None:
             self._shaper = None
             while (entry := self._queue.pop()) is not None:
-                self._line.push(now, [entry[1]], self._verdicts)
+                self._line.push([(now, entry[1])], self._verdicts)
             return
         name = rule(self.settings, "rate" if self.settings.trace is None else "trace")
-        self._shaper = Shaper(name, self._queue, server, self._verdicts, self._depart)
+        self._shaper = Shaper(name, self._queue, server, self._verdicts)
 
     def _stream(self, name: str) -> Stream:
         """The random stream of the rule ``name``: one for as long as the lane lives."""
@@ -137,7 +137,7 @@ class Lane:
             items = each.apply(items, now, self._verdicts)
         if self._is_timed or self._line.poll_at() is not None:
             # Held frames must not hold the whole buffer that they came in.
-            items = [(bytes(frame), note, at) for frame, note, at in items]
+            items = [(bytes(item[0]), item[1], item[2]) for item in items]
             if self._reorder is not None:
                 items = self._reorder.push(items, now, self._verdicts)
             self._queued(items, now)
@@ -155,11 +155,9 @@ class Lane:
         """Let all happen that happens up to ``now``."""
         if self._reorder is not None:
             for at, item in self._reorder.overdue(now):
-                if self._shaper is not None:
-                    self._shaper.serve(at)
+                self._serve(at)
                 self._queued([item], at)
-        if self._shaper is not None:
-            self._shaper.serve(now)
+        self._serve(now)
         self._collect(now)
         self._verdicts.settle(now)
 
@@ -175,14 +173,14 @@ class Lane:
 
     def _queued(self, items: list[Item], at: int) -> None:
         """``items`` go into the queue, or straight to the delay line."""
-        if self._shaper is None:
-            self._line.push(at, items, self._verdicts)
-        else:
-            for item in items:
-                self._shaper.push(item, at)
+        shaper = self._shaper
+        arrivals = [(at, item) for item in items] if shaper is None else shaper.push(items, at)
+        self._line.push(arrivals, self._verdicts)
 
-    def _depart(self, at: int, item: Item) -> None:
-        self._line.push(at, (item,), self._verdicts)
+    def _serve(self, now: int) -> None:
+        """The queue up to ``now``."""
+        if self._shaper is not None and (departures := self._shaper.serve(now)):
+            self._line.push(departures, self._verdicts)
 
     def _collect(self, now: int) -> None:
         """What has come to the end of the line by ``now``."""
@@ -217,6 +215,8 @@ class Lane:
     def _passed(self) -> Passed:
         events, dropped, answers = self._verdicts.take()
         ready, self._ready = self._ready, []
+        if not ready:
+            return Passed((), events, dropped, answers)
         frames = [item[0] for _, item in ready]
         held = [at - item[2] for at, item in ready]
         notes = [item[1] for _, item in ready]

@@ -56,7 +56,8 @@ class Link:
         self.is_plugged = plugged
         for lane in self._lanes.values():
             lane.is_plugged = plugged
-        return [LinkChanged(at=now, link=self.name, change="plugged" if plugged else "unplugged")]
+        told = LinkChanged(at=now, link=self.name, change="plugged" if plugged else "unplugged")
+        return [*self._take_events(), told]
 
     def settings(self, direction: Direction) -> Impairments:
         """What is set in ``direction``."""
@@ -76,7 +77,7 @@ class Link:
         wanted = {one: merged(self.settings(one), settings) for one in which}
         for one, result in wanted.items():
             self._lanes[one].change(result, now, fresh=settings)
-        return self._told(now, which)
+        return [*self._take_events(), *self._told(now, which)]
 
     def clear(self, now: int, *names: str, direction: Direction | None = None) -> list[Event]:
         """Take back the settings ``names``, or all and the schedule too, in ``direction`` or in both.
@@ -90,7 +91,7 @@ class Link:
         wanted = {one: cleared(self.settings(one), *names) for one in which}
         for one, result in wanted.items():
             self._lanes[one].change(result, now)
-        return self._told(now, which)
+        return [*self._take_events(), *self._told(now, which)]
 
     def schedule(self, schedule: Schedule | None, now: int) -> list[Event]:
         """Follow ``schedule`` from ``now`` on, in place of the former one; None ends that."""
@@ -99,7 +100,8 @@ class Link:
         steps = "ends" if schedule is None else f"of {len(schedule.steps)} steps"
         if schedule is not None and schedule.repeat is not None:
             steps += f", every {duration(schedule.repeat) / 1e9:g} s"
-        return [LinkChanged(at=now, link=self.name, change=f"schedule {steps}", seed=self.seed)]
+        told = LinkChanged(at=now, link=self.name, change=f"schedule {steps}", seed=self.seed)
+        return [*self._take_events(), told]
 
     # --- frames ---
 
@@ -164,5 +166,8 @@ class Link:
     def _with_events(self, passed: Passed) -> Passed:
         if not self._events:
             return passed
+        return structs.replace(passed, events=[*self._take_events(), *passed.events])
+
+    def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
-        return structs.replace(passed, events=[*events, *passed.events])
+        return events

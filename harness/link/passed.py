@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -46,9 +47,9 @@ class Passed(Struct, frozen=True):
             if self.frames:
                 yield self.frames, ""
             return
-        comments = map(self._comment, self.held, self.notes)
-        for comment, group in groupby(zip(comments, self.frames, strict=True), key=lambda pair: pair[0]):
-            yield [frame for _, frame in group], comment
+        told = zip(self.held, self.notes, self.frames, strict=True)
+        for (held, note), group in groupby(told, key=itemgetter(0, 1)):
+            yield [frame for _, _, frame in group], self._comment(held, note)
 
     def lost(self) -> Iterator[tuple[Sequence[Frame], str]]:
         """What was dropped, with the rule: as of ``groups``."""
@@ -58,7 +59,7 @@ class Passed(Struct, frozen=True):
     def _comment(self, held: int, note: str) -> str:
         if not held:
             return note
-        delayed = f"held {show_duration(held)} by {self.by}"
+        delayed = f"held {show_duration(held)}" + (f" by {self.by}" if self.by else "")
         return f"{note}; {delayed}" if note else delayed
 
 

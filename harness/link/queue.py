@@ -10,22 +10,18 @@ that nothing is lost by rounding.
 """
 
 from collections import deque
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from harness.core.time import SECOND
 from harness.link.codel import Codel, Entry
-from harness.link.item import Item
+from harness.link.item import Arrival, Item
 from harness.link.quantities import Bound
 from harness.link.trace import OPPORTUNITY, Opportunities
-from harness.link.verdicts import Verdicts
+from harness.link.verdicts import Tally, Verdicts
 
 DEFAULT: Final = Bound(None, 1000)
 """Of a queue that nobody bounded, as netem's."""
 _ETHERNET: Final = 14
-
-Out = Callable[[int, Item], None]
-"""A frame departs at a time, which is never before that of the last one."""
 
 
 class Queue:
@@ -79,8 +75,8 @@ class Queue:
 class Server(Protocol):
     """Takes frames out of a queue when it can send them."""
 
-    def serve(self, queue: Queue, now: int, out: Out) -> None:
-        """All departures that are decided up to ``now``."""
+    def serve(self, queue: Queue, now: int, out: list[Arrival]) -> None:
+        """Put into ``out`` all departures that are decided up to ``now``, in order, with their times."""
 
     def poll_at(self, queue: Queue) -> int | None:
         """When the next one is decided."""
@@ -93,16 +89,18 @@ class Rate:
         self._nanoseconds = 8 * SECOND / rate
         self._busy_until = 0
 
-    def serve(self, queue: Queue, now: int, out: Out) -> None:
+    def serve(self, queue: Queue, now: int, out: list[Arrival]) -> None:
         """As of ``Server``."""
         while queue:
-            start = max(self._busy_until, queue.head[0])
+            start, arrived = self._busy_until, queue.head[0]
+            if start < arrived:
+                start = arrived
             if start > now:
                 return
             entry = queue.take(start)
             if entry is not None:
                 self._busy_until = start + round(len(entry[1][0]) * self._nanoseconds)
-                out(self._busy_until, entry[1])
+                out.append((self._busy_until, entry[1]))
 
     def poll_at(self, queue: Queue) -> int | None:
         """As of ``Server``."""
@@ -118,7 +116,7 @@ class Bucket:
         self._tokens = self._most
         self._at = start
 
-    def serve(self, queue: Queue, now: int, out: Out) -> None:
+    def serve(self, queue: Queue, now: int, out: list[Arrival]) -> None:
         """As of ``Server``."""
         while queue:
             at = self._ready_at(queue)
@@ -130,7 +128,7 @@ class Bucket:
             if entry is not None:
                 # CoDel may have put a larger one in the place of that which was waited for: a debt then.
                 self._tokens -= len(entry[1][0]) * 8 * SECOND
-                out(at, entry[1])
+                out.append((at, entry[1]))
 
     def poll_at(self, queue: Queue) -> int | None:
         """As of ``Server``."""
@@ -151,7 +149,7 @@ class Trace:
         self._under_way: Item | None = None
         self._missing = 0
 
-    def serve(self, queue: Queue, now: int, out: Out) -> None:
+    def serve(self, queue: Queue, now: int, out: list[Arrival]) -> None:
         """As of ``Server``."""
         while queue or self._under_way is not None:
             if self._under_way is None:
@@ -167,7 +165,7 @@ class Trace:
         """As of ``Server``."""
         return self._opportunities.next_at if queue or self._under_way is not None else None
 
-    def _use(self, queue: Queue, at: int, out: Out) -> None:
+    def _use(self, queue: Queue, at: int, out: list[Arrival]) -> None:
         left = OPPORTUNITY
         while left > 0:
             if self._under_way is None:
@@ -180,34 +178,43 @@ class Trace:
             left -= used
             self._missing -= used
             if not self._missing:
-                out(at, self._under_way)
+                out.append((at, self._under_way))
                 self._under_way = None
 
 
 class Shaper:
     """A ``queue`` and its ``server``; ``name`` is the rule that holds frames."""
 
-    def __init__(self, name: str, queue: Queue, server: Server, verdicts: Verdicts, out: Out) -> None:
+    def __init__(self, name: str, queue: Queue, server: Server, verdicts: Verdicts) -> None:
         self._name = name
         self._queue = queue
         self._server = server
         self._verdicts = verdicts
-        self._out = out
 
-    def push(self, item: Item, now: int) -> None:
-        """``item`` arrives."""
-        if self._queue.push(item, now):
-            self._server.serve(self._queue, now, self._depart)
+    def push(self, items: list[Item], now: int) -> list[Arrival]:
+        """``items`` arrive; what departs, with its time."""
+        out: list[Arrival] = []
+        queue, serve = self._queue, self._server.serve
+        for item in items:
+            if queue.push(item, now):
+                # One at a time: one that is sent at once leaves its room to the next.
+                serve(queue, now, out)
+        return self._told(out)
 
-    def serve(self, now: int) -> None:
-        """Let depart what departs up to ``now``."""
-        self._server.serve(self._queue, now, self._depart)
+    def serve(self, now: int) -> list[Arrival]:
+        """What departs up to ``now``, with its time."""
+        out: list[Arrival] = []
+        self._server.serve(self._queue, now, out)
+        return self._told(out)
 
     def poll_at(self) -> int | None:
         """When to ``serve``."""
         return self._server.poll_at(self._queue)
 
-    def _depart(self, at: int, item: Item) -> None:
-        held = at - item[2]
-        self._verdicts.held(self._name, 1, held, held, held, at)
-        self._out(at, item)
+    def _told(self, out: list[Arrival]) -> list[Arrival]:
+        tally = Tally(self._name, self._verdicts)
+        for at, item in out:
+            if at > item[2]:
+                tally.add(at - item[2], at)
+        tally.tell()
+        return out

@@ -6,7 +6,7 @@ distance is said in frames, so that the same frames are overtaken by the same on
 
 from harness.core.rng import Stream
 from harness.link.headers import Headers
-from harness.link.item import Item
+from harness.link.item import Item, noted
 from harness.link.terms import Check
 from harness.link.verdicts import Verdicts
 
@@ -44,14 +44,15 @@ class Overtaking:
         for item in items:
             if (check is None or check(Headers(item[0]))) and random() < share and len(self._held) < _MOST:
                 verdicts.changed(item[0], self._name, now)
-                self._held.append(_Held(item, self._distance, now + self._within))
+                held = (item[0], noted(item[1], self._name), item[2])
+                self._held.append(_Held(held, self._distance, now + self._within))
                 continue
             out.append(item)
             if self._held:
-                for held in self._held:
-                    held.left -= 1
-                out += [held.item for held in self._held if held.left <= 0]
-                self._held = [held for held in self._held if held.left > 0]
+                for one in self._held:
+                    one.left -= 1
+                out += [one.item for one in self._held if one.left <= 0]
+                self._held = [one for one in self._held if one.left > 0]
         return out
 
     def overdue(self, now: int) -> list[tuple[int, Item]]:

@@ -69,7 +69,7 @@ class Verdicts:
         self._answers.append(frame)
 
     def held(self, rule: str, count: int, least: int, total: int, most: int, at: int) -> None:
-        """``rule`` holds ``count`` frames from ``at`` on, ``total`` nanoseconds in all."""
+        """``rule`` holds ``count`` frames in the second of ``at``, ``total`` nanoseconds in all."""
         second = at // SECOND
         delays = self._delays.get(rule)
         if delays is None or delays.second != second:
@@ -83,6 +83,8 @@ class Verdicts:
 
     def settle(self, now: int) -> None:
         """Tell what was counted in seconds that are over."""
+        if not (self._delays or self._floods):
+            return
         second = now // SECOND
         for rule, delays in list(self._delays.items()):
             if delays.second < second:
@@ -102,7 +104,7 @@ class Verdicts:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to tell, now or later."""
-        return not (self._events or self._dropped or self._answers) and self.poll_at() is None
+        return not (self._events or self._dropped or self._answers or self._delays or self._floods)
 
     def take(self) -> tuple[Sequence[Event], Sequence[Dropped], Sequence[Frame]]:
         """Events, dropped frames and answers since the last time."""
@@ -142,6 +144,38 @@ class Verdicts:
             count=delays.count, least=delays.least, mean=delays.total // delays.count, most=delays.most,
         )  # fmt: skip
         self._events.append(event)
+
+
+class Tally:
+    """Delays by ``rule``, added up before they go to ``verdicts``."""
+
+    __slots__ = ("_count", "_least", "_most", "_rule", "_second", "_total", "_verdicts")
+
+    def __init__(self, rule: str, verdicts: Verdicts) -> None:
+        self._rule = rule
+        self._verdicts = verdicts
+        self._second = 0
+        self._count = self._total = self._least = self._most = 0
+
+    def add(self, held: int, at: int) -> None:
+        """A frame is held for ``held`` nanoseconds; it counts in the second of ``at``."""
+        if at // SECOND != self._second:
+            self.tell()
+            self._second = at // SECOND
+        if not self._count or held < self._least:
+            self._least = held
+        if held > self._most:
+            self._most = held
+        self._count += 1
+        self._total += held
+
+    def tell(self) -> None:
+        """Hand over what was added."""
+        if self._count:
+            self._verdicts.held(
+                self._rule, self._count, self._least, self._total, self._most, self._second * SECOND
+            )
+            self._count = self._total = self._most = 0
 
 
 def dropped(link: str, rule: str, frames: Sequence[Frame], now: int) -> list[Event]:

@@ -179,7 +179,10 @@ class FramesDelayed(Event, frozen=True):
 
 
 class UplinkChanged(Event, frozen=True):
-    """An uplink of the laptop went "up" or "down", or was "renumbered"; ``resolvers`` are the laptop's now."""
+    """An uplink of the laptop went "up" or "down", or was "renumbered".
+
+    ``addresses`` are those that it has now, ``resolvers`` those that the laptop has.
+    """
 
     uplink: str
     change: Literal["up", "down", "renumbered"]

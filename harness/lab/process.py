@@ -22,7 +22,7 @@ from typing import Any, Final, Literal, NoReturn
 import msgspec
 
 from harness.core.errors import EnvironmentMissing, GuestnetError, LabError
-from harness.core.events import LabStarted, LabStopped, Noted
+from harness.core.events import LabStarted, LabStopped, Noted, SubnetOverlap
 from harness.edge.clock import LabClock
 from harness.guest.cache import Cache
 from harness.guest.machine import find_qemu
@@ -42,6 +42,7 @@ from harness.stacks.registry import open_stack
 from harness.system.calls import keep_memory
 from harness.world.description import World
 from harness.world.mounts import cover
+from harness.world.overlap import PREFIX, SUBNET, Subnets, choose, networks
 from harness.world.running import RunningWorld
 
 _STOP_TIMEOUT: Final = 2.0
@@ -180,8 +181,14 @@ class Lab:
         description = self._description
         cover(self._artifacts)
         recorder = self._open_recorder()
+        subnets = self._choose_subnets(recorder)
         around = self._around = RunningWorld(
-            self._world, seed=description.seed, recorder=recorder, clock=self._clock, on_fault=self._on_fault
+            self._world,
+            seed=description.seed,
+            recorder=recorder,
+            clock=self._clock,
+            on_fault=self._on_fault,
+            guests=(subnets.ipv4, subnets.ipv6),
         )
         await around.prepare()
         self._stack = open_stack(
@@ -192,6 +199,8 @@ class Lab:
                 seed=description.seed,
                 mtu=description.mtu,
                 ipv6=description.ipv6,
+                subnet=subnets.ipv4,
+                prefix=subnets.ipv6,
                 resolv_conf=around.resolv_conf,
                 artifacts=self._artifacts,
             ),
@@ -205,6 +214,22 @@ class Lab:
         self._sleep = Sleep(self._clock, recorder, self._guests, around)
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
         return await self._status()
+
+    def _choose_subnets(self, recorder: FileRecorder) -> Subnets:
+        """Where the usual ones overlap a network of the laptop, the journal says so."""
+        subnets = choose(self._description.subnet, networks(self._world))
+        for network in subnets.because:
+            four = ":" not in network.prefix
+            recorder.event(
+                SubnetOverlap(
+                    at=self._clock.now(),
+                    of=network.of,
+                    network=network.prefix,
+                    subnet=SUBNET if four else PREFIX,
+                    renumbered=subnets.ipv4 if four else subnets.ipv6,
+                )
+            )
+        return subnets
 
     def _open_recorder(self) -> FileRecorder:
         description = self._description

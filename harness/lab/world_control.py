@@ -6,6 +6,7 @@ from typing import Any, Final
 from harness.lab import world_requests as ask
 from harness.lab.request import Request
 from harness.world.running import RunningWorld
+from harness.world.uplinks import UplinkState
 
 
 async def _resolvers(around: RunningWorld, request: ask.ResolversOf) -> list[str]:
@@ -13,7 +14,27 @@ async def _resolvers(around: RunningWorld, request: ask.ResolversOf) -> list[str
     return [line.split()[1] for line in lines if line.startswith("nameserver ")]
 
 
+async def _uplink_states(around: RunningWorld, request: ask.UplinkStates) -> list[UplinkState]:
+    return around.uplinks.states
+
+
+async def _set_uplink(around: RunningWorld, request: ask.SetUplink) -> None:
+    await (around.uplinks.up if request.up else around.uplinks.down)(request.uplink)
+
+
+async def _roam(around: RunningWorld, request: ask.Roam) -> None:
+    await around.uplinks.roam(request.uplink)
+
+
+async def _renumber(around: RunningWorld, request: ask.RenumberUplink) -> None:
+    await around.uplinks.renumber(request.uplink, request.addresses, request.gateways)
+
+
 CHANGES: Final[dict[type[Request[Any]], Callable[[RunningWorld, Any], Awaitable[object]]]] = {
     ask.ResolversOf: _resolvers,
+    ask.UplinkStates: _uplink_states,
+    ask.SetUplink: _set_uplink,
+    ask.Roam: _roam,
+    ask.RenumberUplink: _renumber,
 }
 """By the class of the request. Each raises LabError or DescriptionError for what can't be."""

@@ -15,10 +15,12 @@ from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
 from harness.lab.protocol import AddGuest, LabStatus, Now, Status
 from harness.lab.time_requests import AdvanceClock, FallAsleep, WakeUp
+from harness.lab.world_requests import Roam
 from harness.scenario.expecting import JournalView, LinkView
 from harness.scenario.guest import Guest
 from harness.scenario.machine import Host
 from harness.scenario.observer import Duration, Observer
+from harness.scenario.uplinks import UplinkViews
 
 
 class Links(Mapping[str, LinkView]):
@@ -59,6 +61,7 @@ class Lab:
         self._steps = 0
         self.journal = JournalView(self._observer)
         self.links = Links(self._observer)
+        self.uplinks = UplinkViews(self._observer)
         self._status: LabStatus = process.started
         self._guests = [Guest(info, self._observer) for info in self._status.guests]
 
@@ -133,6 +136,12 @@ class Lab:
     def cables(self) -> dict[str, LinkView]:
         """Each guest's cable, by the guest's name."""
         return {guest.name: guest.cable for guest in self._guests}
+
+    # Networks
+
+    def roam(self, uplink: str | None) -> None:
+        """Leave all uplinks but ``uplink`` and connect that one; with None the laptop is offline."""
+        self._observer.call(Roam(uplink=uplink))
 
     @property
     def trace(self) -> Trace:

@@ -9,6 +9,7 @@ oldest that is known to work.
 """
 
 import shutil
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from harness.core.address import Mac
@@ -77,12 +78,12 @@ class PasstStack:
 
     def _words(self, program: str, mac: Mac, *more: str) -> list[str]:
         # The last octet of the guests' MAC addresses counts from 1.
-        address = f"192.168.65.{2 + mac[5]}"
+        network = IPv4Network(self._options.subnet)
         return [
             *(program, "--foreground", "--stderr", "--ipv4-only", *more),
             # An interface that is there before the world is; what passt would learn from it is said here.
             *("--interface", "lo", "--mac-addr", "5a:94:ef:e4:0c:dd"),
-            *("--address", address, "--netmask", "24", "--gateway", "192.168.65.2"),
-            *("--dns", "192.168.65.1", "--dns-forward", "192.168.65.1"),
+            *("--address", str(network[2 + mac[5]]), "--netmask", str(network.prefixlen)),
+            *("--gateway", str(network[2]), "--dns", str(network[1]), "--dns-forward", str(network[1])),
             *("--mtu", str(self._options.mtu), "--tcp-ports", "none", "--udp-ports", "none"),
         ]

@@ -7,6 +7,7 @@ any, but its DHCP server does not tell it.
 """
 
 import shutil
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,6 @@ from harness.core.errors import DescriptionError, EnvironmentMissing
 from harness.stacks.base import Plug, StackOptions
 from harness.stacks.processes import Processes
 
-_SUBNET: Final = "192.168.65.0/24"
-_NETDEV: Final = f"user,ipv6=off,net={_SUBNET},host=192.168.65.2,dns=192.168.65.3,dhcpstart=192.168.65.15"
 _QEMU_MTU: Final = 1500
 
 
@@ -28,6 +27,7 @@ class SlirpStack:
 
     def __init__(self, options: StackOptions) -> None:
         self._mtu = options.mtu
+        self._network = IPv4Network(options.subnet)
         self._processes = Processes(options.artifacts)
 
     async def start(self) -> None:
@@ -40,7 +40,8 @@ class SlirpStack:
                 f"the stack slirp with an MTU of {self._mtu} in a QEMU guest",
                 remedy=f"leave it at {_QEMU_MTU}, or choose --guest netns or the stack builtin",
             )
-        return Plug(_NETDEV)
+        network = self._network
+        return Plug(f"user,ipv6=off,net={network},host={network[2]},dns={network[3]},dhcpstart={network[15]}")
 
     def plug_tap(self, guest: str, mac: Mac, link: str, fd: int) -> None:
         """Not with this stack: raises DescriptionError."""
@@ -54,7 +55,7 @@ class SlirpStack:
             raise EnvironmentMissing(
                 "slirp4netns is not installed", remedy="sudo apt-get install slirp4netns, or use --guest qemu"
             )
-        words = ("slirp4netns", "--netns-type=path", f"--cidr={_SUBNET}", f"--mtu={self._mtu}")
+        words = ("slirp4netns", "--netns-type=path", f"--cidr={self._network}", f"--mtu={self._mtu}")
         await self._processes.start_ready(
             guest, link, lambda ready: [*words, f"--ready-fd={ready}", str(network), "eth0"]
         )

@@ -16,6 +16,7 @@ from harness.core.errors import EnvironmentMissing
 from harness.system.calls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, bind, mount
 from harness.world.description import World
 from harness.world.model import LAPTOP
+from harness.world.uplink_problems import metric_of
 
 RUN: Final = Path("/run/guestnet")
 """Where a lab keeps sockets and other things that nobody needs after it."""
@@ -63,7 +64,7 @@ def write_etc(world: World) -> Path:
 
     A file that this machine has not got is left out, resolv.conf excepted. Raises EnvironmentMissing.
     """
-    resolvers = world.hosts[LAPTOP].resolvers
+    resolvers = named_at_start(world)
     resolv_conf = "".join(f"nameserver {address}\n" for address in resolvers) or "# no resolver\n"
     for name, text in (("hosts", _HOSTS), ("nsswitch.conf", _NSSWITCH), ("resolv.conf", resolv_conf)):
         ours = RUN / name
@@ -78,6 +79,14 @@ def write_etc(world: World) -> Path:
         elif name == "resolv.conf":
             raise EnvironmentMissing(f"{target} does not exist", remedy=f"as root, run: touch {target}")
     return RUN / "resolv.conf"
+
+
+def named_at_start(world: World) -> tuple[str, ...]:
+    """The laptop's own resolvers, or those of the best of the uplinks that will be up."""
+    if own := world.hosts[LAPTOP].resolvers:
+        return own
+    up = sorted((each for each in world.uplinks.values() if each.up), key=metric_of)
+    return next((each.resolvers for each in up if each.resolvers), ())
 
 
 def _mount_if_allowed(kind: str, target: str) -> None:

@@ -22,12 +22,15 @@ from harness.system.calls import CLONE_NEWNET, bind, setns, unshare
 from harness.world.description import World
 from harness.world.model import LAPTOP, Host, Link, Route
 from harness.world.mounts import NETNS
+from harness.world.uplink_problems import link_of
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
 _OWN: Final = "/proc/thread-self/ns/net"
 _LOOPBACK: Final = 1
+_FIRST_INDEX: Final = 1000
+"""Of the interfaces at the links' first ends."""
 _IFA_F_NODAD: Final = 0x02
 """linux/if_addr.h: use the address without duplicate address detection (RFC 4862 section 5.4)."""
 
@@ -108,8 +111,11 @@ class Namespaces:
 
 
 def build(world: World) -> Namespaces:
-    """Make ``world`` in the kernel, in the calling thread. Raises EnvironmentMissing, or DescriptionError
-    when the kernel refuses something that the description's own rules let through."""
+    """Make ``world`` in the kernel, in the calling thread; the laptop's uplinks stay down.
+
+    Raises EnvironmentMissing, or DescriptionError when the kernel refuses something that the description's
+    own rules let through.
+    """
     # Here, in the thread: a fifth of a lab's start goes into this import, and a guest can restore meanwhile.
     from pyroute2 import IPRoute
 
@@ -147,13 +153,14 @@ def _require_ipv6(world: World) -> None:
 def _build(world: World, namespaces: Namespaces, sockets: dict[str, "IPRoute"]) -> None:
     for number, (name, link) in enumerate(world.links.items()):
         _add_link(number, name, link, namespaces, sockets[LAPTOP])
+    uplinks = {link_of(name, uplink) for name, uplink in world.uplinks.items()}
     for host, description in world.hosts.items():
         socket = sockets[host]
         _refusable(f"{host}: loopback up", partial(socket.link, "set", index=_LOOPBACK, state="up"))
         for address in description.addresses:
             _add_address(socket, host, _LOOPBACK, address)
         for name, link in world.links.items():
-            if host in link.ends:
+            if host in link.ends and not (host == LAPTOP and name in uplinks):
                 (index,) = socket.link_lookup(ifname=name)
                 _refusable(f"{host}: {name} up", partial(socket.link, "set", index=index, state="up"))
                 for address in link.ends[host]:
@@ -174,6 +181,9 @@ def _add_link(number: int, name: str, link: Link, namespaces: Namespaces, socket
         }
         for end, host in enumerate(link.ends)
     )
+    # The other end counts from 1, so that the two differ: where they are alike the kernel may take a second
+    # to see a carrier (net/core/link_watch.c, linkwatch_urgent_event).
+    near["index"] = _FIRST_INDEX + number
     _refusable(f"link {name}", lambda: socket.link("add", kind="veth", peer=far, **near))
 
 

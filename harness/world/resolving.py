@@ -117,6 +117,8 @@ class LaptopResolver:
     def _write(self, servers: tuple[str, ...]) -> None:
         """In place, because the file is mounted on others by its inode; in one write, and longer each time:
         no reader sees half of it, and each sees by its size that it is another one."""
+        if servers == self._named:
+            return
         self._named = servers
         text = "".join(f"nameserver {server}\n" for server in servers) or "# no resolver\n"
         data = text.encode().ljust(self._path.stat().st_size + 1, b"\n")

@@ -1,20 +1,27 @@
 """A world that runs: namespaces and servers, and whatever else surrounds a stack, built and taken down."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from harness.core.errors import GuestnetError, LabError
-from harness.core.events import Noted, Served
+from harness.core.events import Noted, Served, SubnetOverlap
 from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
 from harness.world.description import World
-from harness.world.mounts import write_etc
+from harness.world.forwarding import set_up
+from harness.world.mounts import named_at_start, write_etc
 from harness.world.namespaces import Namespaces, build
+from harness.world.overlap import Network, overlapping
+from harness.world.resolving import LaptopResolver
 from harness.world.servers.running import Answered, Servers
+from harness.world.uplinks import Uplinks
 
 
 class RunningWorld:
-    """One ``world`` in the lab process. ``on_fault`` is called when a part of it ends unasked."""
+    """One ``world`` in the lab process, around guests in the networks ``guests``.
+
+    ``on_fault`` is called when a part of it ends unasked.
+    """
 
     def __init__(
         self,
@@ -24,6 +31,7 @@ class RunningWorld:
         recorder: Recorder,
         clock: LabClock,
         on_fault: Callable[[GuestnetError], None],
+        guests: Sequence[str] = (),
     ) -> None:
         self.world = world
         self.namespaces = Namespaces()
@@ -32,6 +40,9 @@ class RunningWorld:
         self._recorder = recorder
         self._clock = clock
         self._on_fault = on_fault
+        self._guests = tuple(guests)
+        self.resolver = LaptopResolver(self.resolv_conf, named_at_start(world))
+        self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap)
         self._servers = Servers(world, self._served, self._server_ended)
 
     @property
@@ -45,16 +56,34 @@ class RunningWorld:
 
     async def start(self) -> None:
         """Build everything. Raises EnvironmentMissing, DescriptionError, LabError."""
-        self.namespaces = await asyncio.to_thread(build, self.world)
+        self.namespaces = await asyncio.to_thread(self._build)
+        await self.uplinks.start()
         await self._servers.start(self.namespaces)
 
     async def stop(self) -> None:
         """End the world's processes. The namespaces go with ``close``. Idempotent."""
         await self._servers.stop()
+        await self.resolver.close()
 
     def close(self) -> None:
         """Let go of the namespaces."""
         self.namespaces.close()
+
+    def check_overlap(self, of: str, networks: Iterable[str]) -> None:
+        """Tell the journal which of ``networks``, which ``of`` has brought, overlap the guests'."""
+        for subnet in self._guests:
+            for network in overlapping((subnet,), [Network(of, each) for each in networks]):
+                now = self._clock.now()
+                self._recorder.event(SubnetOverlap(at=now, of=of, network=network.prefix, subnet=subnet))
+
+    def _build(self) -> Namespaces:
+        namespaces = build(self.world)
+        try:
+            set_up(self.world, namespaces)
+        except BaseException:
+            namespaces.close()
+            raise
+        return namespaces
 
     def _served(self, answered: Answered) -> None:
         self._recorder.event(Served(at=self._clock.now(), **answered._asdict()))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from harness.world.model import LAPTOP, Host, Link, Uplink
+from harness.world.model import LAPTOP, METRICS, Host, Link, Uplink
 from harness.world.place import Place, Problem, is_address, on_link
 
 MAX_METRIC = 1 << 31
@@ -12,6 +12,11 @@ MAX_METRIC = 1 << 31
 def link_of(name: str, uplink: Uplink) -> str:
     """The link of the uplink called ``name``."""
     return uplink.link or name
+
+
+def metric_of(uplink: Uplink) -> int:
+    """Of its routes: its own, or that of its kind."""
+    return METRICS[uplink.kind] if uplink.metric is None else uplink.metric
 
 
 def uplink_problems(

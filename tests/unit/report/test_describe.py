@@ -34,6 +34,16 @@ CASES = [
      "the limit descriptors turned away 1 more", "bad"),
     (events.AddressConflict(at=1, address="10.0.0.3", holder="a", claimant="b"), "link",
      "b uses 10.0.0.3, which is of a", "warning"),
+    (events.UplinkChanged(at=1, uplink="lte", change="up", addresses=["10.0.0.2/24"], resolvers=["10.0.0.1"]),
+     "link", "uplink lte up: 10.0.0.2/24; resolver 10.0.0.1", ""),
+    (events.UplinkChanged(at=1, uplink="lte", change="down"), "link", "uplink lte down; no resolver",
+     "warning"),
+    (events.SubnetOverlap(at=1, of="uplink wifi", network="192.168.0.0/16", subnet="192.168.65.0/24"), "link",
+     "192.168.0.0/16 of uplink wifi overlaps the guests' 192.168.65.0/24: they can't reach it", "bad"),
+    (events.SubnetOverlap(at=1, of="uplink wifi", network="192.168.0.0/16", subnet="192.168.65.0/24",
+                          renumbered="172.24.0.0/24"), "link",
+     "192.168.0.0/16 of uplink wifi overlaps the guests' 192.168.65.0/24: they have 172.24.0.0/24",
+     "warning"),
     (events.ClockJumped(at=1, clock="lab", seconds=7200.0), "time", "the lab clock jumped 7200 s forward",
      "warning"),
     (events.ClockJumped(at=1, clock="guest1", seconds=-60.0), "time",
@@ -64,7 +74,8 @@ def example(kind: type[Event]) -> Event:
         **values
         | {
             name: {} if name == "versions" else []
-            for name in values.keys() & {"versions", "nearest", "answers", "guests", "uplinks"}
+            for name in values.keys()
+            & {"versions", "nearest", "answers", "guests", "uplinks", "addresses", "resolvers"}
         }
     )
 

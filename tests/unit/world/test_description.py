@@ -119,11 +119,11 @@ def test_a_laptop_of_one_family_keeps_nothing_of_the_other_but_its_loopback() ->
     four, six = plain.with_laptop("ipv4"), plain.with_laptop("ipv6")
 
     assert [str(each) for each in four.addresses_of("laptop")] == ["192.168.1.10/24"]
-    assert [route.via for route in four.hosts["laptop"].routes] == ["192.168.1.1"]
-    assert four.hosts["laptop"].resolvers == ("203.0.113.53",)
+    assert four.uplinks["wifi"].gateways == ("192.168.1.1",)
+    assert four.uplinks["wifi"].resolvers == ("203.0.113.53",)
     assert [str(each) for each in six.addresses_of("laptop")] == ["2001:db8:1::10/64"]
-    assert [route.via for route in six.hosts["laptop"].routes] == ["2001:db8:1::1"]
-    assert six.hosts["laptop"].resolvers == ("2001:db8::53",)
+    assert six.uplinks["wifi"].gateways == ("2001:db8:1::1",)
+    assert six.uplinks["wifi"].resolvers == ("2001:db8::53",)
     for world in four, six:
         assert world.servers == plain.servers
         assert world.hosts["internet"] == plain.hosts["internet"]

@@ -74,12 +74,12 @@ def test_toml_and_python_are_the_same_model() -> None:
             f"links.wifi.mut: unknown key: there are {keys(Link)}",
         ),
         (
-            'via = "192.168.1.1"',
-            'via = "10.0.0.1"',
+            'gateways = ["192.168.1.1"',
+            'gateways = ["10.0.0.1"',
             "10.0.0.1",
             (
-                "hosts.laptop.routes[0].via: 10.0.0.1 is on none of laptop's links: "
-                "give an address in the prefix of one of them"
+                "uplinks.wifi.gateways[0]: '10.0.0.1' is not on the link: "
+                "give an address in the prefix of 192.168.1.10/24 or 2001:db8:1::10/64"
             ),
         ),
         (

@@ -163,31 +163,39 @@ _LENGTHS: Final = {2: (4,), 3: (3,), 4: (2,), 5: (10, 18, 26, 34), 8: (10,)}
 
 
 def emit_options(segment: Segment) -> bytes:
-    """The option octets, aligned and padded as Linux does it. Raises ValueError beyond 40 octets."""
+    """The option octets, aligned as Linux does it unless they fit only without. ValueError beyond 40."""
     if segment.timestamps is not None and not (
         segment.sack or segment.sack_permitted or segment.mss is not None or segment.window_scale is not None
     ) and not segment.other_options:  # fmt: skip
         return b"\1\1\x08\x0a" + _TIMESTAMPS.pack(*segment.timestamps)
+    out = _pack_options(segment, b"\1")
+    if len(out) > MAX_OPTIONS:
+        out = _pack_options(segment, b"")
+    if len(out) > MAX_OPTIONS:
+        raise ValueError(f"{len(out)} octets of TCP options are more than {MAX_OPTIONS}")
+    return bytes(out)
+
+
+def _pack_options(segment: Segment, nop: bytes) -> bytearray:
+    """``nop``: what options are aligned with, a no-operation or nothing."""
     out = bytearray()
     if segment.mss is not None:
         out += b"\2\4" + segment.mss.to_bytes(2, "big")
     if segment.sack_permitted:
-        out += b"\4\2" if segment.timestamps is not None else b"\1\1\4\2"
+        out += b"\4\2" if segment.timestamps is not None else nop + nop + b"\4\2"
     elif segment.timestamps is not None:
-        out += b"\1\1"
+        out += nop + nop
     if segment.timestamps is not None:
         out += b"\x08\x0a" + _TIMESTAMPS.pack(*segment.timestamps)
     if segment.window_scale is not None:
-        out += bytes((1, 3, 3, segment.window_scale))
+        out += nop + bytes((3, 3, segment.window_scale))
     if segment.sack:
         edges = [edge for block in segment.sack for edge in block]
-        out += bytes((1, 1, 5, 2 + 4 * len(edges))) + struct.pack(f"!{len(edges)}L", *edges)
+        out += nop + nop + bytes((5, 2 + 4 * len(edges))) + struct.pack(f"!{len(edges)}L", *edges)
     for kind, value in segment.other_options:
         out += bytes((kind, 2 + len(value))) + value
     out += bytes(-len(out) % 4)
-    if len(out) > MAX_OPTIONS:
-        raise ValueError(f"{len(out)} octets of TCP options are more than {MAX_OPTIONS}")
-    return bytes(out)
+    return out
 
 
 def emit(segment: Segment, source: IpAddress, destination: IpAddress) -> bytes:

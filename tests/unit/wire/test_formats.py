@@ -62,6 +62,27 @@ def test_tcp_round_trip(segment: tcp.Segment, source: bytes, destination: bytes)
     assert tcp.parse(tcp.emit(segment, source, destination), source, destination) == segment
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        b"\x08\x0a" + bytes(8) + b"\x05\x1a" + bytes(24) + b"\xfd\x04ab",
+        b"\x05\x22" + bytes(32) + b"\x04\x02" + b"\x02\x04" + bytes(2),
+        b"\x03\x03\x07" * 12 + b"\xfd\x04ab",
+    ],
+)
+def test_tcp_options_that_fit_only_without_alignment(options: bytes) -> None:
+    assert len(options) == tcp.MAX_OPTIONS
+    bare = tcp.emit(tcp.Segment(1, 2, 3, 4, tcp.Flags.ACK, 5), bytes(4), bytes(4))
+    segment = tcp.parse(bare[:12] + b"\xf0" + bare[13:] + options)
+    assert tcp.parse(tcp.emit(segment, bytes(4), bytes(4))) == segment
+
+
+def test_too_many_tcp_options_are_refused() -> None:
+    segment = tcp.Segment(1, 2, 3, 4, tcp.Flags.ACK, 5, other_options=((253, bytes(39)),))
+    with pytest.raises(ValueError, match="44 octets of TCP options"):
+        tcp.emit(segment, bytes(4), bytes(4))
+
+
 @given(of.dhcps)
 def test_dhcp_round_trip(message: dhcp.Dhcp) -> None:
     assert dhcp.parse(dhcp.emit(message, limit=20_000)) == message

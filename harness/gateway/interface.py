@@ -27,7 +27,8 @@ from harness.gateway.outbox import Outbox
 from harness.gateway.rate import RateLimit
 from harness.gateway.turned_away import TurnedAway
 from harness.tcpip.icmpv6 import PacketProblem
-from harness.tcpip.neighbour import Conflict, Event
+from harness.tcpip.neighbour import Conflict, Event, Overflow
+from harness.tcpip.reassembly import CrowdedOut
 from harness.tcpip.tcp.coalesce import coalesce, merge
 from harness.wire import arp, ethernet, icmpv6, ip
 from harness.wire import frame as layers
@@ -130,6 +131,9 @@ class Interface:
         if layer is not None:
             packet = layer.parse(frame[ethernet.HEADER :])
             mac = bytes(frame[6:12])
+            if not layer.is_credible(packet):
+                layer.on_impostor(packet, mac, self.now)
+                raise WireError(f"ipv{layer.version} source {show_ip(packet.source)} is no guest's")
             self._note_holder(packet.source, mac)
             whole = layer.take(packet, mac, self.now)
             if whole is not packet:
@@ -294,16 +298,26 @@ class Interface:
                 self._outbox.frames([header + outgoing.payload])
             for event in layer.neighbours.events():
                 self._happened(layer, event)
+            for gone in layer.crowded_out():
+                self._crowded_out(gone)
 
     def _happened(self, layer: IpLayer, event: Event) -> None:
         if isinstance(event, Conflict):
             self._conflict(event.address, self._mac, event.mac)
             return
-        for packet in event.packets:
+        packets = [event.packet] if isinstance(event, Overflow) else event.packets
+        why = "too much waits for an answer to" if isinstance(event, Overflow) else "nobody answers"
+        for packet in packets:
             self._drop(
                 ethernet.header(bytes(6), self._mac, layer.ethertype) + packet,
-                f"nobody answers {layer.asks} for {show_ip(event.address)}",
+                f"{why} {layer.asks} for {show_ip(event.address)}",
             )
+
+    def _crowded_out(self, gone: CrowdedOut) -> None:
+        if self._turned_away.shows("frames_dropped", self.now):
+            shown = f"IP {show_ip(gone.source)} > {show_ip(gone.destination)} id {gone.identification:#x}"
+            rule = f"gave way to newer fragments: no more than {gone.bound} {gone.limit} are kept"
+            self._outbox.record(FrameDropped(at=self.now, link=_LINK, rule=rule, frame=shown))
 
     def _drop(self, frame: Frame, rule: str) -> None:
         if self._turned_away.shows("frames_dropped", self.now):

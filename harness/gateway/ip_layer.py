@@ -7,16 +7,15 @@ import struct
 from abc import ABC, abstractmethod
 from typing import Final
 
-from harness.core.errors import WireError
 from harness.gateway.addressing import Addressing
 from harness.gateway.config import GatewayConfig
 from harness.tcpip import icmp as icmp_errors
 from harness.tcpip.arp import ArpCache
 from harness.tcpip.neighbour import NeighbourCache, Outgoing
-from harness.tcpip.reassembly import Reassembler, fragment
+from harness.tcpip.reassembly import CrowdedOut, Reassembler, fragment
 from harness.wire import icmp, ipv4
 from harness.wire.ethernet import EtherType
-from harness.wire.ip import IpAddress, IpPacket, show_ip
+from harness.wire.ip import IpAddress, IpPacket
 from harness.wire.ipv4 import ANY, Ip4, Ipv4, Protocol
 from harness.wire.octets import Octets
 
@@ -41,7 +40,7 @@ class IpLayer(ABC):
 
     @abstractmethod
     def parse(self, octets: memoryview) -> IpPacket:
-        """A packet from a guest. Raises WireError when it is malformed or pretends to be of somebody else."""
+        """A packet. Raises WireError when it is malformed."""
 
     @abstractmethod
     def take(self, packet: IpPacket, mac: bytes, now: int) -> IpPacket | None:
@@ -68,9 +67,17 @@ class IpLayer(ABC):
     def is_credible(self, packet: IpPacket) -> bool:
         """Whether the source is one that a guest may have."""
 
+    @abstractmethod
+    def on_impostor(self, packet: IpPacket, mac: bytes, now: int) -> None:
+        """``packet`` came from ``mac`` with a source that no guest may have; it goes no further."""
+
     def transmit(self) -> list[Outgoing]:
         """The frames due now; drained."""
         return self.neighbours.transmit()
+
+    @abstractmethod
+    def crowded_out(self) -> list[CrowdedOut]:
+        """Fragments that gave way to newer ones; drained."""
 
     @abstractmethod
     def poll_at(self) -> int | None:
@@ -99,16 +106,16 @@ class Ipv4Layer(IpLayer):
 
     def parse(self, octets: memoryview) -> Ipv4:
         """As of ``IpLayer``."""
-        packet = ipv4.parse(octets)
-        if not self.is_credible(packet):
-            raise WireError(f"ipv4 source {show_ip(packet.source)} is no guest's")
-        return packet
+        return ipv4.parse(octets)
 
     def take(self, packet: IpPacket, mac: bytes, now: int) -> IpPacket | None:
         """As of ``IpLayer``."""
         if not packet.is_fragment or not isinstance(packet, Ipv4):
             return packet
         return self._reassembler.on_packet(packet, now)
+
+    def on_impostor(self, packet: IpPacket, mac: bytes, now: int) -> None:
+        """As of ``IpLayer``: claims are made by ARP, and heard there."""
 
     def is_credible(self, packet: IpPacket) -> bool:
         """As of ``IpLayer``."""
@@ -140,6 +147,10 @@ class Ipv4Layer(IpLayer):
     def error(self, original: Octets, source: IpAddress, kind: int, code: int, rest: int) -> IpPacket | None:
         """As of ``IpLayer``."""
         return icmp_errors.error_about(original, source, kind, code, mtu=rest, broadcasts=self._broadcasts)
+
+    def crowded_out(self) -> list[CrowdedOut]:
+        """As of ``IpLayer``."""
+        return self._reassembler.crowded_out()
 
     def poll_at(self) -> int | None:
         """As of ``IpLayer``."""

@@ -2,6 +2,10 @@
 
 The gateway is fe80::1, the router of the link; fd65:6775:6573:7400::1 for DNS, and ::2 for the laptop itself.
 It advertises (RFC 4861 6.2, RFC 8106) what ``Ipv6Config`` says, from when the first turn comes.
+
+It does not look whether its own addresses are free (RFC 4862 5.4): it is on the link before any guest is. Who
+comes later finds out that they are taken, for every question about them is answered. Every claim is defended
+against and told as an ``AddressConflict``, as ARP does it.
 """
 
 import struct
@@ -18,11 +22,11 @@ from harness.tcpip import icmpv6 as icmpv6_errors
 from harness.tcpip import reassembly
 from harness.tcpip.ndp import NdpCache, read
 from harness.tcpip.neighbour import Outgoing
-from harness.tcpip.reassembly import Reassembler, fragment6
+from harness.tcpip.reassembly import CrowdedOut, Reassembler, fragment6
 from harness.tcpip.router import Advertiser
 from harness.wire import icmpv6, ipv6, ndp
 from harness.wire.ethernet import EtherType
-from harness.wire.ip import IpAddress, IpPacket, show_ip
+from harness.wire.ip import IpAddress, IpPacket
 from harness.wire.ipv4 import Protocol
 from harness.wire.ipv6 import Ipv6
 from harness.wire.ndp import RouterAdvertisement
@@ -54,10 +58,7 @@ class Ipv6Layer(IpLayer):
 
     def parse(self, octets: memoryview) -> Ipv6:
         """As of ``IpLayer``."""
-        packet = ipv6.parse(octets)
-        if not self.is_credible(packet):
-            raise WireError(f"ipv6 source {show_ip(packet.source)} is no guest's")
-        return packet
+        return ipv6.parse(octets)
 
     def take(self, packet: IpPacket, mac: bytes, now: int) -> IpPacket | None:
         """As of ``IpLayer``; neighbour discovery ends here."""
@@ -93,6 +94,12 @@ class Ipv6Layer(IpLayer):
         else:
             raise WireError("ndp: a guest speaks as a router")
 
+    def on_impostor(self, packet: IpPacket, mac: bytes, now: int) -> None:
+        """As of ``IpLayer``: who speaks of neighbours from an address of ours claims it."""
+        if packet.protocol == Protocol.ICMPV6 and len(packet.payload) and packet.payload[0] in ndp.TYPES:
+            icmpv6.parse(packet.payload, packet.source, packet.destination)
+            self.ndp.on_impostor(packet.source, Mac(mac), now)
+
     def is_credible(self, packet: IpPacket) -> bool:
         """As of ``IpLayer``."""
         # A guest without an address looks whether one is free and asks for routers (RFC 4862, RFC 4861).
@@ -122,6 +129,10 @@ class Ipv6Layer(IpLayer):
     def transmit(self) -> list[Outgoing]:
         """As of ``IpLayer``."""
         return self.neighbours.transmit() + self.advertiser.transmit()
+
+    def crowded_out(self) -> list[CrowdedOut]:
+        """As of ``IpLayer``."""
+        return self._reassembler.crowded_out()
 
     def poll_at(self) -> int | None:
         """As of ``IpLayer``."""

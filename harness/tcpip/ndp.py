@@ -94,6 +94,11 @@ class NdpCache(NeighbourCache):
         elif differs:
             self._set(target, neighbour, found)
 
+    def on_impostor(self, source: Ip6, mac: Mac, now: int) -> None:
+        """``mac`` has sent a message of neighbour discovery as ``source``: it uses that address."""
+        if source in self._addresses and mac != self.mac:
+            self._defend(source, mac, now)
+
     def hint(self, address: Ip6, mac: Mac) -> None:
         """``address`` told its ``mac`` in a question of its own: STALE unless that is known already."""
         if address in self._addresses:

@@ -77,7 +77,14 @@ class Unreachable(Struct, frozen=True):
     packets: tuple[Octets, ...]
 
 
-Event: TypeAlias = Conflict | Unreachable
+class Overflow(Struct, frozen=True):
+    """Too much waits for ``address``: this packet, the oldest, is dropped."""
+
+    address: IpAddress
+    packet: Octets
+
+
+Event: TypeAlias = Conflict | Unreachable | Overflow
 
 
 class _Neighbour:
@@ -113,14 +120,14 @@ class NeighbourCache(ABC):
     def send(self, address: IpAddress, packet: Octets, now: int) -> Mac | None:
         """The MAC address to send ``packet`` to; None: it waits in the cache until the address is known.
 
-        When too many wait, the oldest is dropped (RFC 1122 2.3.2.2 keeps the latest).
+        When too many wait, the oldest is dropped (RFC 1122 2.3.2.2 keeps the latest), and told as an event.
         """
         neighbour = self._neighbours.get(address)
         if neighbour is None:
             neighbour = self._add(address)
             self._solicit(address, neighbour, now)
         if neighbour.mac is None:
-            self._wait(neighbour, packet)
+            self._wait(address, neighbour, packet)
             return None
         self._neighbours.move_to_end(address)
         if neighbour.state is State.STALE:
@@ -247,12 +254,14 @@ class NeighbourCache(ABC):
         neighbour = self._neighbours[address] = _Neighbour()
         return neighbour
 
-    def _wait(self, neighbour: _Neighbour, packet: Octets) -> None:
+    def _wait(self, address: IpAddress, neighbour: _Neighbour, packet: Octets) -> None:
         waiting = neighbour.waiting
         waiting.append(packet)
         neighbour.octets += len(packet)
         while neighbour.octets > self._config.max_waiting and len(waiting) > 1:
-            neighbour.octets -= len(waiting.pop(0))
+            oldest = waiting.pop(0)
+            neighbour.octets -= len(oldest)
+            self._events.append(Overflow(address, oldest))
 
     def _defend(self, address: IpAddress, mac: Mac, now: int) -> None:
         """``mac`` claims our ``address``."""

@@ -40,6 +40,16 @@ class Config(Struct, frozen=True):
     max_fragments: int = 256
 
 
+class CrowdedOut(Struct, frozen=True):
+    """What was kept of a datagram is given up for newer ones: ``bound`` octets or datagrams is the limit."""
+
+    source: IpAddress
+    destination: IpAddress
+    identification: int
+    limit: str
+    bound: int
+
+
 class _Datagram(Generic[Packet]):
     __slots__ = ("deadline", "first", "octets", "pieces", "poisoned", "total")
 
@@ -59,6 +69,7 @@ class Reassembler(Generic[Packet]):
         self._config = config if config is not None else Config()
         self._datagrams: OrderedDict[_Key, _Datagram[Packet]] = OrderedDict()
         self._octets = 0
+        self._crowded_out: list[CrowdedOut] = []
 
     @property
     def octets(self) -> int:
@@ -95,6 +106,11 @@ class Reassembler(Generic[Packet]):
         payload = memoryview(b"".join(datagram.pieces[offset] for offset in sorted(datagram.pieces)))
         return _whole(datagram.first, payload)
 
+    def crowded_out(self) -> list[CrowdedOut]:
+        """What gave way to newer fragments; drained."""
+        drained, self._crowded_out = self._crowded_out, []
+        return drained
+
     def poll_at(self) -> int | None:
         """When ``on_timer`` is due: the oldest comes first."""
         return next((datagram.deadline for datagram in self._datagrams.values()), None)
@@ -110,7 +126,7 @@ class Reassembler(Generic[Packet]):
 
     def _open(self, key: _Key, now: int) -> _Datagram[Packet]:
         while len(self._datagrams) >= self._config.max_datagrams:
-            self._drop(next(iter(self._datagrams)))
+            self._crowd_out(next(iter(self._datagrams)), "datagrams", self._config.max_datagrams)
         datagram = self._datagrams[key] = _Datagram(now + self._config.timeout)
         return datagram
 
@@ -142,7 +158,13 @@ class Reassembler(Generic[Packet]):
             if self._octets <= self._config.max_octets:
                 return
             if key != keep:
-                self._drop(key)
+                self._crowd_out(key, "octets", self._config.max_octets)
+
+    def _crowd_out(self, key: _Key, limit: str, bound: int) -> None:
+        source, destination, _, identification = key
+        datagram = self._drop(key)
+        if not datagram.poisoned:
+            self._crowded_out.append(CrowdedOut(source, destination, identification, limit, bound))
 
     def _drop(self, key: _Key) -> _Datagram[Packet]:
         datagram = self._datagrams.pop(key)

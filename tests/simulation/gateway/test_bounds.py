@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.core.address import Mac
 from harness.core.events import FlowClosed, FlowRefused, FrameDropped, LimitReached
 from harness.core.time import MINUTE, SECOND
 from harness.gateway import commands, events
@@ -13,11 +14,13 @@ from harness.gateway.config import Limits
 from harness.gateway.turned_away import SHOWN
 from harness.wire import ethernet, icmp, ipv4, udp
 from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import Ipv4, Protocol
+from harness.wire.ipv4 import Ipv4, Protocol, ip4
 from harness.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
 from tests.simulation.gateway.floods import assert_connects_at_once, connects, dead, introduced, syn
+
+OTHER = Mac.parse("52:54:00:65:00:99")
 
 
 def test_a_flood_to_a_live_host_gives_way_to_who_means_it() -> None:
@@ -246,3 +249,50 @@ def test_a_flood_of_malformed_frames_does_not_flood_the_journal() -> None:
     assert len(bench.noted(FrameDropped)) == 3 + SHOWN
     (reached,) = bench.noted(LimitReached)
     assert (reached.limit, reached.bound, reached.count) == ("frames_dropped", SHOWN, 1000)
+
+
+def send_beginnings(bench: Bench, count: int) -> None:
+    """Each the first fragment of another datagram."""
+    guest = bench.guest
+    for number in range(count):
+        guest.send_packet(
+            Ipv4(guest.address, SERVER, Protocol.UDP, bytes(800), identification=number, more_fragments=True)
+        )
+    bench.settle()
+
+
+def test_fragments_that_give_way_to_newer_ones_are_said() -> None:
+    bench = introduced(Limits())
+    send_beginnings(bench, 256 + 3)
+    dropped = bench.noted(FrameDropped)
+    assert [one.rule for one in dropped] == [
+        "gave way to newer fragments: no more than 256 datagrams are kept"
+    ] * 3
+    assert dropped[2].frame == "IP 192.168.65.3 > 203.0.113.10 id 0x2"
+
+
+def test_a_flood_of_fragments_does_not_flood_the_journal() -> None:
+    bench = introduced(Limits())
+    send_beginnings(bench, 1000)
+    bench.advance(2 * SECOND)
+    assert len(bench.noted(FrameDropped)) == SHOWN
+    (reached,) = bench.noted(LimitReached)
+    assert (reached.limit, reached.count) == ("frames_dropped", 1000 - 256)
+
+
+def test_what_waits_for_a_guest_that_does_not_answer_is_bounded_and_what_gives_way_is_said() -> None:
+    """It asked and went away: the answers wait for ARP, no more than 128 KiB of them."""
+    bench = introduced(Limits())
+    gone = ip4("192.168.65.9")
+    octets = udp.emit(udp.Datagram(5000, 7, b"?"), gone, SERVER)
+    link = ethernet.header(bench.gateway.config.mac, OTHER, EtherType.IPV4)
+    bench.tell(events.FramesReceived([link + ipv4.emit(Ipv4(gone, SERVER, Protocol.UDP, octets))]))
+    flow = bench.take(commands.OpenDatagram).flow
+    for _ in range(4):
+        bench.tell(events.DatagramReceived(flow, SERVER, 7, bytes(30_000)))
+    assert bench.noted(FrameDropped) == []
+    bench.tell(events.DatagramReceived(flow, SERVER, 7, bytes(30_000)))
+    dropped = bench.noted(FrameDropped)
+    assert {one.rule for one in dropped} == {"too much waits for an answer to ARP for 192.168.65.9"}
+    assert "203.0.113.10" in dropped[0].frame
+    assert len(dropped) * 1480 >= 150_000 - (128 << 10)

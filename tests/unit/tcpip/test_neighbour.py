@@ -5,7 +5,7 @@ import pytest
 from harness.core.address import BROADCAST, Mac
 from harness.core.time import SECOND
 from harness.tcpip.arp import ArpCache
-from harness.tcpip.neighbour import Config, Conflict, Outgoing, State, Unreachable
+from harness.tcpip.neighbour import Config, Conflict, Outgoing, Overflow, State, Unreachable
 from harness.wire import arp
 from harness.wire.ethernet import EtherType
 from harness.wire.ipv4 import ip4
@@ -53,6 +53,7 @@ def test_only_the_latest_packets_wait(cache: ArpCache) -> None:
     packets = [bytes([number]) * 20_000 for number in range(10)]
     for packet in packets:
         cache.send(GUEST, packet, 0)
+    assert cache.events() == [Overflow(GUEST, packet) for packet in packets[:4]]
     cache.transmit()
     cache.on_arp(answer(), 1)
     assert [out.payload for out in cache.transmit()] == packets[4:]

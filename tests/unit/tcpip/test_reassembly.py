@@ -121,6 +121,36 @@ def test_octets_datagrams_and_fragments_are_bounded() -> None:
         reassembler.on_packet(piece(32, 40), 0)
 
 
+def test_what_gives_way_to_newer_fragments_is_told_once() -> None:
+    reassembler = Reassembler[Ipv4](Config(max_datagrams=2))
+    for identification in range(4):
+        reassembler.on_packet(piece(0, 800, identification=identification), 0)
+    gone = reassembler.crowded_out()
+    assert [(one.source, one.destination, one.identification) for one in gone] == [(A, B, 0), (A, B, 1)]
+    assert {(one.limit, one.bound) for one in gone} == {("datagrams", 2)}
+    assert reassembler.crowded_out() == []
+    reassembler = Reassembler[Ipv4](Config(max_octets=2000))
+    for identification in range(4):
+        reassembler.on_packet(piece(0, 800, identification=identification), 0)
+    gone = reassembler.crowded_out()
+    assert [(one.identification, one.limit, one.bound) for one in gone] == [
+        (0, "octets", 2000),
+        (1, "octets", 2000),
+    ]
+
+
+def test_what_is_given_up_for_another_reason_gave_not_way() -> None:
+    reassembler = Reassembler[Ipv4](Config(max_datagrams=1))
+    reassembler.on_packet(piece(0, 800), 0)
+    with pytest.raises(WireError, match="overlap"):
+        reassembler.on_packet(piece(400, 1200), 0)
+    reassembler.on_packet(piece(0, 800, identification=8), 0)
+    reassembler.on_packet(piece(800, 900, more=False, identification=8), 0)
+    reassembler.on_packet(piece(0, 800, identification=9), 0)
+    reassembler.on_timer(60 * SECOND)
+    assert reassembler.crowded_out() == []
+
+
 def test_dont_fragment_is_honoured() -> None:
     with pytest.raises(ValueError, match="must not be fragmented"):
         fragment(packet(dont_fragment=True), 1500)

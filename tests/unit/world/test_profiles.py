@@ -16,7 +16,10 @@ def keys(kind: type[msgspec.Struct]) -> str:
     return ", ".join(field.name for field in msgspec.structs.fields(kind))
 
 
-PLAIN = (profile_folder() / "plain.toml").read_text()
+PLAIN = "".join(
+    (profile_folder() / name).read_text() for name in ("plain.toml", "parts/internet.toml")
+).replace('include = "internet"', "")
+"""The plain world in one text."""
 
 
 def test_the_plain_world_is_what_scenarios_count_on() -> None:

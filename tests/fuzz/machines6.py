@@ -29,11 +29,10 @@ def _address(number: int) -> bytes:
 
 
 def discovery(data: bytes) -> None:
-    """Cache and router hear messages of neighbour discovery, addresses are asked for, and time passes."""
+    """The cache hears messages of neighbour discovery, is asked for addresses, and time passes."""
     script, now = Script(data), START
-    cache = NdpCache(OUR_MAC, [ROUTER, _address(1)])
-    router = Advertiser(OUR_MAC, ROUTER, ndp.RouterAdvertisement(1800), rng.stream(1, "fuzz"))
-    router.start(now)
+    ours = (ROUTER, _address(1))
+    cache = NdpCache(OUR_MAC, ours)
     while script.goes_on:
         kind = script.number() & 3
         if kind == 0:
@@ -42,25 +41,65 @@ def discovery(data: bytes) -> None:
                 found = read(packet, icmpv6.parse(packet.payload))
             except WireError:
                 continue
-            if isinstance(found, ndp.NeighbourSolicitation):
+            if packet.source in ours:
+                cache.on_impostor(packet.source, GUEST_MAC, now)
+            elif isinstance(found, ndp.NeighbourSolicitation):
                 cache.on_solicitation(packet.source, found, GUEST_MAC, now)
             elif isinstance(found, ndp.NeighbourAdvertisement):
                 cache.on_advertisement(found, GUEST_MAC, now)
-            elif isinstance(found, ndp.RouterSolicitation):
-                router.on_solicitation(packet.source, GUEST_MAC)
+            elif (known := found.options.source_mac) is not None and not known.is_group:
+                cache.hint(packet.source, known)
         elif kind == 1:
             cache.send(_address(script.number()), bytes(40), now)
         elif kind == 2:
             now += script.duration()
             cache.on_timer(now)
-            router.on_timer(now)
         else:
             cache.confirm(_address(script.number()), now)
-        for outgoing in cache.transmit() + router.transmit():
+        for outgoing in cache.transmit():
             said = ipv6.parse(outgoing.payload) if len(outgoing.payload) > 40 else None
-            assert said is None or said.source in (ROUTER, _address(1))
+            assert said is None or said.source in ours
         cache.events()
     fall_silent(cache.poll_at, cache.on_timer, now)
+
+
+def advertiser(data: bytes) -> None:
+    """The router is asked, what it tells changes, it ends and begins again, and time passes."""
+    script, now = Script(data), START
+    router = Advertiser(OUR_MAC, ROUTER, ndp.RouterAdvertisement(1800), rng.stream(1, "fuzz"))
+    while script.goes_on:
+        kind, due = script.number() & 7, 0
+        if kind < 4:
+            try:
+                packet = ipv6.parse(script.block())
+                found = read(packet, icmpv6.parse(packet.payload))
+            except WireError:
+                continue
+            if isinstance(found, ndp.RouterSolicitation):
+                router.on_solicitation(packet.source, GUEST_MAC)
+                due = 1
+            elif isinstance(found, ndp.RouterAdvertisement):
+                router.change(found, now)
+        elif kind == 4:
+            router.start(now)
+        elif kind == 5:
+            router.shutdown()
+            due = 1
+            assert router.poll_at() is None
+        else:
+            now += script.duration()
+            at = router.poll_at()
+            due = int(at is not None and at <= now)
+            router.on_timer(now)
+            assert router.poll_at() is None or (router.poll_at() or 0) > now
+        told = router.transmit()
+        assert len(told) == due
+        for outgoing in told:
+            packet = ipv6.parse(outgoing.payload)
+            said = read(packet, icmpv6.parse(packet.payload, packet.source, packet.destination))
+            assert said == router.advertisement
+    router.shutdown()
+    assert router.poll_at() is None
 
 
 def fragments6(data: bytes) -> None:
@@ -152,8 +191,24 @@ def _clients() -> list[bytes]:
     ]
 
 
+def _routers() -> list[bytes]:
+    known = ndp.Options(source_mac=GUEST_MAC)
+    prefix = ndp.Prefix(PREFIX, 64, on_link=True, autonomous=True, valid_lifetime=9, preferred_lifetime=9)
+    servers = (ndp.DnsServers((GUEST,), 9),)
+    told = ndp.RouterAdvertisement(
+        9, 64, options=ndp.Options(mtu=1400, prefixes=(prefix,), dns_servers=servers)
+    )
+    asked = [
+        packet_of(ip6("fe80::9"), ipv6.ALL_ROUTERS, ndp.RouterSolicitation(known)),
+        packet_of(UNSPECIFIED, ipv6.ALL_ROUTERS, ndp.RouterSolicitation()),
+    ]
+    changed = packet_of(ROUTER, ALL_NODES, told)
+    return [b"\4" + blocks(0, asked) + b"\6\x87\6\x87", b"\4" + blocks(0, [changed, asked[0]]) + b"\6\x91\5"]
+
+
 CORPORA: Final[dict[str, Callable[[], list[bytes]]]] = {
     "discovery": _discoveries,
+    "advertiser": _routers,
     "fragments6": _fragments,
     "dhcpv6 server": _clients,
 }

@@ -31,6 +31,7 @@ TARGETS: Final[dict[str, Target]] = {
     "neighbours": Target(machines.neighbours, machines.CORPORA["neighbours"], 500_000),
     "fragments": Target(machines.fragments, machines.CORPORA["fragments"], 400_000, 2000),
     "discovery": Target(machines6.discovery, machines6.CORPORA["discovery"], 300_000),
+    "advertiser": Target(machines6.advertiser, machines6.CORPORA["advertiser"], 200_000),
     "fragments6": Target(machines6.fragments6, machines6.CORPORA["fragments6"], 300_000, 4000),
     "dhcpv6-server": Target(machines6.dhcpv6_server, machines6.CORPORA["dhcpv6 server"], 300_000, 2000),
     "dhcp-server": Target(machines.dhcp_server, machines.CORPORA["dhcp server"], 300_000, 2000),

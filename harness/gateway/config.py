@@ -1,5 +1,6 @@
 """What may be chosen about the gateway: frozen, apart from everything that runs."""
 
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
@@ -16,6 +17,9 @@ MIN_MTU: Final = 576
 """Every IPv4 host takes datagrams of this size (RFC 1122 3.3.2)."""
 MAX_MTU: Final = 65520
 LOOPBACK: Final[Ip4] = bytes((127, 0, 0, 1))
+
+_network4 = lru_cache(maxsize=16)(IPv4Network)
+_network6 = lru_cache(maxsize=16)(IPv6Network)
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -83,7 +87,7 @@ class Ipv6Config(Struct, frozen=True, kw_only=True):
     @property
     def network(self) -> IPv6Network:
         """The prefix as an object."""
-        return IPv6Network(self.prefix)
+        return _network6(self.prefix)
 
     @property
     def router(self) -> Ip6:
@@ -155,7 +159,7 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
     @property
     def network(self) -> IPv4Network:
         """The subnet as an object."""
-        return IPv4Network(self.subnet)
+        return _network4(self.subnet)
 
     @property
     def netmask(self) -> Ip4:

@@ -15,6 +15,7 @@ TOOLS = (
     "qemu-system-x86_64",
     "dnsmasq",
     "ip",
+    "nft",
     "unshare",
     "dpkg-deb",
     "mksquashfs",
@@ -23,6 +24,9 @@ TOOLS = (
     "slirp4netns",
     "passt",
     "iperf3",
+    "ssh",
+    "dropbear",
+    "nmap",
     "tshark",
     "chromium",
 )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from harness.world.description import World
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,14}")
+"""Of what becomes an interface, or a name in a namespace."""
+_WORLD_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 MIN_MTU6: Final = 1280
 """Every link that carries IPv6 takes packets of this size (RFC 8200 section 5)."""
@@ -23,8 +25,9 @@ MIN_MTU6: Final = 1280
 def problems(world: "World") -> Iterator[Problem]:
     """Everything impossible in ``world``, in the order of reading."""
     hosts, links, servers = world.hosts, world.links, world.servers
-    if not _NAME.fullmatch(world.name):
-        yield Problem(("name",), f"{world.name!r} is no name", _NAME_RULE)
+    if not _WORLD_NAME.fullmatch(world.name):
+        allowed = "write 1 to 32 lower-case letters, digits and '-', with no '-' first"
+        yield Problem(("name",), f"{world.name!r} is no name", allowed)
     if LAPTOP not in hosts:
         yield Problem(
             ("hosts",), "there is no laptop", f"describe a host called {LAPTOP!r}: the stack runs on it"

@@ -30,7 +30,7 @@ _OF_SOME_KINDS: Final = {
     "offset": frozenset({"ntp"}),
     "login": frozenset({"proxy"}),
     "intercept": frozenset({"proxy"}),
-    "resolvers": frozenset({"proxy"}),
+    "resolvers": frozenset({"proxy", "dns"}),
 }
 """Keys that the servers of these kinds alone have."""
 

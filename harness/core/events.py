@@ -190,6 +190,15 @@ class UplinkChanged(Event, frozen=True):
     resolvers: list[str] = []
 
 
+class VpnChanged(Event, frozen=True):
+    """A VPN of the laptop went "up" or "down", was "lost" (its client found the concentrator dead), "dropped"
+    (the scenario let it die), "rekeyed", or has other settings; ``addresses`` are those that it has now."""
+
+    vpn: str
+    change: str
+    addresses: list[str] = []
+
+
 class SubnetOverlap(Event, frozen=True):
     """``network``, which ``of`` has brought, overlaps the guests' ``subnet``. Guests that were given another
     one for it reach it (``renumbered``), others can't."""
@@ -313,6 +322,7 @@ AnyEvent = (
     | FrameImpaired
     | FramesDelayed
     | UplinkChanged
+    | VpnChanged
     | SubnetOverlap
     | DhcpServed
     | DnsAnswered

@@ -275,7 +275,14 @@ def _spawn(control: socket.socket, log: Path) -> "subprocess.Popen[bytes]":
 
     (package,) = harness.__path__
     paths = [str(Path(package).parent), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        # numpy's linear algebra, which nobody needs here, starts threads else, and a process that has any
+        # can't enter a user namespace.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
     with log.open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "harness.lab", str(control.fileno()), str(os.getpid())],

@@ -1,7 +1,10 @@
 """Requests that change the world while a lab runs; `harness.lab.world_control` carries them out."""
 
+from typing import Any
+
 from harness.lab.request import Request
 from harness.world.uplinks import UplinkState as UplinkState
+from harness.world.vpn.running import VpnState as VpnState
 
 
 class ResolversOf(Request[list[str]], frozen=True, kw_only=True):
@@ -33,4 +36,55 @@ class RenumberUplink(Request[None], frozen=True, kw_only=True):
     gateways: tuple[str, ...] | None = None
 
 
-AnyWorldRequest = ResolversOf | UplinkStates | SetUplink | Roam | RenumberUplink
+class VpnStates(Request[list[VpnState]], frozen=True, kw_only=True):
+    """The laptop's VPNs as they are."""
+
+
+class SetVpn(Request[None], frozen=True, kw_only=True):
+    """Connect the VPN, or disconnect it. Raises DescriptionError when there is none of the name, LabError
+    when the concentrator does not answer."""
+
+    vpn: str
+    up: bool
+
+
+class DropVpn(Request[None], frozen=True, kw_only=True):
+    """The concentrator falls silent, until the VPN is connected again."""
+
+    vpn: str
+
+
+class RekeyVpn(Request[None], frozen=True, kw_only=True):
+    """The session ends, and another one begins after ``pause`` seconds."""
+
+    vpn: str
+    pause: float = 0.0
+
+
+class ReconnectVpn(Request[None], frozen=True, kw_only=True):
+    """Disconnect and connect; with other ``addresses`` in the tunnel, with prefix lengths, if any."""
+
+    vpn: str
+    addresses: tuple[str, ...] = ()
+
+
+class ChangeVpn(Request[None], frozen=True, kw_only=True):
+    """Change settings, by their names in `harness.world.vpn.model.Vpn`. Raises DescriptionError."""
+
+    vpn: str
+    changes: dict[str, Any]
+
+
+AnyWorldRequest = (
+    ResolversOf
+    | UplinkStates
+    | SetUplink
+    | Roam
+    | RenumberUplink
+    | VpnStates
+    | SetVpn
+    | DropVpn
+    | RekeyVpn
+    | ReconnectVpn
+    | ChangeVpn
+)

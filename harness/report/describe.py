@@ -75,6 +75,12 @@ def _uplink_changed(event: events.UplinkChanged) -> Line:
     return Line("link", f"uplink {event.uplink} {event.change}{has}{resolvers}", tone)
 
 
+def _vpn_changed(event: events.VpnChanged) -> Line:
+    has = f": {', '.join(event.addresses)}" if event.change == "up" else ""
+    tone = "warning" if event.change in ("down", "lost", "dropped") else ""
+    return Line("link", f"VPN {event.vpn} {event.change}{has}", tone)
+
+
 def _subnet_overlap(event: events.SubnetOverlap) -> Line:
     what = f"{event.network} of {event.of} overlaps the guests' {event.subnet}"
     if event.renumbered:
@@ -190,6 +196,7 @@ _PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
     events.GuestEnded: _guest_ended,
     events.CommandRun: _command_run,
     events.UplinkChanged: _uplink_changed,
+    events.VpnChanged: _vpn_changed,
     events.SubnetOverlap: _subnet_overlap,
     events.LinkChanged: _link_changed,
     events.FrameDropped: _frame_dropped,

@@ -21,6 +21,7 @@ from harness.scenario.guest import Guest
 from harness.scenario.machine import Host
 from harness.scenario.observer import Duration, Observer
 from harness.scenario.uplinks import UplinkViews
+from harness.scenario.vpn import VpnView, VpnViews
 
 
 class Links(Mapping[str, LinkView]):
@@ -62,6 +63,7 @@ class Lab:
         self.journal = JournalView(self._observer)
         self.links = Links(self._observer)
         self.uplinks = UplinkViews(self._observer)
+        self.vpns = VpnViews(self._observer)
         self._status: LabStatus = process.started
         self._guests = [Guest(info, self._observer) for info in self._status.guests]
 
@@ -138,6 +140,11 @@ class Lab:
         return {guest.name: guest.cable for guest in self._guests}
 
     # Networks
+
+    @property
+    def vpn(self) -> VpnView:
+        """The VPN of a laptop that has one. Raises DescriptionError."""
+        return self.vpns.only
 
     def roam(self, uplink: str | None) -> None:
         """Leave all uplinks but ``uplink`` and connect that one; with None the laptop is offline."""

@@ -15,6 +15,7 @@ from harness.world.overlap import Network, overlapping
 from harness.world.resolving import LaptopResolver
 from harness.world.servers.running import Answered, Servers
 from harness.world.uplinks import Uplinks
+from harness.world.vpn.running import Vpns
 
 
 class RunningWorld:
@@ -43,15 +44,19 @@ class RunningWorld:
         self._guests = tuple(guests)
         self.resolver = LaptopResolver(self.resolv_conf, named_at_start(world))
         self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap)
+        self.vpns = Vpns(
+            world, self.resolver, recorder, clock, seed=seed, on_fault=on_fault, brought=self.check_overlap
+        )
         self._servers = Servers(world, self._served, self._server_ended)
 
     @property
     def pids(self) -> dict[str, int]:
         """PIDs of the world's processes, by what they do."""
-        return self._servers.pids
+        return self._servers.pids | self.vpns.pids
 
     async def prepare(self) -> None:
         """Start what needs no namespaces yet. Raises EnvironmentMissing."""
+        await self.vpns.prepare()
         await self._servers.prepare()
 
     async def start(self) -> None:
@@ -59,9 +64,11 @@ class RunningWorld:
         self.namespaces = await asyncio.to_thread(self._build)
         await self.uplinks.start()
         await self._servers.start(self.namespaces)
+        await self.vpns.start(self.namespaces)
 
     async def stop(self) -> None:
         """End the world's processes. The namespaces go with ``close``. Idempotent."""
+        await self.vpns.stop()
         await self._servers.stop()
         await self.resolver.close()
 

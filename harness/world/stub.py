@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Final, NamedTuple
 
 import dns.exception
@@ -31,8 +31,8 @@ _SMALLEST: Final = 512
 _IDLE: Final = 10.0
 """Seconds that a TCP client may be silent (RFC 7766 section 6.2.3)."""
 
-Seen = Callable[[str, Sequence[str]], None]
-"""Gets a name, without its last dot, and the addresses that it resolves to."""
+Seen = Callable[[str, Sequence[str]], Awaitable[None]]
+"""Gets a name, without its last dot, and the addresses that it resolves to; the client waits for it."""
 
 
 class Zone(NamedTuple):
@@ -148,7 +148,7 @@ class Stub:
             failed.set_rcode(dns.rcode.SERVFAIL)
             return failed.to_wire()
         if zone.seen is not None and (addresses := _addresses(answer)):
-            zone.seen(question.name.to_text(omit_final_dot=True).lower(), addresses)
+            await zone.seen(question.name.to_text(omit_final_dot=True).lower(), addresses)
         return query[:2] + answer[2:]
 
     def _zone_of(self, name: dns.name.Name) -> Zone | None:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Final
 
 from harness.world.model import LAPTOP, Host, Link
@@ -41,6 +41,9 @@ def setting_problems(path: Place, vpn: Vpn) -> Iterator[Problem]:
         if not is_network(route):
             allowed = "write a prefix without host bits, as 10.20.0.0/16, or 0.0.0.0/0 for everything"
             yield Problem((*path, "routes", index), f"{route!r} is no prefix", allowed)
+        elif is_address(vpn.endpoint) and _goes_round(route, vpn.endpoint):
+            allowed = "leave the endpoint out, or give 0.0.0.0/0 or ::/0, which do that"
+            yield Problem((*path, "routes", index), "the tunnel would go through itself", allowed)
     for index, resolver in enumerate(vpn.resolvers):
         if not is_address(resolver):
             allowed = "write it as 10.20.0.53 or 2001:db8::53"
@@ -61,6 +64,11 @@ def setting_problems(path: Place, vpn: Vpn) -> Iterator[Problem]:
         if not math.isfinite(seconds) or not _SECONDS[0] <= seconds <= _SECONDS[1]:
             allowed = f"give {_SECONDS[0]:g} to {_SECONDS[1]:g}"
             yield Problem((*path, key), f"{seconds:g} s can't be", allowed)
+
+
+def _goes_round(route: str, endpoint: str) -> bool:
+    network = ip_network(route)
+    return network.prefixlen > 0 and ip_address(endpoint) in network
 
 
 def address_problems(path: Place, addresses: tuple[str, ...]) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -181,11 +181,14 @@ def test_a_vpns_zone_keeps_its_server_when_the_uplink_changes_and_its_death_is_s
 def test_routed_names_are_seen_before_the_client_has_them(tmp_path: Path) -> None:
     seen: list[tuple[str, list[str]]] = []
 
+    async def see(name: str, addresses: Sequence[str]) -> None:
+        seen.append((name, list(addresses)))
+
     async def act() -> None:
         async with resolver(path) as (made, _):
             made.set_vpn(
                 "corp", [CORP], ["corp.example"], routed=["git.corp.example", "saas.example"],
-                seen=lambda name, addresses: seen.append((name, list(addresses))),
+                seen=see,
             )  # fmt: skip
             assert await address(made, "Saas.example") == UPLINK
             assert seen == [("saas.example", [UPLINK])]

@@ -47,6 +47,7 @@ def test_a_vpn_knows_its_gateway_and_of_which_versions_it_takes_everything() -> 
         ({"ends": {"laptop": (), "corp-gw": ("10.20.255.1/24",)}}, "an end without an address"),
         ({"ends": {"laptop": ("fe80::2/64",), "corp-gw": ("10.20.255.1/24",)}}, "is not of wide scope"),
         ({"routes": ("10.20.0.1/16",)}, "vpns.corp.routes[0]: '10.20.0.1/16' is no prefix"),
+        ({"routes": ("198.51.100.0/24",)}, "vpns.corp.routes[0]: the tunnel would go through itself"),
         ({"resolvers": ("dns",), "domains": (".",)}, "vpns.corp.resolvers[0]: 'dns' is no address"),
         ({"domains": ("corp.example",)}, "vpns.corp.domains: nobody resolves them"),
         ({"resolvers": ("10.20.0.53",)}, "vpns.corp.resolvers: they resolve nothing"),

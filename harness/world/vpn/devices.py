@@ -1,0 +1,265 @@
+"""The tunnel's interfaces, and the addresses, routes and rules that a client gives the laptop: netlink.
+
+The laptop gets what ``wg-quick`` would give it. A route for everything is in a table of its own; a rule sends
+all packets there that have not the mark of the tunnel's datagrams, and another one before it lets more
+specific routes of the main table go first. Other routes are in the main table. A client that disconnects, or
+has lost the concentrator, takes its interface down, and all routes by it go.
+
+All functions block: they are for a thread that runs nothing else meanwhile.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from ctypes import addressof, create_string_buffer
+from functools import partial
+from ipaddress import ip_interface, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from harness.core.errors import DescriptionError, EnvironmentMissing
+from harness.system.calls import CLONE_NEWNET, bind, setns, unshare
+from harness.world.model import LAPTOP
+from harness.world.mounts import NETNS
+from harness.world.namespaces import Namespaces
+from harness.world.vpn.model import Vpn
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+HIDDEN: Final = NETNS / "_vpn"
+"""The namespace at the other ends of all tunnels' interfaces; no host can be called so."""
+
+_FIRST_MARK: Final = 51820
+_FIRST_INDEX: Final = 20000
+"""Of interfaces. Those of a pair must differ, or the kernel may take a second to see the carrier."""
+_FIRST_PRIORITY: Final = 30000
+_LARGEST_MTU: Final = 65535
+_IFF_NOARP: Final = 0x80
+_FIB_RULE_INVERT: Final = 0x2
+_IFA_F_NODAD: Final = 0x02
+_RT_TABLE_MAIN: Final = 254
+_SIOCETHTOOL: Final = 0x8946
+_OFFLOADS: Final = (0x17, 0x1F, 0x24)
+"""ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO of linux/ethtool.h."""
+_FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
+_DEFAULT: Final = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+class Numbers(NamedTuple):
+    """What belongs to the ``number``-th VPN of a world, counted from 0."""
+
+    number: int
+
+    @property
+    def mark(self) -> int:
+        """Of the tunnel's datagrams; the table of routes has the same number."""
+        return _FIRST_MARK + self.number
+
+    @property
+    def priority(self) -> int:
+        """Of the first of two rules."""
+        return _FIRST_PRIORITY + 2 * self.number
+
+    def device(self, is_gateway: bool) -> str:
+        """The name of the interface's other end in the hidden namespace."""
+        return f"_{'g' if is_gateway else 'l'}{self.number}"
+
+    def mac(self, is_gateway: bool) -> str:
+        """Of the interface."""
+        return f"02:00:00:01:{self.number:02x}:{is_gateway:02x}"
+
+
+def make_hidden() -> int:
+    """The namespace, in which the loopback is down; a descriptor, the caller's to close. Raises OSError."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        unshare(CLONE_NEWNET)
+        try:
+            descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            HIDDEN.touch()
+            bind("/proc/thread-self/ns/net", str(HIDDEN))
+        finally:
+            setns(home, CLONE_NEWNET)
+    finally:
+        os.close(home)
+    return descriptor
+
+
+def make_devices(namespaces: Namespaces, hidden: int, name: str, vpn: Vpn, numbers: Numbers) -> None:
+    """The interface ``name`` on both hosts; the concentrator's is up. Raises DescriptionError and such."""
+    from pyroute2 import IPRoute
+
+    for is_gateway, host in ((False, LAPTOP), (True, vpn.gateway)):
+        with namespaces.inside(host):
+            with IPRoute() as routes:
+                other = {"ifname": numbers.device(is_gateway), "net_ns_fd": hidden, "mtu": _LARGEST_MTU}
+                index = _FIRST_INDEX + 2 * numbers.number + is_gateway
+                _refusable(
+                    f"{host}: {name}",
+                    partial(
+                        routes.link, "add", kind="veth", ifname=name, index=index, mtu=vpn.mtu,
+                        address=numbers.mac(is_gateway), peer=other,
+                    ),
+                )  # fmt: skip
+                routes.link("set", index=index, flags=_IFF_NOARP, change=_IFF_NOARP)
+            _no_offloads(name)
+            # No link-local address, and so nobody who looks for routers: it is not ethernet really.
+            with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+                Path(f"/proc/sys/net/ipv6/conf/{name}/addr_gen_mode").write_text("1")
+        _raise_hidden(hidden, numbers.device(is_gateway))
+    bring_up(namespaces, vpn.gateway, name, vpn.ends[vpn.gateway], vpn.mtu)
+
+
+def bring_up(namespaces: Namespaces, host: str, name: str, addresses: Iterable[str], mtu: int) -> None:
+    """The interface is up and has these addresses."""
+    from pyroute2 import IPRoute
+
+    with namespaces.inside(host), IPRoute() as routes:
+        index = _index(routes, name)
+        routes.link("set", index=index, mtu=mtu, state="up")
+        routes.flush_addr(index=index)
+        for text in addresses:
+            address = ip_interface(text)
+            more = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
+            _refusable(
+                f"{host}: {text} on {name}",
+                partial(
+                    routes.addr, "add", index=index, address=str(address.ip),
+                    prefixlen=address.network.prefixlen, **more,
+                ),
+            )  # fmt: skip
+
+
+def take_down(namespaces: Namespaces, name: str, numbers: Numbers) -> None:
+    """The laptop's interface is down, and everything that goes by it is gone."""
+    from pyroute2 import IPRoute
+
+    with namespaces.inside(LAPTOP), IPRoute() as routes:
+        _drop_rules(routes, numbers)
+        index = _index(routes, name)
+        routes.link("set", index=index, state="down")
+        routes.flush_addr(index=index)
+
+
+def set_mtu(namespaces: Namespaces, host: str, name: str, mtu: int) -> None:
+    """Of the interface."""
+    from pyroute2 import IPRoute
+
+    with namespaces.inside(host), IPRoute() as routes:
+        routes.link("set", index=_index(routes, name), mtu=mtu)
+
+
+def add_routes(namespaces: Namespaces, name: str, vpn: Vpn, numbers: Numbers) -> None:
+    """The routes of ``vpn`` and their rules, in place of those before; the interface is up."""
+    from pyroute2 import IPRoute
+
+    with namespaces.inside(LAPTOP), IPRoute() as routes:
+        index = _index(routes, name)
+        _drop_rules(routes, numbers)
+        routes.flush_routes(oif=index, proto=_RTPROT_STATIC)
+        routes.flush_routes(oif=index, table=numbers.mark)
+        for prefix in vpn.routes:
+            if ip_network(prefix).prefixlen:
+                _add_route(routes, index, prefix, _RT_TABLE_MAIN)
+        for version in sorted(vpn.full):
+            _add_route(routes, index, _DEFAULT[version], numbers.mark)
+            family = _FAMILIES[version]
+            routes.rule(
+                "add", family=family, priority=numbers.priority, table=_RT_TABLE_MAIN,
+                FRA_SUPPRESS_PREFIXLEN=0,
+            )  # fmt: skip
+            routes.rule(
+                "add", family=family, priority=numbers.priority + 1, table=numbers.mark,
+                fwmark=numbers.mark, flags=_FIB_RULE_INVERT,
+            )  # fmt: skip
+
+
+def route_hosts(namespaces: Namespaces, name: str, addresses: Iterable[str]) -> None:
+    """Send what is for ``addresses`` into the tunnel."""
+    from pyroute2 import IPRoute
+
+    with namespaces.inside(LAPTOP), IPRoute() as routes:
+        index = _index(routes, name)
+        for address in addresses:
+            _add_route(routes, index, str(ip_network(address)), _RT_TABLE_MAIN)
+
+
+def local_networks(namespaces: Namespaces, uplinks: Iterable[str]) -> list[str]:
+    """The networks that the laptop is in by its ``uplinks`` now."""
+    from pyroute2 import IPRoute
+
+    found = []
+    with namespaces.inside(LAPTOP), IPRoute() as routes:
+        for uplink in uplinks:
+            for index in routes.link_lookup(ifname=uplink):
+                for address in routes.get_addr(index=index):
+                    text = f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
+                    found.append(str(ip_interface(text).network))
+    return found
+
+
+_RTPROT_STATIC: Final = 4
+
+
+def _index(routes: "IPRoute", name: str) -> int:
+    (index,) = routes.link_lookup(ifname=name)
+    return int(index)
+
+
+def _add_route(routes: "IPRoute", index: int, prefix: str, table: int) -> None:
+    arguments: dict[str, Any] = {"dst": prefix, "oif": index, "table": table, "proto": _RTPROT_STATIC}
+    if ":" in prefix:
+        # Without one it would get 1024, and lose to the routes of uplinks.
+        arguments["priority"] = 1
+    _refusable(f"{LAPTOP}: route to {prefix}", partial(routes.route, "replace", **arguments))
+
+
+def _drop_rules(routes: "IPRoute", numbers: Numbers) -> None:
+    for family in _FAMILIES.values():
+        for priority in (numbers.priority, numbers.priority + 1):
+            routes.flush_rules(family=family, priority=priority)
+
+
+def _no_offloads(device: str) -> None:
+    """In the thread's namespace: packets are cut, and their checksums complete, before they get there."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        for command in _OFFLOADS:
+            value = create_string_buffer(struct.pack("II", command, 0))
+            request = struct.pack("16sP16x", device.encode(), addressof(value))
+            fcntl.ioctl(handle, _SIOCETHTOOL, request)
+
+
+def _raise_hidden(hidden: int, device: str) -> None:
+    from pyroute2 import IPRoute
+
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(hidden, CLONE_NEWNET)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").write_text("1")
+            with IPRoute() as routes:
+                routes.link("set", index=_index(routes, device), state="up")
+        finally:
+            setns(home, CLONE_NEWNET)
+    finally:
+        os.close(home)
+
+
+def _refusable(what: str, act: Callable[[], object]) -> None:
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        act()
+    except NetlinkError as error:
+        reason = os.strerror(error.code)
+        if error.code == errno.EOPNOTSUPP:
+            raise EnvironmentMissing(
+                f"this kernel can't do {what!r} ({reason})", remedy="as root, run: modprobe veth"
+            ) from error
+        raise DescriptionError(f"the kernel refuses {what!r} ({reason})", remedy="change the VPN") from error

@@ -89,6 +89,11 @@ class CaptureWriter:
         """Octets of the file, those held back included."""
         return self._file.size
 
+    @property
+    def keeps(self) -> int:
+        """Octets of a frame that are kept now; 0 when frames are only counted."""
+        return 0 if self._is_over or self._file.broken else self._snaplen
+
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
     ) -> None:

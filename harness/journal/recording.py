@@ -52,6 +52,11 @@ class FileRecorder:
         """How much there is to read after a ``flush``."""
         return Sizes(self._journal.size, self._capture.size)
 
+    @property
+    def keeps(self) -> int:
+        """Octets of a frame that the capture keeps now; 0 when it keeps none."""
+        return self._capture.keeps
+
     def event(self, event: Event) -> None:
         """Append ``event`` to the journal."""
         self._journal.event(event)

@@ -32,6 +32,7 @@ from harness.lab import protocol, world_control
 from harness.lab.commands import run_on
 from harness.lab.description import LabDescription
 from harness.lab.guests import Guests
+from harness.lab.link_control import LinkControl
 from harness.lab.makers import maker_for
 from harness.lab.protocol import LabStatus, RunResult, Sizes
 from harness.lab.request import Request
@@ -158,6 +159,7 @@ class Lab:
         self._stack: Stack | None = None
         self._guests: Guests | None = None
         self._sleep: Sleep | None = None
+        self._link_control: LinkControl | None = None
         self._activity = asyncio.Event()
         self._flush: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -189,6 +191,7 @@ class Lab:
             clock=self._clock,
             on_fault=self._on_fault,
             guests=(subnets.ipv4, subnets.ipv6),
+            keeps=lambda: recorder.keeps,
         )
         await around.prepare()
         self._stack = open_stack(
@@ -212,6 +215,7 @@ class Lab:
         # because one that is a namespace is made at once, if the world's thread leaves it the interpreter.
         await _together(self._add_guests(self._guests), around.start())
         self._sleep = Sleep(self._clock, recorder, self._guests, around)
+        self._link_control = LinkControl(around.links, self._stack, self._guests)
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
         return await self._status()
 
@@ -280,9 +284,10 @@ class Lab:
             raise LabError("the lab is ending")
         if (handler := self._handlers.get(type(request))) is not None:
             return await handler(request)
-        if self._guests is None or self._around is None or self._sleep is None:
+        if self._guests is None or self._around is None or self._sleep is None or self._link_control is None:
             raise LabError("the lab is still starting")
-        if (turn := self._sleep.handlers.get(type(request))) is not None:
+        handlers = self._sleep.handlers | self._link_control.handlers
+        if (turn := handlers.get(type(request))) is not None:
             return await turn(request)
         if (change := world_control.CHANGES.get(type(request))) is not None:
             return await change(self._around, request)
@@ -335,13 +340,19 @@ class Lab:
             async with asyncio.timeout(request.timeout):
                 while True:
                     self._activity.clear()
+                    self._sweep()
                     sizes = recorder.flush()
                     if sizes.journal > request.journal or sizes.capture > request.capture:
                         break
                     await self._activity.wait()
         except TimeoutError:
+            self._sweep()
             sizes = recorder.flush()
         return Sizes(journal=sizes.journal, capture=sizes.capture)
+
+    def _sweep(self) -> None:
+        if self._around is not None:
+            self._around.links.sweep()
 
     async def _status(self, request: protocol.Status | None = None) -> LabStatus:
         guests = self._guests

@@ -10,7 +10,6 @@ from typing import Final, Literal
 import msgspec
 
 from harness.core.errors import DescriptionError
-from harness.link import filter as filters
 
 Which = Literal["all", "first", "every", "nth"]
 
@@ -59,6 +58,9 @@ def parse(text: str) -> Drop:
                 which, number = name, int(group)
     rest = text[start:].strip()
     if rest:
+        # Here, since it brings numpy: a process that enters namespaces can't have the threads of that.
+        from harness.link import filter as filters
+
         filters.parse(text, start)
     elif match is None:
         raise DescriptionError(

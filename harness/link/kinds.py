@@ -11,7 +11,6 @@ import msgspec
 
 from harness.core.errors import DescriptionError
 from harness.core.time import HOUR, MILLISECOND, duration
-from harness.link import filter as filters
 from harness.link import quantities
 
 Duration = str | float
@@ -37,6 +36,9 @@ class Rule(Kind, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.only:
+            # Here, since it brings numpy: a process that enters namespaces can't have the threads of that.
+            from harness.link import filter as filters
+
             filters.parse(self.only)
         self.check()
 

@@ -21,7 +21,6 @@ import msgspec
 from harness.core.errors import DescriptionError
 from harness.core.time import MILLISECOND, duration
 from harness.link import drop as drops
-from harness.link import filter as filters
 from harness.link import quantities
 from harness.link.kinds import (
     Burst,
@@ -60,6 +59,13 @@ class SettingError(DescriptionError):
         self.field = field
 
 
+def _filter(text: str) -> None:
+    # Here, since it brings numpy: a process that enters namespaces can't have the threads of that.
+    from harness.link import filter as filters
+
+    filters.parse(text)
+
+
 def _trace(times: tuple[int, ...]) -> None:
     in_order = all(a <= b for a, b in pairwise(times))
     if not times or times[-1] <= 0 or times[0] < 0 or not in_order:
@@ -79,7 +85,7 @@ def _filtered_drop(value: str | tuple[str, ...], only: str) -> tuple[str, ...]:
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
-    "only": filters.parse,
+    "only": _filter,
     "delay": a_delay,
     "jitter": a_delay,
     "loss": quantities.share,

@@ -20,10 +20,11 @@ what the guest saw and what was on the wire::
 value of `harness.scenario.results`, also when the network fails. Hosts of the world have the same verbs:
 ``lab.laptop.resolve("shop.example")``.
 
-**Links** (`LinkView`): ``lab.cable``, ``lab.cables["guest2"]``, ``lab.links.wifi``, each with ``expect``,
-``expect_none``, ``expect_sequence``, ``saw`` and ``packets``; **the journal** (`JournalView`) has the same
-verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long ago:
-say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
+**Links** (`Link`): ``lab.cable``, ``lab.cables["guest2"]``, ``lab.links.wifi``, each with ``expect``,
+``expect_none``, ``expect_sequence``, ``saw`` and ``packets``, and with ``impair``, ``impaired``, ``clear``,
+``schedule``, ``pull`` and ``plug`` (see `harness.scenario.links`); **the journal** (`JournalView`) has the
+same verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long
+ago: say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
 
 **Matchers** are made by the functions of ``tcp``, ``udp``, ``icmp``, ``icmpv6``, ``arp``, ``ndp``, ``dhcp``,
 ``dhcpv6`` and ``dns``; those of protocols that both versions of IP carry fit either. Combine them with ``&``,
@@ -36,9 +37,28 @@ say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what 
     lab.cable.expect_none(tcp.reset(), since=upload)
 """
 
+from harness.link.settings import (
+    Burst,
+    Codel,
+    Constant,
+    Corrupt,
+    Duplicate,
+    Flap,
+    GilbertElliott,
+    Impairments,
+    Loss,
+    Mtu,
+    Normal,
+    Pareto,
+    Recorded,
+    Reorder,
+    Step,
+    Uniform,
+)
 from harness.scenario.expecting import JournalView, LinkView
 from harness.scenario.guest import Guest
 from harness.scenario.lab import Lab
+from harness.scenario.links import Link, at
 from harness.scenario.machine import Host, Machine
 from harness.scenario.matchers import arp, dhcp, dhcpv6, dns, icmp, icmpv6, ndp, tcp, udp
 from harness.scenario.matchers.base import Matcher
@@ -62,21 +82,39 @@ __all__ = [
     "Answer",
     "Attempt",
     "Autoconfiguration",
+    "Burst",
+    "Codel",
+    "Constant",
+    "Corrupt",
     "Dhcpv6Answer",
+    "Duplicate",
     "Endpoint",
     "Exchange",
+    "Flap",
+    "GilbertElliott",
     "Guest",
     "Host",
+    "Impairments",
     "JournalView",
     "Lab",
     "Lease",
+    "Link",
     "LinkView",
+    "Loss",
     "Machine",
     "Matcher",
+    "Mtu",
+    "Normal",
+    "Pareto",
     "Ping",
     "Ran",
+    "Recorded",
+    "Reorder",
+    "Step",
     "Transfer",
+    "Uniform",
     "arp",
+    "at",
     "dhcp",
     "dhcpv6",
     "dns",

@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from harness.world.impair import LinkImpairments
+
 LAPTOP: Final = "laptop"
 """The host whose network namespace is the lab process's own: the stack's sockets live there."""
 
@@ -64,10 +66,14 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A link between two hosts. ``ends`` maps each to the addresses with prefix length of its interface."""
+    """A link between two hosts. ``ends`` maps each to the addresses with prefix length of its interface.
+
+    ``impair`` is what is wrong with it from the start; "up" is away from the laptop, else from the first end.
+    """
 
     ends: dict[str, tuple[str, ...]]
     mtu: int = 1500
+    impair: LinkImpairments | None = None
 
 
 class Uplink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,8 +114,8 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     The other keys belong to some kinds only:
 
-    - dns: ``records`` are what it is authoritative for, it answers NXDOMAIN to all else; ``faults`` are names
-      that it fails, with all below them.
+    - dns: ``records`` are what it is authoritative for, it asks ``resolvers`` for all else, or without
+      any answers NXDOMAIN; ``faults`` are names that it fails, with all below them.
     - https, packages, registry: ``certificate`` makes it speak TLS ("https" does anyway), for ``names``;
       without these for the names and addresses that the world's zones give it.
     - reset: an RST comes after ``octets`` of payload.

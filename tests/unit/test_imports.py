@@ -24,10 +24,10 @@ MAY_IMPORT = {
     "world": {"core", "system", "wire", "link", "edge", "journal"},
     "guest": {"core", "system"},
     "journal": {"core", "wire"},
-    "lab": {"core", "system", "edge", "stacks", "world", "guest", "journal"},
-    "scenario": {"core", "wire", "journal", "lab", "guest"},
+    "lab": {"core", "system", "link", "edge", "stacks", "world", "guest", "journal"},
+    "scenario": {"core", "wire", "link", "journal", "lab", "guest"},
     "report": {"core", "wire", "journal"},
-    "bench": {"core", "guest", "lab", "scenario", "journal"},
+    "bench": {"core", "link", "guest", "lab", "scenario", "journal", "system"},
     "plugin": {"core", "journal", "lab", "scenario", "report", "guest"},
     "cli": {"core", "journal", "lab", "scenario", "report", "guest", "world", "stacks", "bench", "plugin"},
 }

@@ -1,0 +1,308 @@
+"""All links of a running world: their taps, and what is wrong with which."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from harness.core.errors import DescriptionError, LabError
+from harness.core.events import Event, LinkChanged, Noted
+from harness.core.recorder import Direction, Recorder
+from harness.core.time import earliest
+from harness.edge.clock import LabClock
+from harness.edge.timer import Timer
+from harness.link.link import DIRECTIONS, Link
+from harness.link.settings import NOTHING, Impairments, Schedule
+from harness.world.description import World
+from harness.world.links.carrier import Carrier
+from harness.world.links.diversion import Diversion, End, Ether
+from harness.world.links.impaired import ImpairedLink
+from harness.world.links.ring import Ring
+from harness.world.links.tap import SIZE, SLOTS, Tap
+from harness.world.model import LAPTOP
+from harness.world.namespaces import Namespaces
+
+Settings = tuple[Impairments, Impairments]
+"""Of "up" and of "down"."""
+
+_TOLD: Final = 1 << 62
+"""What the timer is set for while it is not."""
+
+
+class Links:
+    """The links of ``world``, by name; "up" is away from the laptop, or else from the first of the two ends.
+
+    ``keeps`` says how many octets of a frame the capture keeps; with 0 there are no taps. ``on_fault`` is
+    told when something fails that nobody waited for.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        seed: int,
+        recorder: Recorder,
+        clock: LabClock,
+        keeps: Callable[[], int],
+        on_fault: Callable[[BaseException], None],
+    ) -> None:
+        self._world = world
+        self._seed = seed
+        self._recorder = recorder
+        self._clock = clock
+        self._keeps = keeps
+        self._on_fault = on_fault
+        self._namespaces = Namespaces()
+        self._ether = Ether()
+        self._engines: dict[str, Link] = {}
+        self._impaired: dict[str, ImpairedLink] = {}
+        self._taps: dict[str, Tap] = {}
+        self._carriers: dict[str, Carrier] = {}
+        self._missed: dict[str, int] = {}
+        self._count = 0
+        self._turn = asyncio.Lock()
+        self._timer: Timer | None = None
+        self._armed = _TOLD
+        self._forget: Callable[[], None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
+
+    async def start(self, namespaces: Namespaces) -> None:
+        """Tap all links, and impair those that are described so. Raises EnvironmentMissing, LabError."""
+        self._namespaces = namespaces
+        self._timer = Timer(self._on_timer)
+        self._forget = self._clock.on_jump(self._on_timer)
+        if self._keeps():
+            ends = {name: self._ends(name)[0] for name in self._world.links}
+            rings = await asyncio.to_thread(lambda: {name: self._ring(end) for name, end in ends.items()})
+            for name, ring in rings.items():
+                self._taps[name] = self._tap(name, ring)
+        for name, link in self._world.links.items():
+            if link.impair is not None:
+                await self.put(name, (link.impair.of("up"), link.impair.of("down")))
+
+    @property
+    def names(self) -> list[str]:
+        """Of the world's links."""
+        return list(self._world.links)
+
+    # --- capture ---
+
+    async def watch(self, name: str, host: str, device: str) -> None:
+        """Capture what passes ``device`` of ``host`` as the link ``name``: of a tunnel, say.
+
+        It replaces a former one of the name. Raises LabError.
+        """
+        self.unwatch(name)
+        if self._keeps():
+            ring = await asyncio.to_thread(self._ring, End(host, device))
+            self._taps[name] = self._tap(name, ring)
+
+    def unwatch(self, name: str) -> None:
+        """No more of that."""
+        if (tap := self._taps.pop(name, None)) is not None:
+            self._sweep(name, tap)
+            tap.close()
+
+    def sweep(self) -> None:
+        """Write down all that has passed so far."""
+        for name, tap in self._taps.items():
+            self._sweep(name, tap)
+        for name, impaired in self._impaired.items():
+            impaired.sweep()
+            self._tell_missed(name, impaired.missed(), "were lost because the lab was too slow")
+
+    # --- impairments ---
+
+    def settings(self, name: str) -> Settings:
+        """What is set now. Raises DescriptionError when there is no such link."""
+        link = self._engine(name)
+        return link.settings("up"), link.settings("down")
+
+    async def impair(self, name: str, settings: Impairments, direction: Direction | None) -> None:
+        """Set what ``settings`` sets in ``direction`` or both; all else stays.
+
+        Raises DescriptionError, LabError, EnvironmentMissing.
+        """
+        await self._change(name, lambda link, now: link.impair(settings, now, direction))
+
+    async def put(self, name: str, settings: Settings) -> None:
+        """Set exactly ``settings``. Raises as of ``impair``."""
+
+        await self._change(
+            name,
+            lambda link, now: set_exactly(link, settings, now),
+            divert=settings != (NOTHING, NOTHING),
+        )
+
+    async def clear(self, name: str, settings: Sequence[str], direction: Direction | None) -> None:
+        """Take back ``settings``, or all and the schedule, in ``direction`` or both.
+
+        Raises as of ``impair``.
+        """
+        await self._change(
+            name, lambda link, now: link.clear(now, *settings, direction=direction), divert=False
+        )
+
+    async def schedule(self, name: str, schedule: Schedule | None) -> None:
+        """Follow ``schedule`` from now on, in place of the former one. Raises as of ``impair``."""
+        await self._change(name, lambda link, now: link.schedule(schedule, now))
+
+    async def set_carrier(self, name: str, carrier: bool) -> None:
+        """Pull the cable of the link out, or plug it in. Raises DescriptionError, LabError."""
+        self._engine(name)
+        _, far = self._ends(name)
+        async with self._turn:
+            if carrier is (name not in self._carriers):
+                return
+            if carrier:
+                await asyncio.to_thread(self._carriers.pop(name).give_back, self._namespaces)
+            else:
+                self._carriers[name] = await asyncio.to_thread(Carrier.take, self._namespaces, far)
+            change = "plugged" if carrier else "unplugged"
+            self._recorder.event(LinkChanged(at=self._clock.now(), link=name, change=change))
+
+    async def stop(self) -> None:
+        """Write down what has passed and let go of everything. Idempotent."""
+        if self._timer is None:
+            return
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.wait([self._tidying])
+        self.sweep()
+        for name, count in self._missed.items():
+            self._note(f"the capture of {name} lacks {count} frames")
+        self._timer.close()
+        self._timer = None
+        if self._forget is not None:
+            self._forget()
+        for tap in self._taps.values():
+            tap.close()
+        self._taps.clear()
+        for impaired in self._impaired.values():
+            impaired.close()
+            impaired.diversion.close()
+        self._impaired.clear()
+        self._ether.close()
+
+    # --- within ---
+
+    async def _change(
+        self, name: str, change: Callable[[Link, int], Sequence[Event]], *, divert: bool = True
+    ) -> None:
+        link = self._engine(name)
+        async with self._turn:
+            if divert and name not in self._impaired:
+                await self._divert(name, link)
+            impaired = self._impaired.get(name)
+            try:
+                if impaired is not None:
+                    impaired.sweep()
+                for event in change(link, self._clock.now()):
+                    self._recorder.event(event)
+            finally:
+                self._rearm()
+                await self._tidy()
+
+    async def _tidy_later(self) -> None:
+        async with self._turn:
+            await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Let links be as they were that nothing impairs any more, when what was held has left."""
+        for name, impaired in list(self._impaired.items()):
+            if impaired.is_idle:
+                await self._rejoin(name, impaired)
+
+    async def _divert(self, name: str, link: Link) -> None:
+        self._count += 1
+        ends = self._ends(name)
+        diversion = await asyncio.to_thread(Diversion, self._namespaces, self._ether, ends, self._count)
+        impaired = ImpairedLink(link, diversion, self._recorder, self._clock, self._rearm)
+        try:
+            await asyncio.to_thread(diversion.divert)
+        except BaseException:
+            impaired.close()
+            await asyncio.to_thread(diversion.restore)
+            raise
+        self.unwatch(name)
+        self._impaired[name] = impaired
+
+    async def _rejoin(self, name: str, impaired: ImpairedLink) -> None:
+        await asyncio.to_thread(impaired.diversion.rejoin)
+        impaired.sweep()
+        del self._impaired[name]
+        impaired.close()
+        await asyncio.to_thread(impaired.diversion.restore)
+        if self._keeps():
+            self._taps[name] = self._tap(name, await asyncio.to_thread(self._ring, self._ends(name)[0]))
+
+    def _engine(self, name: str) -> Link:
+        if name not in self._world.links:
+            raise DescriptionError(
+                f"there is no link {name!r}", remedy="give one of " + ", ".join(self._world.links)
+            )
+        if name not in self._engines:
+            self._engines[name] = Link(name, self._seed)
+        return self._engines[name]
+
+    def _ends(self, name: str) -> tuple[End, End]:
+        """The laptop's first, or else in the order of the description."""
+        hosts = sorted(self._world.links[name].ends, key=lambda host: host != LAPTOP)
+        near, far = (End(host, name) for host in hosts)
+        return near, far
+
+    def _ring(self, end: End) -> Ring:
+        try:
+            with self._namespaces.inside(end.host):
+                return Ring(end.device, size=SIZE, slots=SLOTS, offloads=True)
+        except OSError as error:
+            raise LabError(
+                f"{end.device} on {end.host} can't be captured ({error.strerror})",
+                remedy="see whether the interface is still there, or start the lab with capture='none'",
+            ) from error
+
+    def _tap(self, name: str, ring: Ring) -> Tap:
+        return Tap(name, ring, self._recorder, self._clock, self._keeps)
+
+    def _sweep(self, name: str, tap: Tap) -> None:
+        self._tell_missed(name, tap.sweep(), "are not in the capture: it could not keep up")
+
+    def _tell_missed(self, name: str, count: int, what: str) -> None:
+        if count and name not in self._missed:
+            self._note(f"{count} frames on {name} {what}")
+        if count:
+            self._missed[name] = self._missed.get(name, 0) + count
+
+    def _note(self, text: str) -> None:
+        self._recorder.event(Noted(at=self._clock.now(), text=text, level="warning"))
+
+    # --- the timer ---
+
+    def _rearm(self) -> None:
+        at = earliest(*[impaired.link.poll_at() for impaired in self._impaired.values()])
+        if self._timer is not None and at is not None and at < self._armed:
+            self._armed = at
+            self._timer.set(at - self._clock.now())
+
+    def _on_timer(self) -> None:
+        self._armed = _TOLD
+        for impaired in list(self._impaired.values()):
+            impaired.due()
+        self._rearm()
+        if self._tidying is None and any(each.is_idle for each in self._impaired.values()):
+            self._tidying = asyncio.create_task(self._tidy_later(), name="links")
+            self._tidying.add_done_callback(self._tidied)
+
+    def _tidied(self, task: asyncio.Task[None]) -> None:
+        self._tidying = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_fault(error)
+
+
+def set_exactly(link: Link, settings: Settings, now: int) -> list[Event]:
+    """Let ``settings`` be all that is set; the events."""
+    events: list[Event] = []
+    for direction, wanted in zip(DIRECTIONS, settings, strict=True):
+        if link.settings(direction) != wanted:
+            link.clear(now, "all", direction=direction)
+            events += link.impair(wanted, now, direction)
+    return events

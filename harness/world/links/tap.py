@@ -1,0 +1,115 @@
+"""What passes on a link, for the capture, read beside it.
+
+A link that carries nothing costs nothing. One that carries much wakes the lab once in a while, not with every
+frame: times are the kernel's, so nobody sees the difference, and whoever wants to know all that has passed so
+far calls `sweep`. What the ring could not hold is told of, and the link carries it all the same.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from harness.core.errors import WireError
+from harness.core.port import Frame
+from harness.core.recorder import Direction, Recorder
+from harness.edge.clock import LabClock
+from harness.wire import virtio
+from harness.wire.train import Train
+from harness.world.links.ring import Arrival, Ring
+
+SIZE: Final = 1600
+"""Octets that a slot has room for at least; the few longer frames have a queue."""
+SLOTS: Final = 256
+_PAUSE: Final = 0.002
+"""Seconds between two looks at a link that carries much."""
+_LIMIT: Final = 4 * SLOTS
+"""Frames of one look."""
+_TOGETHER: Final = 20_000
+"""Nanoseconds within which frames of one direction are written with one time."""
+
+
+class Tap:
+    """Of the link ``name``; "up" is what leaves by the device of ``ring``, which the tap owns from now on.
+
+    ``keeps`` says how many octets of a frame the capture keeps: of those that are cut anyway, segments that
+    the kernel has not cut yet stay whole.
+    """
+
+    def __init__(
+        self, name: str, ring: Ring, recorder: Recorder, clock: LabClock, keeps: Callable[[], int]
+    ) -> None:
+        self._name = name
+        self._ring = ring
+        self._recorder = recorder
+        self._clock = clock
+        self._keeps = keeps
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(ring, self._on_readable)
+        self._pause: asyncio.TimerHandle | None = None
+
+    def sweep(self) -> int:
+        """Write down all that has passed; how many frames the kernel had no room for since the last time."""
+        offset = self._clock.now() - time.time_ns()
+        batch: list[Frame] = []
+        since, direction, lost = 0, False, 0
+        for arrival in self._ring.read(_LIMIT):
+            if batch and (arrival.outgoing is not direction or arrival.at - since > _TOGETHER):
+                self._write(direction, batch, since + offset)
+                batch = []
+            if not batch:
+                since, direction = arrival.at, arrival.outgoing
+            frame = self._frame(arrival)
+            if frame is None:
+                lost += 1
+            elif isinstance(frame, Train):
+                self._write(direction, batch, since + offset)
+                for part in frame.cut():
+                    self._write(direction, part, arrival.at + offset)
+                batch = []
+            else:
+                batch.append(frame)
+        self._write(direction, batch, since + offset)
+        return self._ring.missed() + lost
+
+    def close(self) -> None:
+        """Stop looking. Idempotent."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._loop.remove_reader(self._ring)
+        self._ring.close()
+
+    def _frame(self, arrival: Arrival) -> Frame | Train | None:
+        """None when there is less of it than the capture keeps."""
+        octets = arrival.octets
+        frame = octets[arrival.lead :]
+        if len(frame) < arrival.length:
+            if len(frame) < self._keeps():
+                return None
+            # Nobody looks at the rest, but the capture tells the length.
+            longer = bytearray(arrival.length)
+            longer[: len(frame)] = frame
+            return longer
+        if len(frame) > self._keeps():
+            return frame
+        try:
+            return virtio.receive(octets)
+        except WireError:
+            # A frame of a kind that we never offered to take uncut (UDP): as the kernel has it.
+            return frame
+
+    def _write(self, outgoing: bool, frames: Sequence[Frame], at: int) -> None:
+        if frames:
+            direction: Direction = "up" if outgoing else "down"
+            self._recorder.frames(self._name, direction, frames, min(at, self._clock.now()))
+
+    def _on_readable(self) -> None:
+        self._ring.forgive()
+        self.sweep()
+        self._loop.remove_reader(self._ring)
+        self._pause = self._loop.call_later(_PAUSE, self._watch)
+
+    def _watch(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._ring, self._on_readable)

@@ -78,14 +78,14 @@ class ClockJumped(Event, frozen=True):
 
 
 class FellAsleep(Event, frozen=True):
-    """The laptop's lid was shut: these guests are paused, these interfaces of the laptop down."""
+    """The laptop's lid was shut: these guests are paused, these uplinks were left."""
 
     guests: list[str] = []
     uplinks: list[str] = []
 
 
 class WokeUp(Event, frozen=True):
-    """The lid was opened after ``seconds`` of lab time; the guests go on, these uplinks are as they were."""
+    """The lid was opened after ``seconds`` of lab time; these guests go on, these uplinks are connected."""
 
     seconds: float
     guests: list[str] = []

@@ -10,7 +10,6 @@ What does not age: the kernels of this machine, which all hosts of the world sha
 servers, believe that no time has passed.
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -23,7 +22,6 @@ from harness.lab import time_requests as ask
 from harness.lab.guests import Guests
 from harness.lab.request import Request
 from harness.world.running import RunningWorld
-from harness.world.suspend import Suspended, resume, suspend, uplinks
 
 
 class Sleep:
@@ -36,7 +34,7 @@ class Sleep:
         self._around = around
         self._since: int | None = None
         self._paused: list[str] = []
-        self._suspended = Suspended((), ())
+        self._down: list[str] = []
         self.handlers: Final[dict[type[Request[Any]], Callable[[Any], Coroutine[Any, Any, object]]]] = {
             ask.AdvanceClock: self._advance,
             ask.FallAsleep: self._fall_asleep,
@@ -56,26 +54,24 @@ class Sleep:
         if request.guests:
             self._paused = await self._guests.fall_asleep()
         if request.uplinks:
-            around = self._around
-            self._suspended = await asyncio.to_thread(suspend, around.namespaces, uplinks(around.world))
-        self._recorder.event(
-            FellAsleep(at=self._clock.now(), guests=self._paused, uplinks=list(self._suspended.links))
-        )
+            self._down = [state.name for state in self._around.uplinks.states if state.up]
+            await self._around.uplinks.roam(None)
+        self._recorder.event(FellAsleep(at=self._clock.now(), guests=self._paused, uplinks=self._down))
 
     async def _wake_up(self, request: ask.WakeUp) -> None:
         if self._since is None:
             raise LabError("the laptop is not asleep")
         slept = self._clock.now() - self._since
-        paused, suspended = self._paused, self._suspended
-        self._since, self._paused, self._suspended = None, [], Suspended((), ())
+        paused, down = self._paused, self._down
+        self._since, self._paused, self._down = None, [], []
+        uplinks = self._around.uplinks
         try:
-            if request.uplinks:
-                await asyncio.to_thread(resume, self._around.namespaces, suspended)
+            if request.uplinks and not any(state.up for state in uplinks.states):
+                for name in down:
+                    await uplinks.up(name)
         finally:
             await self._guests.wake_up(paused, set_clocks=request.clocks)
+        up = [state.name for state in uplinks.states if state.up]
         self._recorder.event(
-            WokeUp(
-                at=self._clock.now(), seconds=to_seconds(slept), guests=paused,
-                uplinks=list(suspended.links) if request.uplinks else [],
-            )
-        )  # fmt: skip
+            WokeUp(at=self._clock.now(), seconds=to_seconds(slept), guests=paused, uplinks=up)
+        )

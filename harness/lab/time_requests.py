@@ -31,7 +31,7 @@ class FallAsleep(Request[None], frozen=True, kw_only=True):
 
 
 class WakeUp(Request[None], frozen=True, kw_only=True):
-    """Open the lid: ``uplinks`` come up as they were, guests go on, their wall ``clocks`` are set.
+    """Open the lid: the ``uplinks`` come up again unless one is up, guests go on, their ``clocks`` are set.
 
     Raises LabError when it is open.
     """

@@ -197,18 +197,19 @@ class Lab:
         self, *, hours: float = 0, minutes: float = 0, seconds: float = 0,
         guest_sleeps: bool = True, uplinks_return: bool = True, clocks_set: bool = True,
     ) -> Iterator[None]:  # fmt: skip
-        """Shut the laptop's lid for that long; the block is what the world does meanwhile::
+        """Shut the laptop's lid for that long; the block is what happens before it is opened::
 
             with lab.asleep(hours=8):
-                lab.hosts["internet"].run("ip address del 203.0.113.10/32 dev lo")
+                lab.roam("lte")  # it wakes up somewhere else
 
-        First the guests are paused and the laptop's uplinks go down, then the lab clock jumps, then comes the
-        block, and at its end uplinks and guests go on, also when it fails. What the guest was doing goes on
-        where it stopped; its monotonic clock has not run, its wall clock is set right (QEMU guests).
+        First the guests are paused and the laptop leaves its uplinks, then the lab clock jumps, then comes
+        the block. At its end, also when it fails, the same uplinks come up again, unless the block has
+        connected the laptop itself, and the guests go on. What a guest was doing goes on where it stopped:
+        its monotonic clock has not run. Its wall clock is set right (that of a netns guest is the machine's).
 
         ``guest_sleeps=False``: it runs on without a network. ``uplinks_return=False``: on waking there is
-        none, or what the block has brought up. ``clocks_set=False``: nobody tells the guest that time has
-        passed. The kernels of hosts, which are this machine's, do not age: no host's connection times out.
+        none but what the block has brought. ``clocks_set=False``: nobody tells the guest that time has
+        passed. The kernels of hosts, which are this machine's, do not age: none of their connections ends.
         """
         length = duration(hours * 3600 + minutes * 60 + seconds)
         if not length:

@@ -112,16 +112,14 @@ class DelayLine:
             if len(held) >= MOST_FRAMES or self._octets + size > MOST_OCTETS:
                 verdicts.lost(item[0], f"{self._name}: the line is full", at)
                 continue
-            if fixed is not None:
-                due = at + fixed
-            else:
-                due = at + draw(at) if check is None or check(Headers(item[0])) else at
+            spared = check is not None and not check(Headers(item[0]))
+            due = at + fixed if fixed is not None else at if spared else at + draw(at)
             self._number += 1
             self._octets += size
             if due >= self._last:
                 self._last = due
                 held.append((due, self._number, item))
-            elif keep_order:
+            elif keep_order and not spared:
                 due = self._last
                 held.append((due, self._number, item))
             else:

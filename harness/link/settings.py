@@ -148,6 +148,9 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                     check(value)
                 except DescriptionError as error:
                     raise SettingError(field, error.message, error.remedy) from error
+        if self.only is not None and all(getattr(self, field) is None for field in _FILTERABLE):
+            remedy = "set it together with one of " + ", ".join(_FILTERABLE)
+            raise SettingError("only", "nothing that is set takes a filter", remedy)
         if self.trace is not None and (self.rate is not None or self.burst is not None):
             remedy = "clear one of them: a trace is a rate that changes"
             raise SettingError("trace", "a trace and a rate at the same time", remedy)

@@ -104,7 +104,8 @@ class Verdicts:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to tell, now or later."""
-        return not (self._events or self._dropped or self._answers or self._delays or self._floods)
+        told = self._events or self._dropped or self._answers or self._delays
+        return not told and not any(flood.more for flood in self._floods.values())
 
     def take(self) -> tuple[Sequence[Event], Sequence[Dropped], Sequence[Frame]]:
         """Events, dropped frames and answers since the last time."""

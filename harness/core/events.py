@@ -295,6 +295,14 @@ class AddressConflict(Event, frozen=True):
 # Servers in the world
 
 
+class PortalChanged(Event, frozen=True):
+    """A captive portal let a machine through ("open") or no more ("closed"), or has other ways ("set")."""
+
+    portal: str
+    change: Literal["open", "closed", "set"]
+    what: str = ""
+
+
 class Served(Event, frozen=True):
     """A server in the world answered a client: a line of its access log."""
 
@@ -331,6 +339,7 @@ AnyEvent = (
     | FlowClosed
     | LimitReached
     | AddressConflict
+    | PortalChanged
     | Served
 )
 """For decoders: ``msgspec.json.Decoder(AnyEvent)``."""

@@ -18,6 +18,8 @@ import msgspec
 from harness.core import errors
 from harness.core.events import AnyEvent
 from harness.lab.description import LabDescription
+from harness.lab.link_requests import AnyLinkRequest
+from harness.lab.portal_requests import AnyPortalRequest
 from harness.lab.request import R, Request
 from harness.lab.time_requests import AnyTimeRequest
 from harness.lab.world_requests import AnyWorldRequest
@@ -227,6 +229,8 @@ AnyRequest = (
     | Activity
     | Status
     | AnyWorldRequest
+    | AnyPortalRequest
+    | AnyLinkRequest
     | AnyTimeRequest
 )
 

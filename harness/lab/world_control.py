@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from harness.lab import portal_control
 from harness.lab import world_requests as ask
 from harness.lab.request import Request
 from harness.world.running import RunningWorld
@@ -67,5 +68,6 @@ CHANGES: Final[dict[type[Request[Any]], Callable[[RunningWorld, Any], Awaitable[
     ask.RekeyVpn: _rekey_vpn,
     ask.ReconnectVpn: _reconnect_vpn,
     ask.ChangeVpn: _change_vpn,
+    **portal_control.CHANGES,
 }
 """By the class of the request. Each raises LabError or DescriptionError for what can't be."""

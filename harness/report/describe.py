@@ -75,6 +75,13 @@ def _uplink_changed(event: events.UplinkChanged) -> Line:
     return Line("link", f"uplink {event.uplink} {event.change}{has}{resolvers}", tone)
 
 
+def _portal_changed(event: events.PortalChanged) -> Line:
+    what = f": {event.what}" if event.what else ""
+    return Line(
+        "link", f"portal {event.portal} {event.change}{what}", "warning" if event.change == "closed" else ""
+    )
+
+
 def _vpn_changed(event: events.VpnChanged) -> Line:
     has = f": {', '.join(event.addresses)}" if event.change == "up" else ""
     tone = "warning" if event.change in ("down", "lost", "dropped") else ""
@@ -197,6 +204,7 @@ _PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
     events.CommandRun: _command_run,
     events.UplinkChanged: _uplink_changed,
     events.VpnChanged: _vpn_changed,
+    events.PortalChanged: _portal_changed,
     events.SubnetOverlap: _subnet_overlap,
     events.LinkChanged: _link_changed,
     events.FrameDropped: _frame_dropped,

@@ -1,5 +1,6 @@
 """A guest, as a scenario drives it. Commands go through the agent: never over the network under test."""
 
+import posixpath
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ from harness.scenario.expecting import LinkView
 from harness.scenario.machine import GRACE, Machine
 from harness.scenario.observer import Duration, Observer
 from harness.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease
+from harness.scenario.web import BUNDLE
 
 if TYPE_CHECKING:
     from testinfra.host import Host as TestinfraHost
@@ -80,6 +82,11 @@ class Guest(Machine):
         """Make or replace a file. Raises GuestError."""
         data = content.encode() if isinstance(content, str) else content
         self._observer.call(WriteFile(guest=self.name, path=path, content=data))
+
+    def trust(self, pem: str) -> None:
+        """Trust the certificate authorities in ``pem``, too: programs that use OpenSSL's usual bundle do."""
+        script = f"mkdir -p {posixpath.dirname(BUNDLE)} && cat >>{BUNDLE}"
+        self.run(script, input=pem, check=True)
 
     def lease(self, *, within: float = 15.0) -> Lease:
         """The guest's DHCP lease, waiting ``within`` seconds until it has one. Raises GuestError."""

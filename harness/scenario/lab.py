@@ -13,6 +13,7 @@ from harness.core.time import duration
 from harness.journal.query import Trace
 from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
+from harness.lab.portal_requests import AuthorityOf
 from harness.lab.protocol import AddGuest, LabStatus, Now, Status
 from harness.lab.time_requests import AdvanceClock, FallAsleep, WakeUp
 from harness.lab.world_requests import Roam
@@ -21,6 +22,7 @@ from harness.scenario.guest import Guest
 from harness.scenario.machine import Host
 from harness.scenario.observer import Duration, Observer
 from harness.scenario.uplinks import UplinkViews
+from harness.scenario.portal import PortalView, PortalViews
 from harness.scenario.vpn import VpnView, VpnViews
 
 
@@ -42,6 +44,8 @@ class Links(Mapping[str, LinkView]):
         self._observer.refresh()
         return iter(self._observer.trace.links)
 
+        self.portals = PortalViews(self._observer)
+        self.vpns = VpnViews(self._observer)
     def __len__(self) -> int:
         self._observer.refresh()
         return len(self._observer.trace.links)
@@ -119,6 +123,25 @@ class Lab:
 
     @property
     def hosts(self) -> dict[str, Host]:
+    @property
+    def portal(self) -> PortalView:
+        """The world's only captive portal. Raises DescriptionError when there is none, or more than one."""
+        names = list(self.portals)
+        if len(names) != 1:
+            there_are = ", ".join(names) or "none"
+            raise DescriptionError(
+                "this world has not one captive portal", remedy=f'lab.portals["…"]; there are: {there_are}'
+            )
+        return self.portals[names[0]]
+
+    @property
+    def ca(self) -> str:
+        """The certificate of the lab's own authority, in PEM: for ``guest.trust(lab.ca)``.
+
+        Raises DescriptionError when nothing in the world speaks TLS.
+        """
+        return self._observer.call(AuthorityOf())
+
         """The hosts of the world by name."""
         return {name: Host(name, self._observer) for name in self._status.hosts}
 

@@ -21,7 +21,8 @@ from harness.lab.request import Request
 from harness.scenario import reading
 from harness.scenario.matchers.endpoint import Endpoint
 from harness.scenario.observer import Observer
-from harness.scenario.results import Address, Answer, Attempt, Exchange, Ping, Ran, Transfer
+from harness.scenario.results import Address, Answer, Attempt, Exchange, Offer, Ping, Ran, Transfer
+from harness.scenario.web import Page, fetch
 
 GRACE: Final = 20.0
 """Seconds that a tool gets beyond the time it was told to take."""
@@ -30,6 +31,7 @@ _NOT_FOUND: Final = 127
 _PACKAGES: Final = {
     "curl": "curl", "dig": "bind9-dnsutils (Debian) or bind-utils (Fedora)", "ip": "iproute2",
     "perl": "perl", "ping": "iputils-ping (Debian) or iputils (Fedora)",
+_NTP: Final = 123
 }  # fmt: skip
 _CURL: Final = (
     "curl --silent --location --connect-timeout {timeout:g} --max-time {timeout:g}"
@@ -159,17 +161,36 @@ class Machine(ABC):
     # Transfers
 
     def download(
-        self, url: str, *, size: int | str | None = None, timeout: float = 60.0, family: Family = 4
-    ) -> Transfer:
+        self, url: str, *, size: int | str | None = None, timeout: float = 60.0, family: Family = 4,
+        proxy: str = "",
+    ) -> Transfer:  # fmt: skip
+    def fetch(
+        self, url: str, *, data: dict[str, str] | None = None, proxy: str = "", trust: str = "", to: str = "",
+        timeout: float = 20.0, family: Family = 4,
+    ) -> Page:  # fmt: skip
+        """GET ``url``, or POST ``data`` to it as a form does; no redirect is followed.
+
+        ``proxy`` is a URL, with user and password if it wants them. ``trust``: the PEM of the authorities to
+        trust instead of the machine's own. ``to``: connect there, whatever address the name has.
+        """
+        page = fetch(
+            self, url, data=data, proxy=proxy, trust=trust, to=to, timeout=timeout,
+            family=_family_of(url, family),
+        )  # fmt: skip
+        self._note(f"fetch {url}: {page.error or page.status} {page.location}".rstrip())
+        return page
+
         """GET ``url``, or with ``size`` (octets or "10MiB") that many octets of the host called ``url``.
 
         The server of a world says the SHA-256 of what it sends (X-Sha256), so ``intact`` is proven.
         """
         target = _url(url) if size is None else f"{_url(url).rstrip('/')}/size/{reading.size(size)}"
         curl = _CURL.format(timeout=timeout) + _option(_family_of(target, family))
+        ``proxy`` is a URL.
         script = (
             f'{curl} --dump-header "$d/head" {shlex.quote(target)} 2>"$d/told" | sha256sum; '
             'cat "$d/told"; echo; cat "$d/head"'
+        curl += f" --proxy {shlex.quote(proxy)}" if proxy else ""
         )
         digest, told, rest = self._curl(script, timeout)
         headers = dict(line.lower().split(": ", 1) for line in rest.splitlines() if ": " in line)
@@ -242,6 +263,11 @@ class Machine(ABC):
     def addresses(self, interface: str | None = None) -> list[Address]:
         """Addresses of all interfaces, or of one."""
         found = reading.addresses(self._tool(["ip", "-json", "address"], 5.0, check=True).stdout)
+    def ntp(self, host: str, *, timeout: float = 5.0) -> int | None:
+        """The time that an NTP server on ``host`` tells, in ns since the epoch; None when none answers."""
+        reply = self.udp_echo(host, _NTP, reading.NTP_REQUEST, timeout=timeout)
+        return None if reply is None else reading.ntp(reply)
+
         return [one for one in found if interface in (None, one.interface)]
 
     def _tool(self, words: list[str], timeout: float, data: bytes = b"", *, check: bool = False) -> Ran:
@@ -281,6 +307,19 @@ class Host(Machine):
 
 def _url(text: str) -> str:
     return text if "://" in text else f"http://{f'[{text}]' if text.count(':') > 1 else text}/"
+    def dhcp(self, interface: str, *, within: float = 5.0) -> Offer | None:
+        """What a DHCP server on the link of ``interface`` offers; None when none does ``within`` seconds.
+
+        Nothing is taken: the host keeps its addresses.
+        """
+        words = [sys.executable, "-P", "-m", "harness.world.portal.probe", interface, f"{within:g}"]
+        ran = self.run(words, timeout=within + GRACE)
+        if not ran.ok and ran.stderr.strip():
+            raise GuestError(f"{self.name} could not ask on {interface}", remedy=ran.stderr.strip())
+        offer = msgspec.json.decode(ran.stdout_bytes, type=Offer) if ran.ok else None
+        self._note(f"DHCP on {interface}: {offer.address if offer is not None else 'no offer'}")
+        return offer
+
 
 
 def _family_of(host: str, family: Family) -> Family:

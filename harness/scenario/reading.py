@@ -154,3 +154,17 @@ def size(value: int | str) -> int:
         raise DescriptionError(f"{value!r} is no size", remedy='write a number of octets or "10MiB"')
     units = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
     return round(float(match[1]) * units[match[2] or ""])
+
+
+NTP_REQUEST: Final = bytes([0x23]) + bytes(47)
+"""Version 4, mode client, and nothing that would tell about us (RFC 5905 section 7.3)."""
+_NTP_EPOCH: Final = 2_208_988_800
+"""Seconds between NTP's epoch, 1900, and Unix's."""
+
+
+def ntp(reply: bytes) -> int | None:
+    """The transmit timestamp of an NTP server's reply (RFC 5905 section 7.3), in ns since Unix's epoch."""
+    if len(reply) < len(NTP_REQUEST) or reply[0] & 7 != 4:
+        return None
+    seconds, fraction = int.from_bytes(reply[40:44], "big"), int.from_bytes(reply[44:48], "big")
+    return (seconds - _NTP_EPOCH) * 1_000_000_000 + (fraction * 1_000_000_000 >> 32)

@@ -48,6 +48,18 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the client was told, by udhcpc's names."""
 
 
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a DHCP server offers (RFC 2131); ``options`` by scapy's names, or numbers where it has none."""
+
+    address: str
+    options: dict[str, list[str]] = {}
+
+    @property
+    def captive_portal(self) -> str:
+        """The URI of the API of a captive portal (RFC 8910); "" when it is not said."""
+        return (self.options.get("captive-portal") or self.options.get("114") or [""])[0]
+
+
 class Autoconfiguration(msgspec.Struct, frozen=True, kw_only=True):
     """What router advertisements made of a guest's interface (RFC 4862)."""
 

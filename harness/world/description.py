@@ -12,6 +12,7 @@ import msgspec
 
 from harness.world.model import LAPTOP, Host, Link, Server, Uplink
 from harness.world.place import WorldError
+from harness.world.portal.model import Portal
 from harness.world.problems import addresses, problems
 from harness.world.vpn.model import Vpn
 
@@ -28,6 +29,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     servers: dict[str, Server] = {}
     uplinks: dict[str, Uplink] = {}
     vpns: dict[str, Vpn] = {}
+    portals: dict[str, Portal] = {}
 
     def __post_init__(self) -> None:
         for problem in problems(self):
@@ -36,6 +38,12 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def addresses_of(self, host: str) -> tuple[IPv4Interface | IPv6Interface, ...]:
         """Every address of ``host``: its own (/32 or /128 unless given), then its links'."""
         return addresses(host, self.hosts, self.links)
+
+    def portal_addresses(self, name: str) -> tuple[str, ...]:
+        """The addresses of the access point of portal ``name`` where its clients are, IPv4 first."""
+        portal = self.portals[name]
+        own = [str(ip_interface(each).ip) for each in self.links[portal.link].ends[portal.host]]
+        return tuple(sorted(own, key=lambda each: ":" in each))
 
     def with_laptop(self, families: Families) -> "World":
         """The same world around a laptop that has addresses, routes and resolvers of these families only.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from harness.world.model import LAPTOP, Host, Link, Route, Server, Uplink
 from harness.world.place import Place, Problem, is_address, is_interface, is_network, on_link
+from harness.world.portal.problems import portal_problems
 from harness.world.server_problems import server_problems
 from harness.world.uplink_problems import forwarding_problems, link_of, uplink_problems
 from harness.world.vpn.problems import vpn_problems
@@ -44,9 +45,11 @@ def problems(world: "World") -> Iterator[Problem]:
     yield from uplink_problems(world.uplinks, hosts, links)
     yield from _uplink_route_problems(world.uplinks, links)
     yield from _name_problems("vpns", world.vpns)
+    yield from _name_problems("portals", world.portals)
     yield from vpn_problems(world.vpns, hosts, links)
     for server_name, server in servers.items():
         yield from _server_problems(server_name, server, hosts, links, servers)
+    yield from portal_problems(world.portals, hosts, links, servers)
 
 
 def addresses(

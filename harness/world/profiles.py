@@ -15,6 +15,7 @@ from harness.world.include import INCLUDE, Source
 from harness.world.model import Host, Link, Record, Route, Server, Uplink
 from harness.world.place import Place, WorldError
 from harness.world.vpn.model import Vpn
+from harness.world.portal.model import Portal
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -25,6 +26,7 @@ _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "uplinks": Uplink,
     "vpns": Vpn,
 }
+    "portals": Portal,
 _KEYS: Final = ("name", INCLUDE, *_TABLES)
 _NESTED: Final[dict[str | int, type[msgspec.Struct]]] = {"routes": Route, "records": Record}
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -106,7 +108,7 @@ def _convert(entry: object, kind: type[T], place: Place, wrong: _Wrong) -> T:
         if expected := re.fullmatch(r"Expected `(.+)`, got `(.+)`", what):
             raise wrong((*place, *inner), f"a value of type {expected[2]}", f"give {expected[1]}") from error
         choices = typing.get_args(fields.get(str(inner[-1]))) if inner else ()
-        allowed = "give one of " + ", ".join(choices) if choices else there_are
+        allowed = "give one of " + ", ".join(map(str, choices)) if choices else there_are
         raise wrong((*place, *inner), what[0].lower() + what[1:], allowed) from error
 
 

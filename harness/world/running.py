@@ -13,6 +13,7 @@ from harness.world.mounts import named_at_start, write_etc
 from harness.world.namespaces import Namespaces, build
 from harness.world.overlap import Network, overlapping
 from harness.world.resolving import LaptopResolver
+from harness.world.portal.running import Portals
 from harness.world.servers.running import Answered, Servers
 from harness.world.uplinks import Uplinks
 from harness.world.vpn.running import Vpns
@@ -45,9 +46,12 @@ class RunningWorld:
         self.resolver = LaptopResolver(self.resolv_conf, named_at_start(world))
         self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap)
         self.vpns = Vpns(
-            world, self.resolver, recorder, clock, seed=seed, on_fault=on_fault, brought=self.check_overlap
-        )
-        self._servers = Servers(world, self._served, self._server_ended)
+            world, self.resolver, recorder, clock, seed=seed, on_fault=on_fault, brought=self.check_overlap,
+            watch=self.links.watch,
+        )  # fmt: skip
+        self.portals = Portals(world, recorder, clock)
+        self._servers = Servers(world, self._served, self._server_ended, now=clock.now, ask=self.portals.ask)
+        self._forget_clock = clock.on_jump(self._servers.clock_jumped)
 
     @property
     def pids(self) -> dict[str, int]:
@@ -69,11 +73,16 @@ class RunningWorld:
     async def stop(self) -> None:
         """End the world's processes. The namespaces go with ``close``. Idempotent."""
         await self.vpns.stop()
+        await self.portals.start(self.namespaces, self._servers.processes, self._servers.query_reader)
         await self._servers.stop()
         await self.resolver.close()
 
     def close(self) -> None:
         """Let go of the namespaces."""
+        await self.links.stop()
+        self._forget_clock()
+        self._forget_clock = lambda: None
+        self.portals.close()
         self.namespaces.close()
 
     def check_overlap(self, of: str, networks: Iterable[str]) -> None:

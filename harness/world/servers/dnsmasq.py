@@ -8,13 +8,16 @@ from typing import Final
 from harness.core.errors import EnvironmentMissing
 from harness.world.model import Record, Server
 
-STARTED: Final = re.compile(r"dnsmasq\[\d+\]: started, ")
+STARTED: Final = "]: started, "
+"""What dnsmasq says when it listens."""
 _QUERY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) (\S+)/(\d+) query\[(\w+)\] (\S+) from ")
 _REPLY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) \S+ \S+ \S+ is (.+)")
 
 # A plain user has no /sbin in the path in Debian, and there it is.
 _PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _TTL: Final = 60
+_NS: Final = 2
+"""Type of an NS record (RFC 1035 section 3.2.2)."""
 
 
 def find_dnsmasq() -> str:
@@ -28,13 +31,17 @@ def find_dnsmasq() -> str:
     return found
 
 
-def command(server: Server, folder: Path) -> list[str]:
-    """Serve the records of ``server``; nothing else exists. They go into files in ``folder``."""
+def command(server: Server, folder: Path, fault_address: str) -> list[str]:
+    """Serve the records of ``server``; nothing else exists. They go into files in ``folder``.
+
+    The names of its faults are asked for at ``fault_address``.
+    """
     hosts, records = folder / "hosts", folder / "records.conf"
-    addresses = [f"{each.value} {each.name}\n" for each in server.records if each.type in ("A", "AAAA")]
+    own = [each for each in server.records if not _is_failed(each.name, server)]
+    addresses = [f"{each.value} {each.name}\n" for each in own if _is_plain(each)]
     hosts.write_text("".join(addresses))
     # In a file, because on the command line a comma can't be part of a text.
-    others = [f"{_option(each)}\n" for each in server.records if each.type in ("CNAME", "TXT")]
+    others = [f"{_option(each)}\n" for each in own if not _is_plain(each)]
     records.write_text("".join(others))
     return [
         find_dnsmasq(),
@@ -49,17 +56,58 @@ def command(server: Server, folder: Path) -> list[str]:
         f"--port={server.port}",
         "--no-resolv",
         "--no-hosts",
-        "--address=/#/",
+        *_elsewhere(server),
+        *(f"--server=/{name}/{fault_address}" for name in server.faults),
         f"--local-ttl={_TTL}",
         f"--addn-hosts={hosts}",
     ]
 
 
+def _elsewhere(server: Server) -> list[str]:
+    """What becomes of names that have no records here. Those that have some have no others."""
+    if not server.resolvers:
+        return ["--address=/#/"]
+    own = dict.fromkeys(record.name.removeprefix("*.") for record in server.records)
+    return [
+        "--cache-size=0",
+        *(f"--local=/{name}/" for name in own),
+        *(f"--server={resolver}" for resolver in server.resolvers),
+    ]
+
+
+def _is_plain(record: Record) -> bool:
+    return record.type in ("A", "AAAA") and not record.name.startswith("*.")
+
+
+def _is_failed(name: str, server: Server) -> bool:
+    return any(name == failed or name.endswith(f".{failed}") for failed in server.faults)
+
+
 def _option(record: Record) -> str:
-    if record.type == "CNAME":
-        return f"cname={record.name},{record.value},{_TTL}"
-    text = record.value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'txt-record={record.name},"{text}"'
+    name, value = record.name, record.value
+    match record.type:
+        case "A" | "AAAA":
+            return f"address=/{name.removeprefix('*.')}/{value}"
+        case "CNAME":
+            return f"cname={name},{value},{_TTL}"
+        case "MX":
+            preference, target = value.split()
+            return f"mx-host={name},{target},{preference}"
+        case "SRV":
+            priority, weight, port, target = value.split()
+            return f"srv-host={name},{target},{port},{priority},{weight}"
+        case "PTR":
+            return f"ptr-record={name},{value}"
+        case "NS":
+            return f"dns-rr={name},{_NS},{_wire(value)}"
+    text = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'txt-record={name},"{text}"'
+
+
+def _wire(name: str) -> str:
+    """A domain name in wire format (RFC 1035 section 3.1), in hexadecimal."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return (labels + b"\0").hex()
 
 
 class QueryLog:

@@ -1,33 +1,44 @@
-"""The web server of a world.
+"""The web server of a world, with TLS or without.
 
 - ``GET /`` a small page that names the server
+- ``GET /generate_204`` nothing, with status 204: what machines ask to find captive portals
 - ``GET /size/N`` N bytes of `content`, with their SHA-256 in ``X-Sha256``
 - ``PUT`` or ``POST`` anywhere: ``{"sha256": …, "size": …}`` of the body
 - ``GET /delay/S`` the page after S seconds (at most 300)
 - ``GET /status/N`` an answer of status N
+- ``GET /drip/N/R`` N bytes of `content`, R of them a second
+- ``GET /reset/N`` says that it sends twice N bytes, sends N of them, then an RST
 - ``GET /headers`` the request's headers and the client's address, as JSON
 """
 
 import asyncio
 import hashlib
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
-from harness.world.servers.content import blocks, digest
+from harness.world.servers.access import Log
+from harness.world.servers.broken import reset_when_sent, wait_until_sent
+from harness.world.servers.content import BLOCK, blocks, content, digest
 
 BODY_LIMIT: Final = 1 << 40
 _DELAY_LIMIT: Final = 300.0
+_DRIPS: Final = 20
+"""In a second, unless a byte is more than that."""
+_RESET_LIMIT: Final = 16 << 20
 
-Log = Callable[[str, str, str, str], None]
-"""Called with server, client, request and status when a request was answered."""
+Routes = Sequence[tuple[str, type[RequestHandler]]]
+"""Regular expressions of paths, and what answers to these."""
 
 
-class _Handler(RequestHandler):
+class Handler(RequestHandler):
+    """Answers to requests of any kind of HTTP server here."""
+
     def set_default_headers(self) -> None:
         self.set_header("Server", f"guestnet/{self.settings['server']}")
 
@@ -37,7 +48,7 @@ class _Handler(RequestHandler):
 
 
 @stream_request_body
-class _Page(_Handler):
+class _Page(Handler):
     """Any path: a small page to read, and a place to send bodies to."""
 
     def prepare(self) -> None:
@@ -63,7 +74,7 @@ class _Page(_Handler):
     post = put
 
 
-class _Size(_Handler):
+class _Size(Handler):
     async def get(self, size: str) -> None:
         self._describe(int(size))
         for block in blocks(int(size)):
@@ -87,7 +98,7 @@ class _Size(_Handler):
         return None
 
 
-class _Delay(_Handler):
+class _Delay(Handler):
     async def get(self, seconds: str) -> None:
         if float(seconds) > _DELAY_LIMIT:
             raise HTTPError(400, reason=f"At most {_DELAY_LIMIT:.0f} seconds")
@@ -95,7 +106,7 @@ class _Delay(_Handler):
         self.finish(f"after {seconds} s\n")
 
 
-class _Status(_Handler):
+class _Status(Handler):
     def get(self, status: str) -> None:
         if not 200 <= int(status) <= 599:
             raise HTTPError(400, reason="A status is 200 to 599")
@@ -103,7 +114,50 @@ class _Status(_Handler):
         self.finish()
 
 
-class _Headers(_Handler):
+class _NoContent(Handler):
+    def get(self) -> None:
+        self.set_status(204)
+        self.finish()
+
+
+class _Drip(_Size):
+    async def get(self, size: str, rate: str = "0") -> None:
+        if not int(rate):
+            raise HTTPError(400, reason="At least a byte a second")
+        self._describe(int(size))
+        for drop in _drops(int(size), max(1, int(rate) // _DRIPS)):
+            self.write(drop)
+            try:
+                await self.flush()
+            except StreamClosedError:
+                return
+            await asyncio.sleep(len(drop) / int(rate))
+        self.finish()
+
+
+class _Reset(Handler):
+    async def get(self, size: str) -> None:
+        if int(size) > _RESET_LIMIT:
+            raise HTTPError(400, reason=f"At most {_RESET_LIMIT} bytes")
+        self._log()
+        stream: Any = self.detach()
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {2 * int(size)}\r\n\r\n"
+        try:
+            await stream.write(head.encode() + content(int(size)))
+        except StreamClosedError:
+            return
+        reset_when_sent(stream.socket)
+        await wait_until_sent(stream.socket)
+        stream.close()
+
+
+def _drops(size: int, largest: int) -> Iterator[bytes]:
+    for block in blocks(size):
+        for start in range(0, len(block), min(largest, BLOCK)):
+            yield block[start : start + largest]
+
+
+class _Headers(Handler):
     def get(self) -> None:
         self.finish({"client": client_of(self), "headers": dict(self.request.headers.get_all())})
 
@@ -115,24 +169,35 @@ def client_of(handler: RequestHandler) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def serve_http(name: str, listening: socket.socket, log: Log) -> HTTPServer:
-    """Serve on ``listening`` under the running event loop."""
+PAGES: Final[Routes] = [
+    (r"/size/(\d{1,13})", _Size),
+    (r"/delay/(\d+(?:\.\d+)?)", _Delay),
+    (r"/status/(\d{3})", _Status),
+    (r"/generate_204", _NoContent),
+    (r"/drip/(\d{1,13})/(\d{1,13})", _Drip),
+    (r"/reset/(\d{1,13})", _Reset),
+    (r"/headers", _Headers),
+    (r"/.*", _Page),
+]
+
+
+def serve_http(
+    name: str,
+    listening: socket.socket,
+    log: Log,
+    *,
+    routes: Routes = PAGES,
+    tls: ssl.SSLContext | None = None,
+    **settings: Any,
+) -> HTTPServer:
+    """Serve ``routes`` on ``listening`` under the running event loop, over TLS when given; handlers have the
+    ``settings``."""
 
     def log_request(handler: RequestHandler) -> None:
         request = handler.request
         log(name, client_of(handler), f"{request.method} {request.uri}", str(handler.get_status()))
 
-    application = Application(
-        [
-            (r"/size/(\d{1,13})", _Size),
-            (r"/delay/(\d+(?:\.\d+)?)", _Delay),
-            (r"/status/(\d{3})", _Status),
-            (r"/headers", _Headers),
-            (r"/.*", _Page),
-        ],
-        server=name,
-        log_function=log_request,
-    )
-    server = HTTPServer(application, max_body_size=BODY_LIMIT)
+    application = Application(list(routes), server=name, log_function=log_request, **settings)
+    server = HTTPServer(application, max_body_size=BODY_LIMIT, ssl_options=tls)
     server.add_sockets([listening])
     return server

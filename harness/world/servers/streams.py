@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from harness.world.servers.http import Log
+from harness.world.servers.access import Log
 
 _PIECE: Final = 1 << 16
 _BATCH: Final = 64
@@ -30,7 +30,7 @@ async def serve_tcp_echo(name: str, listening: socket.socket, log: Log) -> async
             await writer.drain()
         return size
 
-    return await _serve(name, listening, log, echo)
+    return await serve(name, listening, log, echo)
 
 
 async def serve_half_close(name: str, listening: socket.socket, log: Log) -> asyncio.Server:
@@ -46,7 +46,7 @@ async def serve_half_close(name: str, listening: socket.socket, log: Log) -> asy
         await writer.drain()
         return size
 
-    return await _serve(name, listening, log, answer)
+    return await serve(name, listening, log, answer)
 
 
 class UdpEcho:
@@ -83,7 +83,9 @@ def show(address: Address) -> str:
     return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
 
 
-async def _serve(name: str, listening: socket.socket, log: Log, answer: Answer) -> asyncio.Server:
+async def serve(name: str, listening: socket.socket, log: Log, answer: Answer) -> asyncio.Server:
+    """Serve each connection by ``answer``; the log has it when it is over."""
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = show(writer.get_extra_info("peername"))
         try:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.core import errors
 from harness.core.events import Noted
-from harness.lab import protocol, time_requests, world_requests
+from harness.lab import link_requests, portal_requests, protocol, time_requests, world_requests
 from harness.lab.description import LabDescription
 from harness.lab.protocol import Answer, Call, Failure, RunResult
 from harness.lab.request import Request
@@ -49,6 +49,16 @@ REQUESTS = [
     world_requests.ReconnectVpn(vpn="corp", addresses=("10.20.255.9/24",)),
     world_requests.ChangeVpn(vpn="corp", changes={"kill_switch": True, "mtu": 1280}),
     time_requests.AdvanceClock(by=1),
+    portal_requests.PortalStates(),
+    portal_requests.ExpirePortal(portal="hotel"),
+    portal_requests.SetPortal(portal="hotel", changes=portal_requests.Changes(redirect=511, udp=False)),
+    portal_requests.AuthorityOf(),
+    link_requests.SettingsOf(link="wifi"),
+    link_requests.Impair(link="wifi", settings=Impairments(delay="1ms", loss=Burst("3%", 5)), direction="up"),
+    link_requests.SetExactly(link="wifi", settings=link_requests.LinkSettings(up=NOTHING, down=NOTHING)),
+    link_requests.Clear(link="wifi", settings=("loss",)),
+    link_requests.FollowSchedule(link="wifi", schedule=Schedule(steps=(Step(at=1.0),))),
+    link_requests.SetCarrier(link="wifi", carrier=False),
     time_requests.SetClock(guest="guest1", at=5, ahead=-1),
     time_requests.FallAsleep(guests=False, uplinks=False),
     time_requests.WakeUp(uplinks=False, clocks=False),

@@ -39,16 +39,30 @@ def test_records_become_dnsmasqs_words(tmp_path: Path) -> None:
         Record(name="a.example", type="A", value="10.0.0.1"),
         Record(name="b.example", type="CNAME", value="a.example"),
         Record(name="c.example", type="TXT", value='say "hi"'),
+        Record(name="*.d.example", type="AAAA", value="fd00::1"),
+        Record(name="e.example", type="MX", value="10 mail.example"),
+        Record(name="_x._tcp.f.example", type="SRV", value="1 2 80 a.example"),
+        Record(name="g.example", type="NS", value="ns.example"),
+        Record(name="1.0.0.10.in-addr.arpa", type="PTR", value="a.example"),
+        Record(name="www.broken.example", type="A", value="10.0.0.2"),
     )
-    server = Server(kind="dns", host="far", addresses=("10.0.0.53", "fd00::53"), port=53, records=records)
-    words = command(server, tmp_path)
+    server = Server(
+        kind="dns", host="far", addresses=("10.0.0.53", "fd00::53"), port=53, records=records,
+        faults={"broken.example": "SERVFAIL"},
+    )  # fmt: skip
+    words = command(server, tmp_path, "127.53.0.7")
 
     assert (tmp_path / "hosts").read_text() == "10.0.0.1 a.example\n"
     assert {"--listen-address=10.0.0.53", "--listen-address=fd00::53", "--port=53"} <= set(words)
-    assert {"--no-resolv", "--address=/#/"} <= set(words)
+    assert {"--no-resolv", "--address=/#/", "--server=/broken.example/127.53.0.7"} <= set(words)
     assert (tmp_path / "records.conf").read_text().splitlines() == [
         "cname=b.example,a.example,60",
         r'txt-record=c.example,"say \"hi\""',
+        "address=/d.example/fd00::1",
+        "mx-host=e.example,mail.example,10",
+        "srv-host=_x._tcp.f.example,a.example,80,1,2",
+        "dns-rr=g.example,2,026e73076578616d706c6500",
+        "ptr-record=1.0.0.10.in-addr.arpa,a.example",
     ]
 
 

@@ -8,11 +8,14 @@ is missing or breaks is an error.
 import json
 import math
 import shlex
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
+
+import msgspec
 
 from harness.core.errors import EnvironmentMissing, GuestError, GuestnetError
 from harness.core.events import Noted
@@ -28,10 +31,10 @@ GRACE: Final = 20.0
 """Seconds that a tool gets beyond the time it was told to take."""
 
 _NOT_FOUND: Final = 127
+_NTP: Final = 123
 _PACKAGES: Final = {
     "curl": "curl", "dig": "bind9-dnsutils (Debian) or bind-utils (Fedora)", "ip": "iproute2",
     "perl": "perl", "ping": "iputils-ping (Debian) or iputils (Fedora)",
-_NTP: Final = 123
 }  # fmt: skip
 _CURL: Final = (
     "curl --silent --location --connect-timeout {timeout:g} --max-time {timeout:g}"
@@ -160,10 +163,6 @@ class Machine(ABC):
 
     # Transfers
 
-    def download(
-        self, url: str, *, size: int | str | None = None, timeout: float = 60.0, family: Family = 4,
-        proxy: str = "",
-    ) -> Transfer:  # fmt: skip
     def fetch(
         self, url: str, *, data: dict[str, str] | None = None, proxy: str = "", trust: str = "", to: str = "",
         timeout: float = 20.0, family: Family = 4,
@@ -180,17 +179,21 @@ class Machine(ABC):
         self._note(f"fetch {url}: {page.error or page.status} {page.location}".rstrip())
         return page
 
+    def download(
+        self, url: str, *, size: int | str | None = None, timeout: float = 60.0, family: Family = 4,
+        proxy: str = "",
+    ) -> Transfer:  # fmt: skip
         """GET ``url``, or with ``size`` (octets or "10MiB") that many octets of the host called ``url``.
 
         The server of a world says the SHA-256 of what it sends (X-Sha256), so ``intact`` is proven.
+        ``proxy`` is a URL.
         """
         target = _url(url) if size is None else f"{_url(url).rstrip('/')}/size/{reading.size(size)}"
         curl = _CURL.format(timeout=timeout) + _option(_family_of(target, family))
-        ``proxy`` is a URL.
+        curl += f" --proxy {shlex.quote(proxy)}" if proxy else ""
         script = (
             f'{curl} --dump-header "$d/head" {shlex.quote(target)} 2>"$d/told" | sha256sum; '
             'cat "$d/told"; echo; cat "$d/head"'
-        curl += f" --proxy {shlex.quote(proxy)}" if proxy else ""
         )
         digest, told, rest = self._curl(script, timeout)
         headers = dict(line.lower().split(": ", 1) for line in rest.splitlines() if ": " in line)
@@ -260,14 +263,14 @@ class Machine(ABC):
         self._note(f"ping {host}: {ping.received} of {ping.sent} answered")
         return ping
 
-    def addresses(self, interface: str | None = None) -> list[Address]:
-        """Addresses of all interfaces, or of one."""
-        found = reading.addresses(self._tool(["ip", "-json", "address"], 5.0, check=True).stdout)
     def ntp(self, host: str, *, timeout: float = 5.0) -> int | None:
         """The time that an NTP server on ``host`` tells, in ns since the epoch; None when none answers."""
         reply = self.udp_echo(host, _NTP, reading.NTP_REQUEST, timeout=timeout)
         return None if reply is None else reading.ntp(reply)
 
+    def addresses(self, interface: str | None = None) -> list[Address]:
+        """Addresses of all interfaces, or of one."""
+        found = reading.addresses(self._tool(["ip", "-json", "address"], 5.0, check=True).stdout)
         return [one for one in found if interface in (None, one.interface)]
 
     def _tool(self, words: list[str], timeout: float, data: bytes = b"", *, check: bool = False) -> Ran:
@@ -304,9 +307,6 @@ class Host(Machine):
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
         return RunOn(host=self.name, command=command, timeout=timeout, input=data)
 
-
-def _url(text: str) -> str:
-    return text if "://" in text else f"http://{f'[{text}]' if text.count(':') > 1 else text}/"
     def dhcp(self, interface: str, *, within: float = 5.0) -> Offer | None:
         """What a DHCP server on the link of ``interface`` offers; None when none does ``within`` seconds.
 
@@ -320,6 +320,9 @@ def _url(text: str) -> str:
         self._note(f"DHCP on {interface}: {offer.address if offer is not None else 'no offer'}")
         return offer
 
+
+def _url(text: str) -> str:
+    return text if "://" in text else f"http://{f'[{text}]' if text.count(':') > 1 else text}/"
 
 
 def _family_of(host: str, family: Family) -> Family:

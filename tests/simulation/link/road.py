@@ -1,7 +1,7 @@
 """A link under a script: frames at given times, and whoever calls it when he likes."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from harness.core.events import Event, FrameDropped, FramesDelayed
 from harness.core.port import Frame
@@ -9,6 +9,7 @@ from harness.core.recorder import Direction
 from harness.core.time import SECOND
 from harness.link.link import Link
 from harness.link.passed import Passed
+from harness.link.settings import impairments
 
 START = 1_700_000_000 * SECOND
 
@@ -79,3 +80,23 @@ def numbered(number: int, size: int = 60) -> bytes:
 
 def number_of(frame: bytes) -> int:
     return int.from_bytes(frame[14:18], "big")
+
+
+FRAMES: list[Frame] = [numbered(number) for number in range(10)]
+
+
+def linked(**changes: Any) -> Road:
+    """A link with ``changes`` in both directions."""
+    link = Link("wifi", seed=3)
+    link.impair(impairments(**changes), START)
+    return Road(link)
+
+
+def numbers(road: Road) -> list[int]:
+    """Of the frames that came through, in order."""
+    return [number_of(out.frame) for out in road.out]
+
+
+def lost(road: Road) -> list[int]:
+    """Of the frames that did not."""
+    return [number_of(frame) for frame, _ in road.captured]

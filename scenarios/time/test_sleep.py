@@ -102,7 +102,7 @@ def test_awake_without_a_network_the_guest_is_told_so_at_once(lab: Lab) -> None:
         assert attempt.error == "ENETUNREACH"
         assert lab.guest.ping("gateway.docker.internal", count=1).received == 1
     with lab.step("at home"):
-        lab.laptop.run("ip link set wifi up && ip route add default via 192.168.1.1", check=True)
+        lab.uplinks["wifi"].up()
         assert lab.guest.connect(SHOP, 80, timeout=20).connected
 
 

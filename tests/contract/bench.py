@@ -31,6 +31,7 @@ class Notebook:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.seen: list[tuple[str, Direction, int]] = []
+        self.comments: list[tuple[str, Direction, str]] = []
 
     def event(self, event: Event) -> None:
         """As of ``Recorder``."""
@@ -39,8 +40,10 @@ class Notebook:
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
     ) -> None:
-        """As of ``Recorder``; only the count is kept."""
+        """As of ``Recorder``; only the count is kept, and the comment if there is one."""
         self.seen.append((link, direction, len(frames)))
+        if comment:
+            self.comments.append((link, direction, comment))
 
     def noted(self, kind: type[E]) -> list[E]:
         """The events of ``kind``."""

@@ -76,7 +76,6 @@ def test_a_damaged_frame_differs_by_so_many_bits_behind_the_ethernet_header() ->
         assert out.frame[:14] == original[:14]
         differ = int.from_bytes(out.frame, "big") ^ int.from_bytes(original, "big")
         assert differ.bit_count() == 3
-        assert decode(out.frame).error is not None or len({*out.frame[14:]}) > 1
 
 
 @pytest.mark.parametrize(

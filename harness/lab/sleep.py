@@ -6,21 +6,23 @@ and somebody tells them the time: a machine that was paused has not noticed the 
 nor its monotonic one. The wall clock is set, as the agents of desktop products do; the monotonic one goes on
 where it stood, as it does on a Linux that was suspended.
 
-What does not age: the kernels of this machine, which all hosts of the world share. Their connections, and
-servers, believe that no time has passed.
+What ages outside the stack are the NAT mappings of routers. Else the kernels of hosts, which are this
+machine's, do not: their connections believe that no time has passed.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from harness.core.errors import LabError
-from harness.core.events import ClockJumped, FellAsleep, WokeUp
+from harness.core.events import ClockJumped, FellAsleep, Noted, WokeUp
 from harness.core.recorder import Recorder
-from harness.core.time import to_seconds
+from harness.core.time import SECOND, to_seconds
 from harness.edge.clock import LabClock
 from harness.lab import time_requests as ask
 from harness.lab.guests import Guests
 from harness.lab.request import Request
+from harness.world.aging import age
 from harness.world.running import RunningWorld
 
 
@@ -45,7 +47,14 @@ class Sleep:
         # Before the jump, which is the last moment of the time until then.
         before = self._clock.now()
         self._recorder.event(ClockJumped(at=before, clock="lab", seconds=to_seconds(request.by)))
-        return self._clock.advance(request.by)
+        after = self._clock.advance(request.by)
+        if seconds := request.by // SECOND:
+            around = self._around
+            ended = await asyncio.to_thread(age, around.world, around.namespaces, seconds)
+            if ended:
+                text = f"the world's routers forgot {ended} flows that had been idle for too long"
+                self._recorder.event(Noted(at=self._clock.now(), text=text))
+        return after
 
     async def _fall_asleep(self, request: ask.FallAsleep) -> None:
         if self._since is not None:

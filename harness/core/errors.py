@@ -28,6 +28,10 @@ class EnvironmentMissing(GuestnetError):
     """This machine lacks something (QEMU, namespaces, a package): skip, or exit status 2."""
 
 
+class CapabilityMissing(GuestnetError):
+    """The stack under test can't do what the scenario needs: a skip, on whatever machine."""
+
+
 class DescriptionError(GuestnetError):
     """A profile or scenario says something impossible: file, line, and what is allowed."""
 

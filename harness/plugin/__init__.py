@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.core.errors import DescriptionError, EnvironmentMissing, GuestnetError, LabError
+from harness.core.errors import (
+    CapabilityMissing,
+    DescriptionError,
+    EnvironmentMissing,
+    GuestnetError,
+    LabError,
+)
 from harness.plugin import settings as choices
 from harness.plugin.record import RECORD, Record, Recorder, folder_name, rerun_command, sentence
 from harness.plugin.settings import Settings, Wishes
@@ -196,7 +202,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """A lab that can't start is the matter of its test alone, and told in its own words."""
     try:
         return (yield)
-    except EnvironmentMissing as error:
+    except (CapabilityMissing, EnvironmentMissing) as error:
         raise _verdict(item, error) from None
     except GuestnetError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
@@ -206,12 +212,12 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     try:
         return (yield)
-    except EnvironmentMissing as error:
+    except (CapabilityMissing, EnvironmentMissing) as error:
         raise _verdict(item, error) from None
 
 
-def _verdict(item: pytest.Item, error: EnvironmentMissing) -> BaseException:
-    if item.config.stash[SETTINGS].strict_environment:
+def _verdict(item: pytest.Item, error: CapabilityMissing | EnvironmentMissing) -> BaseException:
+    if item.config.stash[SETTINGS].strict_environment and isinstance(error, EnvironmentMissing):
         return pytest.fail.Exception(str(error), pytrace=False)
     return pytest.skip.Exception(str(error), _use_item_location=True)
 

@@ -9,7 +9,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Generic, TypeVar, cast
 
 from harness.core.errors import ExpectationFailed
-from harness.core.events import Event, Expected
+from harness.core.events import (
+    DhcpServed,
+    DnsAnswered,
+    Event,
+    Expected,
+    FlowClosed,
+    FlowOpened,
+    FlowRefused,
+    LimitReached,
+)
 from harness.journal.query import Packet
 from harness.scenario.matchers import event as event_matchers
 from harness.scenario.matchers.base import Matchable, Matcher, matcher, nearest
@@ -18,6 +27,8 @@ from harness.scenario.observer import Duration, Observer, Since
 E = TypeVar("E", bound=Event)
 Item = TypeVar("Item", bound=Packet | Event)
 
+OF_THE_STACK: Final = (DhcpServed, DnsAnswered, FlowOpened, FlowRefused, FlowClosed, LimitReached)
+"""Events that only a stack writes: another says nothing of what it does."""
 NEAREST: Final = 3
 """Near misses that a failure shows."""
 
@@ -175,6 +186,11 @@ class LinkView(View[Packet]):
         fits = None if wanted is None else matcher(wanted)
         return [packet for _, packet in self._items(since) if fits is None or fits.matches(packet)]
 
+    def _items(self, since: Since, first: int = 0) -> Iterator[tuple[int, Packet]]:
+        cable = self.name.removesuffix("-dropped")
+        self._observer.require("capture", f"to see what is on the link {self.name}", cable=cable)
+        return super()._items(since, first)
+
     def _all(self) -> Sequence[Packet]:
         return self._observer.trace.all_packets
 
@@ -210,6 +226,7 @@ class JournalView(View[Event]):
     ) -> E:  # fmt: skip
         """The first event that fits, waiting ``within`` for it. Raises ExpectationFailed."""
         __tracebackhide__ = True
+        self._require(event_type)
         found = self._expect(event_matchers.event(event_type, where, **fields), within, since)
         return cast(E, found)
 
@@ -219,6 +236,7 @@ class JournalView(View[Event]):
     ) -> None:  # fmt: skip
         """Wait ``for_``; raises ExpectationFailed as soon as an event fits."""
         __tracebackhide__ = True
+        self._require(event_type)
         self._expect_none(event_matchers.event(event_type, where, **fields), for_, since)
 
     def expect_sequence(
@@ -226,6 +244,9 @@ class JournalView(View[Event]):
     ) -> list[Event]:
         """Events that fit one after the other, others may lie between; matchers are made by `event`."""
         __tracebackhide__ = True
+        for one in wanted:
+            if isinstance(one, event_matchers.OfKind):
+                self._require(one.kind)
         return self._expect_sequence(wanted, within, since)
 
     def saw(
@@ -250,9 +271,14 @@ class JournalView(View[Event]):
         **fields: object,
     ) -> list[E]:
         """All events so far that fit."""
+        self._require(event_type)
         self._observer.refresh()
         wanted = event_matchers.event(event_type, where, **fields)
         return [cast(E, event) for _, event in self._items(since) if wanted.matches(event)]
+
+    def _require(self, event_type: type[Event]) -> None:
+        if issubclass(event_type, OF_THE_STACK):
+            self._observer.require("flow-events", f"to see a {event_type.__name__} in the journal")
 
     def _all(self) -> Sequence[Event]:
         return self._observer.trace.all_events

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Literal, Self
 
-from harness.core.errors import DescriptionError, GuestnetError, LabError
+from harness.core.errors import CapabilityMissing, DescriptionError, GuestnetError, LabError
 from harness.core.events import Noted, Outcome, StepBegan, StepEnded
 from harness.core.rng import stream
 from harness.core.time import duration
@@ -280,4 +280,5 @@ def _outcome(error: BaseException) -> Outcome:
     if isinstance(error, AssertionError):
         return "failed"
     # pytest.skip() raises a class of this name; pytest may not even be installed here.
-    return "skipped" if type(error).__name__ == "Skipped" else "error"
+    is_skip = isinstance(error, CapabilityMissing) or type(error).__name__ == "Skipped"
+    return "skipped" if is_skip else "error"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol, TypeVar, cast
 
+from harness.core.errors import CapabilityMissing
 from harness.core.events import (
     AnyEvent,
     DhcpServed,
@@ -21,7 +22,7 @@ from harness.core.events import (
 )
 from harness.core.time import duration, to_seconds
 from harness.journal.query import BEGINNING, Packet, Trace
-from harness.lab.protocol import Activity, Record
+from harness.lab.protocol import Activity, Record, Status
 from harness.lab.request import Request
 from harness.scenario.matchers import event as event_matchers
 
@@ -56,6 +57,7 @@ class Observer:
         self._clock = clock
         self._journal = 0
         self._capture = 0
+        self._capabilities: frozenset[str] = frozenset()
 
     def refresh(self, timeout: float = 0.0) -> None:
         """Read what is new, waiting ``timeout`` seconds for something when nothing is."""
@@ -79,6 +81,19 @@ class Observer:
     def record(self, event: Event) -> int:
         """Write ``event`` into the journal; its time (ns)."""
         return self.call(Record(event=cast(AnyEvent, event)))
+
+    def require(self, capability: str, what: str, *, cable: str | None = None) -> None:
+        """Raise CapabilityMissing unless the stack has ``capability``, needed for ``what`` ("to see …").
+
+        ``cable``: only if that is the name of a guest's cable, for other links are not the stack's.
+        """
+        if capability in self._capabilities:
+            return
+        status = self.call(Status())
+        self._capabilities = frozenset(status.capabilities)
+        cables = {guest.link for guest in status.guests}
+        if capability not in self._capabilities and (cable is None or cable in cables):
+            raise CapabilityMissing(f"the stack {status.stack} has no {capability}", remedy=f"needed {what}")
 
     def deadline(self, within: Duration) -> Callable[[], float]:
         """A function that tells how many seconds are left of ``within``."""

@@ -36,6 +36,7 @@ class BuiltinStack:
             "udp",
             "icmp-echo",
             "gateway-echo",
+            "address-plan",
             "host-name",
             "host-services",
             "guest-to-guest",

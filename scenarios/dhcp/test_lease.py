@@ -1,9 +1,12 @@
 """DHCP as the guest's own client sees it (RFC 2131)."""
 
+import pytest
+
 from harness.core import events
 from harness.scenario import Lab, arp, dhcp
 
 
+@pytest.mark.lab(needs="address-plan")
 def test_a_guest_gets_a_lease_with_its_options(lab: Lab) -> None:
     """The guest's lease names router, resolver, MTU, domain and server as the stack offers them."""
     lease = lab.guest.lease()
@@ -24,6 +27,7 @@ def test_a_guest_gets_a_lease_with_its_options(lab: Lab) -> None:
         assert lease.address in interface.addresses
 
 
+@pytest.mark.lab(needs="guest-to-guest")
 def test_a_second_guest_gets_another_address_and_reaches_the_first(lab: Lab) -> None:
     """Two guests on one switch: two leases, and frames between them pass."""
     second = lab.add_guest()

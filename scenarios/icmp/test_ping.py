@@ -1,11 +1,14 @@
 """ICMP echo (RFC 792): answered by whom it was sent to."""
 
+import pytest
+
 from harness.scenario import Lab, icmp
 
 
+@pytest.mark.lab(needs=("gateway-echo", "icmp-echo"))
 def test_the_gateway_and_a_real_host_answer_a_ping(lab: Lab) -> None:
     """The gateway answers for itself; for a host behind the laptop, that host answers."""
-    gateway = lab.guest.ping("192.168.65.1", count=3)
+    gateway = lab.guest.ping(lab.guest.lease().router, count=3)
     host = lab.guest.ping("shop.example", count=3)
 
     assert (gateway.sent, gateway.received) == (3, 3)

@@ -1,5 +1,7 @@
 """TCP connects and streams through the stack, as connect() and recv() in the guest see them."""
 
+import pytest
+
 from harness.core import events
 from harness.scenario import Lab, icmp, tcp
 
@@ -32,6 +34,7 @@ def test_a_refused_connect_is_a_reset_within_a_second(lab: Lab) -> None:
     lab.journal.expect(events.FlowRefused, remote="203.0.113.10:81", error="ECONNREFUSED", answer="rst")
 
 
+@pytest.mark.lab(needs="connect-errors")
 def test_an_unreachable_host_is_ehostunreach_in_the_guest(lab: Lab) -> None:
     """What the laptop's own connect() says, the guest's connect() says too: not a timeout, not a reset."""
     attempt = lab.guest.connect("dead.example", 80)

@@ -10,6 +10,16 @@ from harness.scenario.matchers.base import Asking, Matchable, Matcher, Question,
 E = TypeVar("E", bound=Event)
 
 
+class OfKind(Asking[Event]):
+    """Asks events of ``kind``."""
+
+    def __init__(self, kind: type[Event], questions: list[Question]) -> None:
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        title = "an event" if kind is Event else f"{article} {kind.__name__} event"
+        super().__init__(title, lambda event: isinstance(event, kind), _other_kind, questions)
+        self.kind = kind
+
+
 def event(kind: type[E], where: Matchable[Any] | None = None, /, **fields: object) -> Matcher[Event]:
     """An event of ``kind`` (``Event``: of any) with these values of its fields, that ``where`` says yes to.
 
@@ -23,9 +33,7 @@ def event(kind: type[E], where: Matchable[Any] | None = None, /, **fields: objec
         questions.append(equal(name, wanted, _getter(name)))
     if where is not None:
         questions.append(_where(kind, matcher(where)))
-    article = "an" if kind.__name__[0] in "AEIOU" else "a"
-    title = "an event" if kind is Event else f"{article} {kind.__name__} event"
-    return Asking(title, lambda event: isinstance(event, kind), _other_kind, questions)
+    return OfKind(kind, questions)
 
 
 def show(event: Event) -> str:

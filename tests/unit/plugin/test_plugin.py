@@ -174,6 +174,28 @@ def test_what_a_scenario_needs_and_the_run_has_not_is_a_skip_with_a_reason(suite
     assert "no dnsmasq here: apt-get install dnsmasq-base" in said
 
 
+def test_what_a_stack_can_not_do_is_a_skip_even_in_a_strict_environment(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import pytest
+
+        from harness.core.errors import CapabilityMissing
+
+        @pytest.fixture
+        def captured(lab): raise CapabilityMissing("the stack slirp has no capture")
+
+        def test_fixture(captured): pass
+
+        def test_body(lab): raise CapabilityMissing("the stack slirp has no flow-events")
+        """
+    )
+    result = run(suite, "-rs", "--strict-environment")
+    result.assert_outcomes(skipped=2)
+    said = result.stdout.str()
+    assert "the stack slirp has no capture" in said
+    assert "the stack slirp has no flow-events" in said
+
+
 def test_in_a_strict_environment_what_is_missing_is_an_error(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """

@@ -71,6 +71,7 @@ class FakeLab:
         self.started = LabStatus(
             scenario="test", stack="builtin", world="plain", seconds=0.0, guests=[guest],
             hosts=["laptop", "internet"], servers=[], pids={}, ended={},
+            capabilities=["capture", "flow-events"],
         )  # fmt: skip
 
     def seconds(self) -> float:

@@ -13,8 +13,13 @@ ENTRY_POINTS: Final = "guestnet.stacks"
 Factory = Callable[[StackOptions], Stack]
 
 _OURS: Final = {
-    name: EntryPoint(name, f"harness.stacks.{name}:{name.capitalize()}Stack", ENTRY_POINTS)
-    for name in ("builtin", "passt", "slirp")
+    name: EntryPoint(name, f"harness.stacks.{module}", ENTRY_POINTS)
+    for name, module in {
+        "builtin": "builtin:BuiltinStack",
+        "kernel-nat": "kernel_nat:KernelNatStack",
+        "passt": "passt:PasstStack",
+        "slirp": "slirp:SlirpStack",
+    }.items()
 }
 
 

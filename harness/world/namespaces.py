@@ -110,6 +110,12 @@ class Namespaces:
         return self._descriptors[host]
 
 
+def prepare_laptop(world: World) -> None:
+    """Set the switches of the laptop's kernel, whose namespace is the calling thread's; then comes the stack,
+    which may set some otherwise, then `build`. Raises EnvironmentMissing."""
+    _set_sysctls(world.hosts[LAPTOP])
+
+
 def build(world: World) -> Namespaces:
     """Make ``world`` in the kernel, in the calling thread; the laptop's uplinks stay down.
 
@@ -132,7 +138,8 @@ def build(world: World) -> Namespaces:
             routes: dict[str, IPRoute] = {}
             for host in world.hosts:
                 with namespaces.inside(host):
-                    _set_sysctls(world.hosts[host])
+                    if host != LAPTOP:
+                        _set_sysctls(world.hosts[host])
                     routes[host] = sockets.enter_context(IPRoute())
             _build(world, namespaces, routes)
     except BaseException:

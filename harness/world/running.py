@@ -10,7 +10,7 @@ from harness.edge.clock import LabClock
 from harness.world.description import World
 from harness.world.forwarding import set_up
 from harness.world.mounts import named_at_start, write_etc
-from harness.world.namespaces import Namespaces, build
+from harness.world.namespaces import Namespaces, build, prepare_laptop
 from harness.world.overlap import Network, overlapping
 from harness.world.resolving import LaptopResolver
 from harness.world.portal.running import Portals
@@ -60,6 +60,7 @@ class RunningWorld:
 
     async def prepare(self) -> None:
         """Start what needs no namespaces yet. Raises EnvironmentMissing."""
+        prepare_laptop(self.world)
         await self.vpns.prepare()
         await self._servers.prepare()
 

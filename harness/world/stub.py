@@ -5,31 +5,19 @@ its name and everything below it, and the longest one decides. What a name resol
 the client gets the answer (`Zone.seen`): that is how clients route by name.
 """
 
-import asyncio
-import contextlib
-import errno
-import socket
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 import dns.exception
-import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from harness.core.errors import DescriptionError
+from harness.edge.dns_server import DnsServer
 from harness.edge.resolver import PORT, ask
 
 ADDRESS: Final = "127.0.0.53"
-_AT_ONCE: Final = 512
-"""Queries under way; more are not answered, and clients ask again."""
-_BACKLOG: Final = 64
-_SMALLEST: Final = 512
-"""Octets of a UDP message that everybody takes (RFC 1035 section 4.2.1)."""
-_IDLE: Final = 10.0
-"""Seconds that a TCP client may be silent (RFC 7766 section 6.2.3)."""
 
 Seen = Callable[[str, Sequence[str]], Awaitable[None]]
 """Gets a name, without its last dot, and the addresses that it resolves to; the client waits for it."""
@@ -50,26 +38,8 @@ class Stub:
         """Raises DescriptionError when a server of the world listens there already."""
         self._zones: list[tuple[dns.name.Name, Zone]] = []
         self._servers_port = servers_port
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._streams = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            self._streams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._datagrams.bind((address, port))
-            self._streams.bind(self._datagrams.getsockname())
-            self._streams.listen(_BACKLOG)
-        except OSError as error:
-            self._datagrams.close()
-            self._streams.close()
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise DescriptionError(
-                f"the laptop's stub resolver can't listen on {address} port {port}, somebody does already",
-                remedy="give the server there another address",
-            ) from error
-        self.port: int = self._datagrams.getsockname()[1]
-        self._own(self._serve_datagrams())
-        self._own(self._serve_streams())
+        self._server = DnsServer(self._answer, address=address, port=port)
+        self.port = self._server.port
 
     def set_zones(self, zones: Sequence[Zone]) -> None:
         """From the next query on."""
@@ -78,68 +48,11 @@ class Stub:
 
     async def close(self) -> None:
         """Give up everything."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._datagrams.close()
-        self._streams.close()
+        await self._server.close()
 
-    def _own(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve_datagrams(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                query, client = await loop.sock_recvfrom(self._datagrams, 65535)
-            except OSError:  # an ICMP error for an earlier answer
-                continue
-            if len(self._tasks) < _AT_ONCE:
-                self._own(self._answer_datagram(query, client))
-
-    async def _answer_datagram(self, query: bytes, client: tuple[str, int]) -> None:
-        answer = await self._answer(query)
-        if answer is not None:
-            with contextlib.suppress(OSError):  # the client is gone
-                self._datagrams.sendto(_fitting(query, answer), client)
-
-    async def _serve_streams(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            stream, _ = await loop.sock_accept(self._streams)
-            if len(self._tasks) < _AT_ONCE:
-                self._own(self._answer_stream(stream))
-            else:
-                stream.close()
-
-    async def _answer_stream(self, stream: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=stream)
-        try:
-            while True:
-                async with asyncio.timeout(_IDLE):
-                    length = int.from_bytes(await reader.readexactly(2), "big")
-                    query = await reader.readexactly(length)
-                answer = await self._answer(query)
-                if answer is None:
-                    return
-                writer.write(len(answer).to_bytes(2, "big") + answer)
-                await writer.drain()
-        except (OSError, EOFError, TimeoutError):
-            return
-        finally:
-            writer.close()
-
-    async def _answer(self, query: bytes) -> bytes | None:
-        """None to what is no query."""
-        try:
-            asked = dns.message.from_wire(query, ignore_trailing=True)
-            question = asked.question[0]
-        except (dns.exception.DNSException, ValueError, IndexError):
-            return None
-        zone = self._zone_of(question.name)
+    async def _answer(self, asked: dns.message.Message, query: bytes) -> bytes:
+        name = asked.question[0].name
+        zone = next((zone for top, zone in self._zones if name.is_subdomain(top)), None)
         answer = None
         if zone is not None:
             answer = await ask(query, [(server, self._servers_port) for server in zone.servers])
@@ -148,11 +61,8 @@ class Stub:
             failed.set_rcode(dns.rcode.SERVFAIL)
             return failed.to_wire()
         if zone.seen is not None and (addresses := _addresses(answer)):
-            await zone.seen(question.name.to_text(omit_final_dot=True).lower(), addresses)
-        return query[:2] + answer[2:]
-
-    def _zone_of(self, name: dns.name.Name) -> Zone | None:
-        return next((zone for top, zone in self._zones if name.is_subdomain(top)), None)
+            await zone.seen(name.to_text(omit_final_dot=True).lower(), addresses)
+        return answer
 
 
 def _addresses(answer: bytes) -> list[str]:
@@ -166,15 +76,3 @@ def _addresses(answer: bytes) -> list[str]:
         if records.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA)
         for record in records
     ]
-
-
-def _fitting(query: bytes, answer: bytes) -> bytes:
-    """``answer`` when the client takes it over UDP, else one that says to come again over TCP."""
-    if len(answer) <= _SMALLEST:
-        return answer
-    asked = dns.message.from_wire(query, ignore_trailing=True)
-    if asked.edns >= 0 and len(answer) <= asked.payload:
-        return answer
-    truncated = dns.message.make_response(asked, recursion_available=True)
-    truncated.flags |= dns.flags.TC
-    return truncated.to_wire()

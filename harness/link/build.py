@@ -35,7 +35,7 @@ from harness.link.queue import DEFAULT, Bucket, Rate, Server, Trace
 from harness.link.reorder import Overtaking
 from harness.link.settings import Impairments
 from harness.link.terms import Check
-from harness.link.trace import Opportunities
+from harness.link.trace import Opportunities, times_of
 from harness.wire.ip import IpAddress
 
 Streams = Callable[[str], Stream]
@@ -123,9 +123,9 @@ def _draw(value: object, streams: Streams, now: int) -> Draw:
             return delays.normal(streams("delay"), duration(mean), duration(deviation))
         case Pareto(least=least, shape=shape, most=most):
             return delays.pareto(streams("delay"), duration(least), shape, duration(most))
-        case Recorded(delays=times, every=every):
+        case Recorded(every=every):
             step = None if every is None else duration(every)
-            return delays.recorded([duration(one) for one in times], step, now)
+            return delays.recorded([duration(one) for one in value.each], step, now)
     raise TypeError(f"{value!r} is no delay")
 
 
@@ -144,7 +144,7 @@ def reorder(settings: Impairments, streams: Streams) -> Overtaking | None:
 def server(settings: Impairments, now: int) -> Server | None:
     """What serves the queue; None when there is no queue."""
     if settings.trace is not None:
-        return Trace(Opportunities(settings.trace, now))
+        return Trace(Opportunities(times_of(settings.trace), now))
     if settings.rate is None:
         return None
     rate = quantities.rate(settings.rate)

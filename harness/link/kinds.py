@@ -12,6 +12,7 @@ import msgspec
 from harness.core.errors import DescriptionError
 from harness.core.time import HOUR, MILLISECOND, duration
 from harness.link import quantities
+from harness.link.trace import parse_delays
 
 Duration = str | float
 """``"40ms"``, ``"1.5 s"``, or seconds."""
@@ -149,16 +150,23 @@ class Pareto(Rule, frozen=True):
 class Recorded(Rule, frozen=True):
     """The next of ``delays`` for each frame, from the front again when they are used up.
 
+    They may be the text of a file with a delay, as "12.5ms", in each line.
+
     With ``every``, the delay changes with time instead, from when it is set: each holds for that long.
     """
 
-    delays: tuple[Duration, ...]
+    delays: str | tuple[Duration, ...]
     every: Duration | None = None
+
+    @property
+    def each(self) -> tuple[Duration, ...]:
+        """The delays, whichever way they were given."""
+        return parse_delays(self.delays, "delays") if isinstance(self.delays, str) else self.delays
 
     def check(self) -> None:
         """As of ``Kind``."""
-        within("the number of delays", len(self.delays), 1, 1_000_000)
-        for one in self.delays:
+        within("the number of delays", len(self.each), 1, 1_000_000)
+        for one in self.each:
             a_delay(one)
         if self.every is not None and duration(self.every) < MILLISECOND:
             raise DescriptionError(f"every {self.every!r}", remedy="give 1 ms at least")

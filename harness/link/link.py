@@ -26,7 +26,7 @@ from harness.core.port import Frame
 from harness.core.recorder import Direction
 from harness.core.time import duration, earliest
 from harness.link.lane import Lane
-from harness.link.passed import Passed
+from harness.link.passed import NOTHING, Passed
 from harness.link.settings import Impairments, Schedule, cleared, merged
 from harness.link.timetable import Timetable
 from harness.link.words import describe
@@ -45,6 +45,8 @@ class Link:
         self._lanes = {direction: Lane(name, direction, seed, addresses) for direction in DIRECTIONS}
         self._timetable: Timetable | None = None
         self._events: list[Event] = []
+        self._is_idle = True
+        """Nothing is set, held or to be told, in no direction: what most links are, most of the time."""
 
     # --- settings ---
 
@@ -107,6 +109,8 @@ class Link:
 
     def offer(self, direction: Direction, frames: Sequence[Frame], now: int) -> Passed:
         """``frames`` enter at one end; what leaves at the other end at once."""
+        if self._is_idle:
+            return Passed(frames)
         self._follow(now)
         lane = self._lanes[direction]
         if lane.is_clear and not self._events:
@@ -115,21 +119,25 @@ class Link:
 
     def due(self, direction: Direction, now: int) -> Passed:
         """What was held in ``direction`` and leaves now."""
+        if self._is_idle:
+            return NOTHING
         self._follow(now)
         return self._with_events(self._lanes[direction].due(now))
 
     def poll_at(self) -> int | None:
         """When ``due`` should be called for both directions."""
-        lanes = self._lanes
-        if lanes["up"].is_clear and lanes["down"].is_clear and self._timetable is None:
+        if self._is_idle:
             return None
+        up, down = self._lanes["up"], self._lanes["down"]
         step = self._timetable.next_at if self._timetable is not None else None
-        return earliest(step, lanes["up"].poll_at(), lanes["down"].poll_at())
+        self._is_idle = step is None and up.is_clear and down.is_clear and not self._events
+        return earliest(step, up.poll_at(), down.poll_at())
 
     # --- within ---
 
     def _advance(self, now: int) -> None:
         """Let all happen that happens up to ``now``; what leaves waits to be asked for."""
+        self._is_idle = False
         self._follow(now)
         for lane in self._lanes.values():
             lane.advance(now)

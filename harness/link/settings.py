@@ -13,7 +13,6 @@ Words and combination follow netem (tc-netem(8)) where that has them.
 """
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from typing import Any, Final, Literal
 
 import msgspec
@@ -43,6 +42,7 @@ from harness.link.kinds import (
     a_delay,
     within,
 )
+from harness.link.trace import times_of
 
 __all__ = [
     "FIELDS", "NOTHING", "Burst", "Codel", "Constant", "Corrupt", "Duplicate", "Duration", "Flap",
@@ -66,15 +66,6 @@ def _filter(text: str) -> None:
     filters.parse(text)
 
 
-def _trace(times: tuple[int, ...]) -> None:
-    in_order = all(a <= b for a, b in pairwise(times))
-    if not times or times[-1] <= 0 or times[0] < 0 or not in_order:
-        raise DescriptionError(
-            "its times are not in order, or last no time",
-            remedy="give milliseconds from 0 up, the last above 0",
-        )
-
-
 def _drop(value: str | tuple[str, ...]) -> None:
     for rule in (value,) if isinstance(value, str) else value:
         drops.parse(rule)
@@ -96,7 +87,7 @@ _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
     "rate": quantities.rate,
     "burst": lambda value: within("a burst", quantities.size(value), 64, 1 << 30),
     "queue": quantities.bound,
-    "trace": _trace,
+    "trace": times_of,
     "mtu": lambda value: within("an MTU", value, 68, 65535),
 }
 """Of values that are no struct; these check themselves."""
@@ -132,8 +123,8 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     queue: str | int | None = None
     """What waits for ``rate`` or ``trace`` at most: ``"64KiB"``, ``"100 packets"``; else 1,000 packets."""
     codel: bool | Codel | None = None
-    trace: tuple[int, ...] | None = None
-    """Delivery opportunities as of mahimahi, in ms: see ``link.trace.parse_trace``."""
+    trace: str | tuple[int, ...] | None = None
+    """Delivery opportunities as of mahimahi, in ms, or the text of such a file: see ``link.trace``."""
     mtu: int | Mtu | None = None
     down: bool | None = None
     flap: Flap | None = None

@@ -8,10 +8,11 @@ it begins again. What nobody uses is lost, but a packet may use several opportun
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from harness.core.errors import DescriptionError
-from harness.core.time import MILLISECOND
+from harness.core.time import MILLISECOND, duration
 
 OPPORTUNITY: Final = 1500
 """Octets."""
@@ -39,6 +40,30 @@ def parse_trace(text: str, file: str) -> tuple[int, ...]:
     if not times or times[-1] == 0:
         raise DescriptionError(f"{file}: the trace lasts no time", remedy="write a last line above 0")
     return tuple(times)
+
+
+def times_of(trace: str | Sequence[int]) -> tuple[int, ...]:
+    """Those of a trace, or of the text of one. Raises DescriptionError when they can't be."""
+    if isinstance(trace, str):
+        return parse_trace(trace, "trace")
+    if not trace or trace[-1] <= 0 or trace[0] < 0 or any(a > b for a, b in pairwise(trace)):
+        raise DescriptionError(
+            "its times are not in order, or last no time",
+            remedy="give milliseconds from 0 up, the last above 0",
+        )
+    return tuple(trace)
+
+
+def parse_delays(text: str, file: str) -> tuple[str, ...]:
+    """The delays of a file with one, as "12.5ms", in each line. Raises DescriptionError with the line."""
+    delays = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            duration(line)
+        except DescriptionError as error:
+            raise DescriptionError(f"{file}:{number}: {error.message}", remedy=error.remedy) from error
+        delays.append(line.strip())
+    return tuple(delays)
 
 
 class Opportunities:

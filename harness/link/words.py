@@ -20,6 +20,7 @@ from harness.link.kinds import (
 )
 from harness.link.quantities import show_duration, show_rate, show_share, show_size
 from harness.link.settings import FIELDS, Impairments
+from harness.link.trace import times_of
 
 
 def describe(settings: Impairments) -> str:
@@ -59,8 +60,8 @@ def _value(value: object) -> str:
             return f"{show_duration(duration(mean))}, normal with {show_duration(duration(deviation))}"
         case Pareto(least=least, shape=shape):
             return f"from {show_duration(duration(least))}, Pareto with {shape:g}"
-        case Recorded(delays=delays):
-            return f"of a trace of {len(delays)}"
+        case Recorded():
+            return f"of a trace of {len(value.each)}"
         case str() | float() | int():
             return show_share(quantities.share(value))
     raise TypeError(f"{value!r} is no value of a rule")
@@ -102,7 +103,8 @@ def _rate(settings: Impairments) -> str:
 
 def _trace(settings: Impairments) -> str:
     assert settings.trace is not None
-    return f"trace of {len(settings.trace)} in {settings.trace[-1]} ms{_queue(settings)}"
+    times = times_of(settings.trace)
+    return f"trace of {len(times)} in {times[-1]} ms{_queue(settings)}"
 
 
 def _queue(settings: Impairments) -> str:

@@ -5,8 +5,8 @@ import pytest
 from harness.core.errors import DescriptionError
 from harness.core.time import MILLISECOND
 from harness.link.link import Link
-from harness.link.settings import impairments
-from harness.link.trace import parse_trace
+from harness.link.settings import Recorded, impairments
+from harness.link.trace import parse_delays, parse_trace
 from tests.simulation.link.road import START, Road, numbered
 
 
@@ -33,7 +33,20 @@ def test_a_wrong_trace_is_told_with_its_line(text: str, what: str) -> None:
     assert error.value.message.startswith(what)
 
 
-def departures(trace: tuple[int, ...], arrivals: list[tuple[int, int]]) -> list[int]:
+def test_a_setting_may_be_the_text_of_a_trace() -> None:
+    assert departures("3\n7\n10\n", [(0, 1500)] * 4) == [3, 7, 10, 13]
+    with pytest.raises(DescriptionError, match="trace:2: 'x' is no time"):
+        impairments(trace="1\nx\n")
+
+
+def test_delays_may_be_the_text_of_a_file() -> None:
+    assert parse_delays("12.5ms\n 1s\n", "x.delays") == ("12.5ms", "1s")
+    assert Recorded("5ms\n7ms").each == ("5ms", "7ms")
+    with pytest.raises(DescriptionError, match="delays:2: 'soon' is no duration"):
+        Recorded("1s\nsoon")
+
+
+def departures(trace: str | tuple[int, ...], arrivals: list[tuple[int, int]]) -> list[int]:
     """In ms, of IP packets of so many octets that arrive at these ms."""
     link = Link("lte")
     link.impair(impairments(trace=trace), START)

@@ -96,6 +96,28 @@ def flows(stacks: str, guest: "GuestKind", parts: tuple["Part", ...], runs: int,
         click.echo(note, err=True)
 
 
+@bench.command()
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(min=1), help="Values a figure.")
+@click.option(
+    "--packets",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=10),
+    help="For each delay, in a run.",
+)
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to FILE.")
+def links(runs: int, packets: int, file: Path | None) -> None:
+    """How exactly the links of a world delay, lose and limit, and how many packets they carry, beside a plain
+    veth pair."""
+    from harness.bench.links import measure
+
+    with Bar() as bar:
+        figures, notes = measure(runs, packets, bar.show)
+    say(Benchmark(machine=here("no guest"), figures=figures), file)
+    for note in notes:
+        click.echo(note, err=True)
+
+
 def here(accelerator: str) -> Machine:
     """This machine, as figures carry it."""
     from harness.plugin.machine import machine

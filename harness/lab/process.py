@@ -40,7 +40,7 @@ from harness.lab.serve import ControlServer
 from harness.lab.sleep import Sleep
 from harness.stacks.base import Stack, StackOptions
 from harness.stacks.registry import open_stack
-from harness.system.calls import keep_memory
+from harness.system.calls import keep_memory, run_soon
 from harness.world.description import World
 from harness.world.mounts import cover
 from harness.world.overlap import PREFIX, SUBNET, Subnets, choose, networks
@@ -49,6 +49,8 @@ from harness.world.running import RunningWorld
 _STOP_TIMEOUT: Final = 2.0
 _KEPT: Final = 16 << 20
 """Octets of free memory that stay ours: what bulk data needs, again and again."""
+_SLICE: Final = 100_000
+"""Nanoseconds of a turn: a link's frames leave when they are due, also on a busy machine."""
 _FLUSH_DELAY: Final = 0.2
 """Seconds after which whoever follows the files sees what was recorded, also when nothing more is."""
 
@@ -66,6 +68,7 @@ def run_lab(control: socket.socket) -> NoReturn:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     keep_memory(_KEPT)
+    run_soon(_SLICE)
     status = asyncio.run(_serve(control))
     # Everything is closed, and the kernel is quicker at the rest than the interpreter.
     logging.shutdown()

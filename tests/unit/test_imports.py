@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "lab": {"core", "system", "link", "edge", "stacks", "world", "guest", "journal"},
     "scenario": {"core", "wire", "link", "journal", "lab", "guest"},
     "report": {"core", "wire", "journal"},
-    "bench": {"core", "link", "guest", "lab", "scenario", "journal", "system"},
+    "bench": {"core", "guest", "lab", "scenario", "journal", "system", "world"},
     "plugin": {"core", "journal", "lab", "scenario", "report", "guest"},
     "cli": {"core", "journal", "lab", "scenario", "report", "guest", "world", "stacks", "bench", "plugin"},
 }

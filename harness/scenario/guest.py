@@ -24,7 +24,7 @@ from harness.lab.protocol import (
 from harness.lab.request import Request
 from harness.lab.time_requests import SetClock
 from harness.scenario import reading
-from harness.scenario.expecting import LinkView
+from harness.scenario.links import Link
 from harness.scenario.machine import GRACE, Machine
 from harness.scenario.observer import Duration, Observer
 from harness.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease
@@ -59,7 +59,7 @@ class Guest(Machine):
         super().__init__(info.name, observer, is_here=info.kind == "netns")
         self.mac = Mac.parse(info.mac)
         self.kind = info.kind
-        self.cable = LinkView(observer, info.link)
+        self.cable = Link(observer, info.link)
 
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
         return Run(guest=self.name, command=command, timeout=timeout, input=data)

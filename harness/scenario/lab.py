@@ -1,6 +1,6 @@
 """A lab, as a scenario sees it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -17,38 +17,14 @@ from harness.lab.portal_requests import AuthorityOf
 from harness.lab.protocol import AddGuest, LabStatus, Now, Status
 from harness.lab.time_requests import AdvanceClock, FallAsleep, WakeUp
 from harness.lab.world_requests import Roam
-from harness.scenario.expecting import JournalView, LinkView
+from harness.scenario.expecting import JournalView
 from harness.scenario.guest import Guest
+from harness.scenario.links import Link, Links
 from harness.scenario.machine import Host
 from harness.scenario.observer import Duration, Observer
-from harness.scenario.uplinks import UplinkViews
 from harness.scenario.portal import PortalView, PortalViews
+from harness.scenario.uplinks import UplinkViews
 from harness.scenario.vpn import VpnView, VpnViews
-
-
-class Links(Mapping[str, LinkView]):
-    """The links that the capture has frames of, as ``links["cable"]`` or ``links.wifi``."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-
-    def __getitem__(self, name: str) -> LinkView:
-        return LinkView(self._observer, name)
-
-    def __getattr__(self, name: str) -> LinkView:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return self[name.replace("_", "-")]
-
-    def __iter__(self) -> Iterator[str]:
-        self._observer.refresh()
-        return iter(self._observer.trace.links)
-
-        self.portals = PortalViews(self._observer)
-        self.vpns = VpnViews(self._observer)
-    def __len__(self) -> int:
-        self._observer.refresh()
-        return len(self._observer.trace.links)
 
 
 class Lab:
@@ -67,6 +43,8 @@ class Lab:
         self.journal = JournalView(self._observer)
         self.links = Links(self._observer)
         self.uplinks = UplinkViews(self._observer)
+        self.vpns = VpnViews(self._observer)
+        self.portals = PortalViews(self._observer)
         self.vpns = VpnViews(self._observer)
         self._status: LabStatus = process.started
         self._guests = [Guest(info, self._observer) for info in self._status.guests]
@@ -123,6 +101,28 @@ class Lab:
 
     @property
     def hosts(self) -> dict[str, Host]:
+        """The hosts of the world by name."""
+        return {name: Host(name, self._observer) for name in self._status.hosts}
+
+    @property
+    def laptop(self) -> Host:
+        """The machine that runs the stack."""
+        return Host("laptop", self._observer)
+
+    # Links
+
+    @property
+    def cable(self) -> Link:
+        """The first guest's cable."""
+        return self.guest.cable
+
+    @property
+    def cables(self) -> dict[str, Link]:
+        """Each guest's cable, by the guest's name."""
+        return {guest.name: guest.cable for guest in self._guests}
+
+    # Networks
+
     @property
     def portal(self) -> PortalView:
         """The world's only captive portal. Raises DescriptionError when there is none, or more than one."""
@@ -141,28 +141,6 @@ class Lab:
         Raises DescriptionError when nothing in the world speaks TLS.
         """
         return self._observer.call(AuthorityOf())
-
-        """The hosts of the world by name."""
-        return {name: Host(name, self._observer) for name in self._status.hosts}
-
-    @property
-    def laptop(self) -> Host:
-        """The machine that runs the stack."""
-        return Host("laptop", self._observer)
-
-    # Links
-
-    @property
-    def cable(self) -> LinkView:
-        """The first guest's cable."""
-        return self.guest.cable
-
-    @property
-    def cables(self) -> dict[str, LinkView]:
-        """Each guest's cable, by the guest's name."""
-        return {guest.name: guest.cable for guest in self._guests}
-
-    # Networks
 
     @property
     def vpn(self) -> VpnView:

@@ -11,11 +11,12 @@ import msgspec
 import harness
 from harness.core.errors import DescriptionError
 from harness.world.description import World
+from harness.world.impair import LinkImpairments
 from harness.world.include import INCLUDE, Source
 from harness.world.model import Host, Link, Record, Route, Server, Uplink
 from harness.world.place import Place, WorldError
-from harness.world.vpn.model import Vpn
 from harness.world.portal.model import Portal
+from harness.world.vpn.model import Vpn
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -25,10 +26,14 @@ _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "servers": Server,
     "uplinks": Uplink,
     "vpns": Vpn,
-}
     "portals": Portal,
+}
 _KEYS: Final = ("name", INCLUDE, *_TABLES)
-_NESTED: Final[dict[str | int, type[msgspec.Struct]]] = {"routes": Route, "records": Record}
+_NESTED: Final[dict[str | int, type[msgspec.Struct]]] = {
+    "routes": Route,
+    "records": Record,
+    "impair": LinkImpairments,
+}
 _STEP: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 
 _Wrong = Callable[[Place, str, str], DescriptionError]
@@ -93,6 +98,10 @@ def parse_profile(text: str, file: str) -> World:
 def _convert(entry: object, kind: type[T], place: Place, wrong: _Wrong) -> T:
     try:
         return msgspec.convert(entry, kind)
+    except DescriptionError as error:
+        # A value that checks itself.
+        where = _field_place(entry, place, error)
+        raise wrong(where, error.message.removeprefix(f"{where[-1]}: "), error.remedy) from error
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         inner = _places(path.rstrip("`"))
@@ -110,6 +119,19 @@ def _convert(entry: object, kind: type[T], place: Place, wrong: _Wrong) -> T:
         choices = typing.get_args(fields.get(str(inner[-1]))) if inner else ()
         allowed = "give one of " + ", ".join(map(str, choices)) if choices else there_are
         raise wrong((*place, *inner), what[0].lower() + what[1:], allowed) from error
+
+
+def _field_place(entry: object, place: Place, error: DescriptionError) -> Place:
+    """The deepest place in ``entry`` that is called as the setting that ``error`` is about."""
+    field = getattr(error, "field", "")
+    if isinstance(entry, dict):
+        if field in entry:
+            return (*place, field)
+        for key, value in entry.items():
+            inner = _field_place(value, (*place, key), error)
+            if inner[-1] == field:
+                return inner
+    return place
 
 
 def _places(path: str) -> Place:

@@ -9,11 +9,12 @@ from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
 from harness.world.description import World
 from harness.world.forwarding import set_up
+from harness.world.links.running import Links
 from harness.world.mounts import named_at_start, write_etc
 from harness.world.namespaces import Namespaces, build, prepare_laptop
 from harness.world.overlap import Network, overlapping
-from harness.world.resolving import LaptopResolver
 from harness.world.portal.running import Portals
+from harness.world.resolving import LaptopResolver
 from harness.world.servers.running import Answered, Servers
 from harness.world.uplinks import Uplinks
 from harness.world.vpn.running import Vpns
@@ -22,7 +23,7 @@ from harness.world.vpn.running import Vpns
 class RunningWorld:
     """One ``world`` in the lab process, around guests in the networks ``guests``.
 
-    ``on_fault`` is called when a part of it ends unasked.
+    ``on_fault`` is called when a part of it ends unasked; ``keeps`` is as of `Links`.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class RunningWorld:
         clock: LabClock,
         on_fault: Callable[[GuestnetError], None],
         guests: Sequence[str] = (),
+        keeps: Callable[[], int],
     ) -> None:
         self.world = world
         self.namespaces = Namespaces()
@@ -44,6 +46,9 @@ class RunningWorld:
         self._on_fault = on_fault
         self._guests = tuple(guests)
         self.resolver = LaptopResolver(self.resolv_conf, named_at_start(world))
+        self.links = Links(
+            world, seed=seed, recorder=recorder, clock=clock, keeps=keeps, on_fault=self._failed
+        )
         self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap)
         self.vpns = Vpns(
             world, self.resolver, recorder, clock, seed=seed, on_fault=on_fault, brought=self.check_overlap,
@@ -67,23 +72,24 @@ class RunningWorld:
     async def start(self) -> None:
         """Build everything. Raises EnvironmentMissing, DescriptionError, LabError."""
         self.namespaces = await asyncio.to_thread(self._build)
+        await self.links.start(self.namespaces)
         await self.uplinks.start()
+        await self.portals.start(self.namespaces, self._servers.processes, self._servers.query_reader)
         await self._servers.start(self.namespaces)
         await self.vpns.start(self.namespaces)
 
     async def stop(self) -> None:
         """End the world's processes. The namespaces go with ``close``. Idempotent."""
+        await self.links.stop()
+        self._forget_clock()
+        self._forget_clock = lambda: None
+        self.portals.close()
         await self.vpns.stop()
-        await self.portals.start(self.namespaces, self._servers.processes, self._servers.query_reader)
         await self._servers.stop()
         await self.resolver.close()
 
     def close(self) -> None:
         """Let go of the namespaces."""
-        await self.links.stop()
-        self._forget_clock()
-        self._forget_clock = lambda: None
-        self.portals.close()
         self.namespaces.close()
 
     def check_overlap(self, of: str, networks: Iterable[str]) -> None:
@@ -101,6 +107,13 @@ class RunningWorld:
             namespaces.close()
             raise
         return namespaces
+
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, GuestnetError):
+            error = LabError(
+                f"a part of the world failed ({type(error).__name__}: {error})", remedy="see lab.log"
+            )
+        self._on_fault(error)
 
     def _served(self, answered: Answered) -> None:
         self._recorder.event(Served(at=self._clock.now(), **answered._asdict()))

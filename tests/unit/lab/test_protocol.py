@@ -11,6 +11,7 @@ from harness.lab import link_requests, portal_requests, protocol, time_requests,
 from harness.lab.description import LabDescription
 from harness.lab.protocol import Answer, Call, Failure, RunResult
 from harness.lab.request import Request
+from harness.link.settings import NOTHING, Burst, Impairments, Schedule, Step
 from harness.world.profiles import load_profile
 
 REQUESTS = [
@@ -48,7 +49,6 @@ REQUESTS = [
     world_requests.RekeyVpn(vpn="corp", pause=2.0),
     world_requests.ReconnectVpn(vpn="corp", addresses=("10.20.255.9/24",)),
     world_requests.ChangeVpn(vpn="corp", changes={"kill_switch": True, "mtu": 1280}),
-    time_requests.AdvanceClock(by=1),
     portal_requests.PortalStates(),
     portal_requests.ExpirePortal(portal="hotel"),
     portal_requests.SetPortal(portal="hotel", changes=portal_requests.Changes(redirect=511, udp=False)),
@@ -59,6 +59,7 @@ REQUESTS = [
     link_requests.Clear(link="wifi", settings=("loss",)),
     link_requests.FollowSchedule(link="wifi", schedule=Schedule(steps=(Step(at=1.0),))),
     link_requests.SetCarrier(link="wifi", carrier=False),
+    time_requests.AdvanceClock(by=1),
     time_requests.SetClock(guest="guest1", at=5, ahead=-1),
     time_requests.FallAsleep(guests=False, uplinks=False),
     time_requests.WakeUp(uplinks=False, clocks=False),

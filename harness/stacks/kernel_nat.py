@@ -26,10 +26,11 @@ import socket
 import struct
 import subprocess
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from ctypes import addressof, create_string_buffer
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import dns.message
 import dns.rcode
@@ -66,6 +67,9 @@ _OFFLOADS: Final = (0x17, 0x1F, 0x24)
 """ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO."""
 
 
+T = TypeVar("T")
+
+
 class KernelNatStack:
     """A ``Stack``. IPv4 only; a guest's cable can't be impaired, and flows are the kernel's own business."""
 
@@ -83,6 +87,7 @@ class KernelNatStack:
             "capture",
             "mtu",
             "address-plan",
+            "connect-errors",
         }
     )
 
@@ -111,7 +116,7 @@ class KernelNatStack:
         self.unplug(guest)
         ours, theirs = socket_pair()
         try:
-            device = _make_veth(guest, self._options.mtu, None)
+            device = _in_a_thread(_make_veth, guest, self._options.mtu, None)
             self._cables[guest] = _Cable(
                 link, device, self._options, ours, lambda why: self._left(guest, why)
             )
@@ -138,7 +143,7 @@ class KernelNatStack:
         """As of ``Stack``."""
         if (cable := self._cables.pop(guest, None)) is not None:
             cable.close()
-            _delete(cable.device)
+            _in_a_thread(_delete, cable.device)
 
     async def stop(self) -> None:
         """As of ``Stack``. The bridge goes with its namespace."""
@@ -314,6 +319,13 @@ def _find(program: str, package: str) -> str:
 def _other(device: str) -> str:
     """The other end of a QEMU guest's veth pair."""
     return f"{device}x"
+
+
+def _in_a_thread(act: Callable[..., T], *arguments: object) -> T:
+    """pyroute2 runs an event loop of its own, which none may be in that runs already; it takes
+    milliseconds."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(act, *arguments).result()
 
 
 def _make_veth(guest: str, mtu: int, network: Path | None) -> str:

@@ -38,6 +38,10 @@ Brought = Callable[[str, Sequence[str]], None]
 """Told when a VPN comes up, with its name and the networks that it brings."""
 
 
+Watch = Callable[[str, str, str], Awaitable[None]]
+"""Told to capture, under a name, what passes a host's interface."""
+
+
 class VpnState(msgspec.Struct, frozen=True, kw_only=True):
     """A VPN now. ``source`` is the address and port that the concentrator last saw the laptop at."""
 
@@ -72,7 +76,8 @@ class Vpns:
         *,
         seed: int,
         on_fault: Callable[[GuestnetError], None],
-        brought: Brought = lambda name, networks: None,
+        brought: Brought,
+        watch: Watch,
     ) -> None:
         self._world = world
         self._resolver = resolver
@@ -81,6 +86,7 @@ class Vpns:
         self._seed = seed
         self._on_fault = on_fault
         self._brought = brought
+        self._watch = watch
         self._clients = {
             name: _Client(name, vpn, Numbers(number)) for number, (name, vpn) in enumerate(world.vpns.items())
         }
@@ -118,6 +124,8 @@ class Vpns:
             return
         self._namespaces = namespaces
         await asyncio.to_thread(self._build)
+        for name in self._clients:
+            await self._watch(name, LAPTOP, name)
         await self._process.open([self._order(client) for client in self._clients.values()])
         for client in self._clients.values():
             if client.vpn.up:

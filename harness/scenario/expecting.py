@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar, cast
 
 from harness.core.errors import ExpectationFailed
 from harness.core.events import (
+    AddressConflict,
     DhcpServed,
     DnsAnswered,
     Event,
@@ -27,7 +28,9 @@ from harness.scenario.observer import Duration, Observer, Since
 E = TypeVar("E", bound=Event)
 Item = TypeVar("Item", bound=Packet | Event)
 
-OF_THE_STACK: Final = (DhcpServed, DnsAnswered, FlowOpened, FlowRefused, FlowClosed, LimitReached)
+OF_THE_STACK: Final = (
+    AddressConflict, DhcpServed, DnsAnswered, FlowOpened, FlowRefused, FlowClosed, LimitReached
+)  # fmt: skip
 """Events that only a stack writes: another says nothing of what it does."""
 NEAREST: Final = 3
 """Near misses that a failure shows."""

@@ -4,6 +4,7 @@ from ipaddress import IPv6Address
 
 import pytest
 
+from harness.core import events
 from harness.core.address import Mac
 from harness.scenario import Lab, dhcpv6, dns, ndp
 
@@ -61,3 +62,22 @@ def test_two_guests_find_each_other(lab: Lab) -> None:
     assert theirs.address == with_identifier(PREFIX, second.mac)
     assert second.ping(ours.address, count=2).received == 2
     lab.cable.expect(ndp.neighbour_advertisement(ours.address, mac=lab.guest.mac, solicited=True))
+
+
+def test_a_guest_that_tries_an_address_of_ours_finds_it_taken(lab: Lab) -> None:
+    """Duplicate address detection (RFC 4862 5.4): the guest's kernel gives the address up, and goes on."""
+    guest = lab.guest
+    guest.autoconfiguration()
+
+    for taken in (GATEWAY, HOST, ROUTER):
+        with lab.step(f"try {taken}") as step:
+            guest.run(f"ip -6 address add {taken}/64 dev eth0", check=True)
+            failed = f"until ip -6 address show dev eth0 to {taken} | grep -q dadfailed; do sleep 0.05; done"
+            guest.run(failed, check=True, timeout=20)
+            conflict = lab.journal.expect(events.AddressConflict, address=taken)
+            assert conflict.claimant == str(guest.mac)
+            defence = ndp.neighbour_advertisement(taken, mac=Mac.parse(conflict.holder))
+            lab.cable.expect_sequence([ndp.probe(taken), defence], since=step)
+            guest.run(f"ip -6 address del {taken}/64 dev eth0", check=True)
+    with lab.step("all is as before"):
+        assert guest.ping(GATEWAY, count=1).received == 1

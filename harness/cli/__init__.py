@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import click
 
+from harness.cli.attach import attach
 from harness.cli.bench import bench
 from harness.cli.doctor import doctor
 from harness.cli.events import events
@@ -31,7 +32,7 @@ def guestnet() -> None:
     """Boot a small Linux guest, give it a network, break that network, and see what the guest sees."""
 
 
-for command in (bench, doctor, events, image, report, run, shell):
+for command in (attach, bench, doctor, events, image, report, run, shell):
     guestnet.add_command(command)
 
 

@@ -61,6 +61,7 @@ def shell(
     """Boot a guest and connect this terminal to its console. Ctrl-] ends it."""
     from harness.lab.client import LabProcess
     from harness.lab.description import LabDescription
+    from harness.lab.door import Door
     from harness.lab.protocol import Activity
 
     if not sys.stdin.isatty():
@@ -76,7 +77,7 @@ def shell(
         image=image,
     )
     click.echo("starting the lab …", err=True)
-    with _folder(artifacts) as folder, LabProcess.start(description, folder) as lab:
+    with _folder(artifacts) as folder, LabProcess.start(description, folder) as lab, Door(lab):
         _say_hello(lab, folder, beside)
         with lab.console("guest1") as console, _raw(sys.stdin.fileno()):
             reason = connect(
@@ -108,6 +109,7 @@ def _say_hello(lab: "LabProcess", folder: Path, beside: bool) -> None:
         click.echo(
             f"events, in a second terminal:  guestnet events {shlex.quote(str(folder))} --follow", err=True
         )
+    click.echo(f"change it:  guestnet attach {shlex.quote(str(folder))}", err=True)
     click.echo("packets:  " + shlex.quote(str(folder / "capture.pcapng")), err=True)
     click.echo(f"world {lab.started.world}, stack {lab.started.stack}; Ctrl-] leaves", err=True)
 

@@ -13,6 +13,7 @@ from harness.core.time import duration
 from harness.journal.query import Trace
 from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
+from harness.lab.door import Visit
 from harness.lab.portal_requests import AuthorityOf
 from harness.lab.protocol import AddGuest, LabStatus, Now, Status
 from harness.lab.time_requests import AdvanceClock, FallAsleep, WakeUp
@@ -33,7 +34,7 @@ class Lab:
     Made by `Lab.start`, or around a lab process that somebody else has started.
     """
 
-    def __init__(self, process: LabProcess) -> None:
+    def __init__(self, process: LabProcess | Visit) -> None:
         self.process = process
         self.description: LabDescription = process.description
         self.artifacts: Path = process.artifacts

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from harness.core.errors import GuestnetError
+from harness.world.model import LAPTOP
 
 if TYPE_CHECKING:
     from harness.scenario import Lab
@@ -59,9 +60,16 @@ def _prompt(lab: "Lab", folder: Path, names: dict[str, Any]) -> None:
     status = lab.status()
     banner = _HELP.format(
         folder=folder, world=status.world, stack=status.stack,
-        guests=", ".join(guest.name for guest in status.guests) or "none", link="wifi",
+        guests=", ".join(guest.name for guest in status.guests) or "none", link=_uplink(lab),
     )  # fmt: skip
     code.interact(banner=banner, local=names, exitmsg="")
+
+
+def _uplink(lab: "Lab") -> str:
+    """A link of the laptop; the guest's cable when it has none."""
+    world = lab.description.profile
+    links = {} if isinstance(world, str) else world.links
+    return next((name for name, link in links.items() if LAPTOP in link.ends), "cable").replace("-", "_")
 
 
 def _run(command: str, names: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 - ``/dists/stable/Release`` sizes and SHA-256 of the index
 - ``/dists/stable/main/binary-amd64/Packages`` the index, also as ``.gz``
-- ``/pool/main/…`` the packages: "hello", a few octets, and "data", one mebibyte
+- ``/pool/main/…`` the packages: "hello", a few octets, and "data", 256 KiB
 
 They are made when the server starts, the same octets every time.
 """
@@ -19,7 +19,7 @@ from tornado.web import HTTPError
 from harness.world.servers.content import content
 from harness.world.servers.http import Handler, Routes
 
-_PACKAGES: Final = {"hello": b"Hello, world.\n", "data": content(1 << 20)}
+_PACKAGES: Final = {"hello": b"Hello, world.\n", "data": content(1 << 18)}
 _VERSION: Final = "1.0-1"
 _BUILT: Final = 1_750_000_000
 """Modification time of everything, seconds since the epoch."""

@@ -4,7 +4,7 @@
 - ``GET /v2/NAME/manifests/REFERENCE`` the manifest, by tag "latest" or by digest
 - ``GET /v2/NAME/blobs/DIGEST`` configuration and layers
 
-Every name has the same image: one layer of one mebibyte.
+Every name has the same image: one layer of 256 KiB.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Image(NamedTuple):
 @cache
 def image() -> Image:
     """The same everywhere."""
-    layer = content(1 << 20)
+    layer = content(1 << 18)
     config = _json(
         {
             "architecture": "amd64",

@@ -1,0 +1,41 @@
+"""Captive portals and IPv6: it is forgotten in many of them, one way or the other."""
+
+import pytest
+
+from harness.scenario import Lab
+
+pytestmark = pytest.mark.lab(profile="hotel-wifi")
+
+
+def test_both_versions_are_captive_and_one_login_opens_both(lab: Lab) -> None:
+    """The access point knows the machine, not its addresses."""
+    lab.guest.autoconfiguration()
+    assert lab.guest.fetch("http://shop.example/", family=4).status == 302
+    assert lab.guest.fetch("http://shop.example/", family=6).status == 302
+    assert lab.guest.connect("shop.example", 443, family=6).refused
+    lab.portal.login()
+    assert lab.guest.fetch("http://shop.example/", family=4).ok
+    assert lab.guest.fetch("http://shop.example/", family=6).ok
+
+
+def test_a_portal_that_breaks_ipv6_is_survived_by_falling_back(lab: Lab) -> None:
+    """AAAA records and a router are there, but IPv6 goes nowhere: happy eyeballs (RFC 8305) take IPv4."""
+    lab.guest.autoconfiguration()
+    lab.portal.set(ipv6="dead")
+    lab.portal.login()
+    assert lab.guest.resolve("shop.example", "AAAA").addresses == ["2001:db8::10"]
+    assert lab.guest.connect("shop.example", 80, family=6, timeout=0.5).error == "GAVE_UP"
+    page = lab.guest.download("http://shop.example/size/1000", family=0)
+    assert page.intact
+    assert page.remote is not None
+    assert page.remote.address == "203.0.113.10"
+
+
+def test_ipv6_goes_past_a_portal_that_knows_only_ipv4(lab: Lab) -> None:
+    """Half of the internet is there without a login: a machine that has IPv6 may never see the portal."""
+    lab.guest.autoconfiguration()
+    lab.portal.set(ipv6="open")
+    assert lab.guest.fetch("http://shop.example/", family=4).status == 302
+    assert lab.guest.fetch("http://shop.example/", family=6).ok
+    assert lab.guest.connect("shop.example", 443, family=6).connected
+    assert lab.guest.fetch("http://v6.example/", family=6).ok

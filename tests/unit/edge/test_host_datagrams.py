@@ -124,6 +124,9 @@ def test_a_datagram_that_the_kernel_refuses_is_told() -> None:
     go(scenario)
 
 
+# --- ping ---
+
+
 @both_families
 def test_a_ping_is_answered_or_refused_with_a_reason(loopback: str) -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:
@@ -141,6 +144,9 @@ def test_a_ping_is_answered_or_refused_with_a_reason(loopback: str) -> None:
         )
 
     go(scenario)
+
+
+# --- bounds of the process ---
 
 
 def test_running_out_of_descriptors_is_an_event_not_a_crash() -> None:

@@ -141,8 +141,8 @@ def reorder(settings: Impairments, streams: Streams) -> Overtaking | None:
     )  # fmt: skip
 
 
-def server(settings: Impairments, now: int) -> Server | None:
-    """What serves the queue; None when there is no queue."""
+def server(settings: Impairments, now: int, busy_until: int) -> Server | None:
+    """What serves the queue from ``now`` on, a wire from ``busy_until``; None when there is no queue."""
     if settings.trace is not None:
         return Trace(Opportunities(times_of(settings.trace), now))
     if settings.rate is None:
@@ -150,7 +150,7 @@ def server(settings: Impairments, now: int) -> Server | None:
     rate = quantities.rate(settings.rate)
     if settings.burst is not None:
         return Bucket(rate, quantities.size(settings.burst), now)
-    return Rate(rate)
+    return Rate(rate, busy_until)
 
 
 def bound(settings: Impairments) -> Bound:

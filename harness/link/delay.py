@@ -88,6 +88,8 @@ class DelayLine:
         self._octets = 0
         self._number = 0
         self._last = 0
+        self.last_arrival = 0
+        """When the newest frame came: with a rate before the line, the end of what that sends."""
         self._fixed: int | None = 0
         self._draw: Draw = constant(0)
         self._name = "delay"
@@ -112,6 +114,7 @@ class DelayLine:
             if len(held) >= MOST_FRAMES or self._octets + size > MOST_OCTETS:
                 verdicts.lost(item[0], f"{self._name}: the line is full", at)
                 continue
+            self.last_arrival = at
             spared = check is not None and not check(Headers(item[0]))
             due = at + fixed if fixed is not None else at if spared else at + draw(at)
             self._number += 1

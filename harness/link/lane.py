@@ -24,7 +24,7 @@ from harness.link import build
 from harness.link.delay import DelayLine
 from harness.link.item import EntryRule, Item
 from harness.link.passed import Passed
-from harness.link.queue import Queue, Shaper
+from harness.link.queue import Queue, Server, Shaper
 from harness.link.reorder import Overtaking
 from harness.link.settings import FIELDS, NOTHING, Impairments
 from harness.link.verdicts import Verdicts
@@ -33,6 +33,7 @@ from harness.wire.ip import IpAddress
 
 _ENTRY: Final = ("mtu", "drop", "loss", "duplicate", "corrupt")
 _SHAPING: Final = frozenset({"rate", "burst", "queue", "codel", "trace"})
+_SERVING: Final = frozenset({"rate", "burst", "trace"})
 _DELAYING: Final = frozenset({"delay", "jitter", "keep_order"})
 
 
@@ -50,6 +51,7 @@ class Lane:
         self._rules: list[EntryRule] = []
         self._reorder: Overtaking | None = None
         self._queue = Queue(self._verdicts)
+        self._server: Server | None = None
         self._shaper: Shaper | None = None
         self._line = DelayLine()
         self._flap: tuple[int, int, int] | None = None
@@ -92,7 +94,7 @@ class Lane:
             name = rule(settings, "delay")
             self._line.set(name, draw, fixed=fixed, check=only, keep_order=keep_order)
         if changed & _SHAPING:
-            self._reshape(now)
+            self._reshape(changed, now)
         if "reorder" in changed:
             held = self._reorder.take_all() if self._reorder is not None else []
             self._reorder = build.reorder(settings, self._stream)
@@ -106,17 +108,20 @@ class Lane:
             getattr(settings, field) is not None for field in ("delay", "jitter", "reorder", "rate", "trace")
         )
 
-    def _reshape(self, now: int) -> None:
-        server = build.server(self.settings, now)
+    def _reshape(self, changed: set[str], now: int) -> None:
         self._queue.bound = build.bound(self.settings)
-        self._queue.codel = build.codel(self.settings)
-        if server is None:
+        if "codel" in changed:
+            self._queue.codel = build.codel(self.settings)
+        if changed & _SERVING:
+            # A frame that is being sent is sent to its end.
+            self._server = build.server(self.settings, now, max(now, self._line.last_arrival))
+        if self._server is None:
             self._shaper = None
             while (entry := self._queue.pop()) is not None:
                 self._line.push([(now, entry[1])], self._verdicts)
             return
         name = rule(self.settings, "rate" if self.settings.trace is None else "trace")
-        self._shaper = Shaper(name, self._queue, server, self._verdicts)
+        self._shaper = Shaper(name, self._queue, self._server, self._verdicts)
 
     def _stream(self, name: str) -> Stream:
         """The random stream of the rule ``name``: one for as long as the lane lives."""

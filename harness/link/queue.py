@@ -83,11 +83,11 @@ class Server(Protocol):
 
 
 class Rate:
-    """A wire of ``rate`` bits a second: one frame after the other."""
+    """A wire of ``rate`` bits a second: one frame after the other, from ``busy_until`` on."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, busy_until: int) -> None:
         self._nanoseconds = 8 * SECOND / rate
-        self._busy_until = 0
+        self._busy_until = busy_until
 
     def serve(self, queue: Queue, now: int, out: list[Arrival]) -> None:
         """As of ``Server``."""

@@ -193,6 +193,24 @@ def test_a_rate_sends_one_frame_after_the_other() -> None:
     assert [(at - START) / MILLISECOND for at, _ in road.arrived] == [10, 20, 30]
 
 
+def test_another_rate_holds_for_what_waits_and_not_for_what_is_being_sent() -> None:
+    road = linked(rate="48kbit/s")  # 10 ms a frame
+    road.offer(FRAMES[:4], START)
+    road.until(START + 15 * MILLISECOND)
+    road.link.impair(impairments(rate="24kbit/s"), START + 15 * MILLISECOND)
+    road.link.impair(impairments(queue="2 packets"), START + 25 * MILLISECOND)
+    road.until(START + SECOND)
+    assert [(at - START) / MILLISECOND for at, _ in road.arrived] == [10, 20, 40, 60]
+
+
+def test_another_queue_does_not_fill_the_bucket() -> None:
+    road = linked(rate="48kbit/s", burst="120 B")
+    road.offer(FRAMES[:3], START)
+    road.link.impair(impairments(queue="5 packets", codel=True), START)
+    road.until(START + SECOND)
+    assert [(at - START) / MILLISECOND for at, _ in road.arrived] == [0, 0, 10]
+
+
 def test_a_bucket_lets_a_burst_by_and_fills_again() -> None:
     road = linked(rate="48kbit/s", burst="180 B")
     road.offer(FRAMES[:5], START)

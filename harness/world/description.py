@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from harness.world.model import LAPTOP, Host, Link, Server, Uplink
+from harness.world.nat64.model import Nat64
 from harness.world.place import WorldError
 from harness.world.portal.model import Portal
 from harness.world.problems import addresses, problems
@@ -28,6 +29,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     links: dict[str, Link] = {}
     servers: dict[str, Server] = {}
     uplinks: dict[str, Uplink] = {}
+    nat64: dict[str, Nat64] = {}
     vpns: dict[str, Vpn] = {}
     portals: dict[str, Portal] = {}
 

@@ -6,6 +6,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 from typing import TYPE_CHECKING, Final
 
 from harness.world.model import LAPTOP, Host, Link, Route, Server, Uplink
+from harness.world.nat64.model import nat64_problems
 from harness.world.place import Place, Problem, is_address, is_interface, is_network, on_link
 from harness.world.portal.problems import portal_problems
 from harness.world.server_problems import server_problems
@@ -44,6 +45,8 @@ def problems(world: "World") -> Iterator[Problem]:
         yield from forwarding_problems(host_name, host, links)
     yield from uplink_problems(world.uplinks, hosts, links)
     yield from _uplink_route_problems(world.uplinks, links)
+    yield from _name_problems("nat64", world.nat64)
+    yield from nat64_problems(world.nat64, hosts, links)
     yield from _name_problems("vpns", world.vpns)
     yield from _name_problems("portals", world.portals)
     yield from vpn_problems(world.vpns, hosts, links)

@@ -14,6 +14,7 @@ from harness.world.description import World
 from harness.world.impair import LinkImpairments
 from harness.world.include import INCLUDE, Source
 from harness.world.model import Host, Link, Record, Route, Server, Uplink
+from harness.world.nat64.model import Nat64
 from harness.world.place import Place, WorldError
 from harness.world.portal.model import Portal
 from harness.world.vpn.model import Vpn
@@ -25,6 +26,7 @@ _TABLES: Final[dict[str, type[msgspec.Struct]]] = {
     "links": Link,
     "servers": Server,
     "uplinks": Uplink,
+    "nat64": Nat64,
     "vpns": Vpn,
     "portals": Portal,
 }

@@ -12,6 +12,7 @@ from harness.world.forwarding import set_up
 from harness.world.links.running import Links
 from harness.world.mounts import named_at_start, write_etc
 from harness.world.namespaces import Namespaces, build, prepare_laptop
+from harness.world.nat64.running import Nat64s
 from harness.world.overlap import Network, overlapping
 from harness.world.portal.running import Portals
 from harness.world.resolving import LaptopResolver
@@ -54,6 +55,7 @@ class RunningWorld:
             world, self.resolver, recorder, clock, seed=seed, on_fault=on_fault, brought=self.check_overlap,
             watch=self.links.watch,
         )  # fmt: skip
+        self._nat64 = Nat64s(world, lambda *told: self._served(Answered(*told)))
         self.portals = Portals(world, recorder, clock)
         self._servers = Servers(world, self._served, self._server_ended, now=clock.now, ask=self.portals.ask)
         self._forget_clock = clock.on_jump(self._servers.clock_jumped)
@@ -74,6 +76,7 @@ class RunningWorld:
         self.namespaces = await asyncio.to_thread(self._build)
         await self.links.start(self.namespaces)
         await self.uplinks.start()
+        await self._nat64.start(self.namespaces)
         await self.portals.start(self.namespaces, self._servers.processes, self._servers.query_reader)
         await self._servers.start(self.namespaces)
         await self.vpns.start(self.namespaces)
@@ -84,6 +87,7 @@ class RunningWorld:
         self._forget_clock()
         self._forget_clock = lambda: None
         self.portals.close()
+        await self._nat64.stop()
         await self.vpns.stop()
         await self._servers.stop()
         await self.resolver.close()

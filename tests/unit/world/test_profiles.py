@@ -128,7 +128,7 @@ def test_toml_and_python_are_the_same_model() -> None:
             'name = "plain"',
             'nam = "plain"',
             "nam =",
-            "nam: unknown key: there are name, include, hosts, links, servers, uplinks, vpns, portals",
+            "nam: unknown key: there are name, include, hosts, links, servers, uplinks, nat64, vpns, portals",
         ),
         (
             'kind = "echo", host = "laptop"',

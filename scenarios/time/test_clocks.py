@@ -10,6 +10,15 @@ from scenarios.time.session import Session
 pytestmark = pytest.mark.lab(needs=["lab-clock"])
 
 ECHO = ("203.0.113.30", 7)
+ASK_THE_TIME = """
+use Socket;
+socket(my $socket, PF_INET, SOCK_DGRAM, 0);
+connect($socket, pack_sockaddr_in(123, inet_aton("time.example")));
+send($socket, chr(0x23) . chr(0) x 47, 0);
+recv($socket, my $answer, 48, 0);
+print unpack("x40 N", $answer) - 2208988800;
+"""
+"""Of an SNTP client (RFC 4330): version 4, mode 3; the time that the server sent its answer, since 1970."""
 
 
 def seconds_of(guest: Guest) -> float:
@@ -85,5 +94,29 @@ def test_the_labs_clock_is_not_the_guests(lab: Lab) -> None:
     lab.jump("3h")
     assert abs(lab.now() / SECOND - seconds_of(lab.guest) - 3 * 3600) < 60
     assert abs(lab.now() / SECOND - seconds_of(lab.add_guest())) < 60
-    lab.guest.reset()
+
+
+@pytest.mark.lab(guest="qemu", profile="online.toml", needs=["lab-clock"])
+def test_a_clock_that_is_wrong_by_years_breaks_tls_and_nothing_else(lab: Lab) -> None:
+    """Certificates are good for a time: eleven years off, the guest believes none of them."""
+    page = "https://shop.example/"
+    lab.guest.trust(lab.ca)
+    assert lab.guest.fetch(page).status == 200
+
+    for years in (11, -11):
+        lab.guest.set_clock(lab.now() + years * 365 * 24 * HOUR)
+        failed = lab.guest.fetch(page)
+        assert failed.status == 0
+        assert "certificate" in failed.error
+        assert lab.guest.download("http://files.example/size/1000").intact
+    lab.guest.set_clock()
+    assert lab.guest.fetch(page).status == 200
+
+
+@pytest.mark.lab(guest="qemu", profile="online.toml", needs=["lab-clock"])
+def test_a_guest_that_nobody_tells_the_time_asks_for_it(lab: Lab) -> None:
+    """The clock of a machine that was paused is late by the night, until an NTP client asks (RFC 5905)."""
+    lab.sleep(hours=8, clocks_set=False)
+    assert abs(lab.now() / SECOND - seconds_of(lab.guest) - 8 * 3600) < 60
+    lab.guest.run(["sh", "-c", f"date -s @$(timeout 10 perl -e '{ASK_THE_TIME}')"], check=True)
     assert abs(lab.now() / SECOND - seconds_of(lab.guest)) < 60

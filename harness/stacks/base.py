@@ -71,9 +71,9 @@ class Stack(Protocol):
     hosts), "gateway-echo", "host-name" (host.docker.internal resolves), "host-services" (the host address
     reaches the laptop's loopback), "guest-to-guest", "tap" (``plug_tap`` works), "capture" (the stack
     records the cable itself), "flow-events" (it writes flows, leases, names and limits into the journal),
-    "mtu", "connect-errors" (the guest's connect() fails with the errno that the host saw), "address-plan"
-    (router, DHCP and DNS server have the subnet's first address, the laptop the second, guests begin with the
-    third), "lab-clock" (when the lab clock jumps, the stack's timers do).
+    "mtu", "connect-errors" (the guest's connect() fails with the errno that the host saw), "impairments" (of
+    its cables), "address-plan" (router, DHCP and DNS server have the subnet's first address, the laptop the
+    second, guests begin with the third), "lab-clock" (when the lab clock jumps, the stack's timers do).
     """
 
     name: str

@@ -45,6 +45,7 @@ class BuiltinStack:
             "flow-events",
             "mtu",
             "connect-errors",
+            "impairments",
             "lab-clock",
         }
     )

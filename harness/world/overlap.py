@@ -56,6 +56,9 @@ def networks(world: World) -> list[Network]:
     ]
     for name, uplink in world.uplinks.items():
         found += [Network(f"uplink {name}", each) for each in networks_of((), uplink.routes)]
+    for name, vpn in world.vpns.items():
+        inside = networks_of(vpn.ends.get(LAPTOP, ()), [Route(to=each) for each in vpn.routes])
+        found += [Network(f"VPN {name}", each) for each in inside]
     found += [Network("the laptop's routes", each) for each in networks_of((), world.hosts[LAPTOP].routes)]
     return found
 

@@ -97,7 +97,9 @@ class RunningWorld:
         self.namespaces.close()
 
     def check_overlap(self, of: str, networks: Iterable[str]) -> None:
-        """Tell the journal which of ``networks``, which ``of`` has brought, overlap the guests'."""
+        """Tell the journal which of ``networks``, which ``of`` has brought, overlap the guests'; and VPNs
+        whose policies are about the local networks."""
+        self.vpns.networks_changed()
         for subnet in self._guests:
             for network in overlapping((subnet,), [Network(of, each) for each in networks]):
                 now = self._clock.now()

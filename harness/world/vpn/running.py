@@ -9,6 +9,7 @@ takes all of that away but the kill switch, and goes on trying.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_interface, ip_network
 from typing import Any, Final, Literal
 
 import msgspec
@@ -212,15 +213,15 @@ class Vpns:
             if client.status == "up":
                 await asyncio.to_thread(self._apply, client)
                 self._resolve(client)
+                self._bring(client)
             shown = ", ".join(f"{key}={value!r}" for key, value in changes.items())
             self._note(client, f"set {shown}")
 
-    async def networks_changed(self) -> None:
+    def networks_changed(self) -> None:
         """The laptop is in other networks now: policies that speak of them follow."""
         for client in self._clients.values():
-            async with client.turn:
-                if client.status != "down":
-                    await asyncio.to_thread(self._protect, client)
+            if client.vpn.kill_switch or client.vpn.block_local:
+                self._own(self._follow(client))
 
     # Inside
 
@@ -278,7 +279,13 @@ class Vpns:
         self._resolve(client)
         client.status = "up"
         self._note(client, "up")
-        self._brought(client.name, client.vpn.routes)
+        self._bring(client)
+
+    def _bring(self, client: _Client) -> None:
+        """Say which networks it brings, everything excepted."""
+        routes = [route for route in client.vpn.routes if ip_network(route).prefixlen]
+        own = [str(ip_interface(each).network) for each in client.vpn.ends[LAPTOP]]
+        self._brought(f"VPN {client.name}", [*own, *routes])
 
     async def _disconnect(self, client: _Client) -> None:
         self._process.tell(messages.Disconnect(client.name))
@@ -300,6 +307,11 @@ class Vpns:
             self._own(self._lost(client))
         else:
             self._note(client, "rekeyed")
+
+    async def _follow(self, client: _Client) -> None:
+        async with client.turn:
+            if client.status != "down":
+                await asyncio.to_thread(self._protect, client)
 
     async def _lost(self, client: _Client) -> None:
         async with client.turn:

@@ -5,6 +5,10 @@ metric and its other routes; the resolver is that of the best uplink that is up.
 of it, and its interface goes down with it. Connections that were made by way of it stay as they are: their
 packets have an address that is not the laptop's any more, so the kernel sends none, and they end when their
 timers do. New ones take what is there, or fail at once (ENETUNREACH) when nothing is.
+
+Of several uplinks that are up, each keeps its own connections, as laptops' systems do (the strong end system
+model of RFC 1122 section 3.3.4.2): a rule for its addresses leads to a table with its routes. Linux alone would
+send a connection's packets by the new best route with the old source.
 """
 
 import asyncio
@@ -32,6 +36,10 @@ if TYPE_CHECKING:
 _CARRIER: Final = 10.0
 _POLL: Final = 0.001
 _NODAD: Final = 0x02
+_FAMILIES: Final = {4: 2, 6: 10}
+_FIRST_RULE: Final = 31000
+"""After those of VPNs, before the main table's (32766)."""
+_FIRST_TABLE: Final = 30000
 
 Brought = Callable[[str, Sequence[str]], None]
 """Told when an uplink comes up, with its name and the networks that it brings."""
@@ -179,11 +187,11 @@ class Uplinks:
                     routes.addr("replace", index=index, **_address(address), rt_priority=state.metric)
                 if gone:
                     _forget_gateways(routes, index)
-                for gateway in state.gateways:
-                    way = Route(to="0.0.0.0/0" if _version(gateway) == 4 else "::/0", via=gateway)
-                    routes.route("replace", **_route(way, index, state.metric))
-                for route in self._world.uplinks[name].routes:
+                ways = [Route(to="default", via=gateway) for gateway in state.gateways]
+                for route in (*ways, *self._world.uplinks[name].routes):
                     routes.route("replace", **_route(route, index, state.metric))
+                if len(self._states) > 1:
+                    self._keep_apart(routes, name, index, ways)
             except NetlinkError as error:
                 raise DescriptionError(
                     f"the kernel refuses what the uplink {name} has ({error})",
@@ -191,11 +199,25 @@ class Uplinks:
                 ) from error
             _wait_for_carrier(routes, index, name)
 
+    def _keep_apart(self, routes: "IPRoute", name: str, index: int, ways: Iterable[Route]) -> None:
+        state, number = self._states[name], list(self._states).index(name)
+        _drop_rules(routes, number)
+        own = [Route(to=network) for network in networks_of(state.addresses)]
+        for route in (*own, *ways, *self._world.uplinks[name].routes):
+            routes.route("replace", **_route(route, index, state.metric) | {"table": _FIRST_TABLE + number})
+        for address in state.addresses:
+            source = ip_interface(address).ip
+            routes.rule(
+                "add", family=_FAMILIES[source.version], priority=_FIRST_RULE + number,
+                table=_FIRST_TABLE + number, src=str(source), src_len=source.max_prefixlen,
+            )  # fmt: skip
+
     def _take_away(self, name: str) -> None:
         from pyroute2 import IPRoute
 
         with IPRoute() as routes:
             index = _index(routes, self._states[name].link)
+            _drop_rules(routes, list(self._states).index(name))
             routes.link("set", index=index, state="down")
             routes.flush_addr(index=index)
 
@@ -238,12 +260,19 @@ def _route(route: Route, index: int, metric: int) -> dict[str, Any]:
     described: dict[str, Any] = {"dst": route.to, "type": route.kind, "priority": metric}
     if route.to == "default":
         described["dst"] = "::/0" if ":" in route.via else "0.0.0.0/0"
-    return described | ({"gateway": route.via, "oif": index} if route.via else {})
+    if route.kind == "unicast":
+        described["oif"] = index
+    return described | ({"gateway": route.via} if route.via else {})
+
+
+def _drop_rules(routes: "IPRoute", number: int) -> None:
+    for family in _FAMILIES.values():
+        routes.flush_rules(family=family, priority=_FIRST_RULE + number)
 
 
 def _forget_gateways(routes: "IPRoute", index: int) -> None:
     """Default routes by the interface; with its old addresses their next hops may have gone."""
-    for family in (2, 10):
+    for family in _FAMILIES.values():
         for route in routes.get_default_routes(family=family):
             if route.get_attr("RTA_OIF") == index and route["type"] == 1:
                 routes.route(

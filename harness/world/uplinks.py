@@ -6,9 +6,9 @@ of it, and its interface goes down with it. Connections that were made by way of
 packets have an address that is not the laptop's any more, so the kernel sends none, and they end when their
 timers do. New ones take what is there, or fail at once (ENETUNREACH) when nothing is.
 
-Of several uplinks that are up, each keeps its own connections, as laptops' systems do (the strong end system
-model of RFC 1122 section 3.3.4.2): a rule for its addresses leads to a table with its routes. Linux alone would
-send a connection's packets by the new best route with the old source.
+Of several uplinks that are up, each keeps its own connections, as laptops' systems do (the strong end
+system model of RFC 1122 section 3.3.4.2): a rule for its addresses leads to a table with its routes. Linux
+alone would send a connection's packets by the new best route with the old source.
 """
 
 import asyncio

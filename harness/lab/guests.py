@@ -33,6 +33,9 @@ _SHOWN: Final = 4096
 """Characters of a command's output that the journal keeps of either stream."""
 
 _CLOCK_WITHIN: Final = 20.0
+_FOR_THE_AWAKE: Final = (
+    protocol.Run, protocol.ReadFile, protocol.WriteFile, protocol.ResetGuest, SetClock,
+)  # fmt: skip
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ class Guests:
         self._residents: dict[str, _Resident] = {}
         self._ended: dict[str, str] = {}
         self._paused: set[str] = set()
+        self._asleep: set[str] = set()
         self._handlers: dict[type[Request[Any]], Callable[[Guest, Any], Coroutine[Any, Any, object]]] = {
             protocol.Run: self._run,
             protocol.ReadFile: self._read_file,
@@ -131,16 +135,20 @@ class Guests:
             raise GuestError(f"there is no {name}", remedy=f"this lab has {names}")
         if name in self._ended:
             raise GuestError(f"{name} is no more: {self._ended[name]}", remedy="see its console log")
+        if name in self._asleep and isinstance(request, _FOR_THE_AWAKE):
+            raise GuestError(f"{name} sleeps", remedy="ask it after the block of lab.asleep()")
         return await handler(self._residents[name].guest, request)
 
     async def fall_asleep(self) -> list[str]:
         """Pause all guests that run; the answer names them. Raises GuestError."""
         awake = [name for name in self._residents if name not in self._ended.keys() | self._paused]
         await asyncio.gather(*(self._residents[name].guest.pause() for name in awake))
+        self._asleep = set(awake)
         return awake
 
     async def wake_up(self, names: Sequence[str], *, set_clocks: bool) -> None:
         """Let those go on that `fall_asleep` named, if they are still there. Raises GuestError."""
+        self._asleep.clear()
         sleepers = [self._residents[name].guest for name in names]
         there = [guest for guest in sleepers if not guest.ended.done()]
         await asyncio.gather(*(guest.resume() for guest in there))

@@ -26,6 +26,10 @@ value of `harness.scenario.results`, also when the network fails. Hosts of the w
 same verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long
 ago: say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
 
+**Time**: ``lab.sleep(hours=8)`` shuts the laptop's lid, ``lab.asleep(hours=8)`` while something happens;
+``lab.jump("2h")`` lets hours pass for the stack and the world around it, but not for the guests;
+``guest.set_clock(behind="5min")`` moves a guest's wall clock. Hours take no time.
+
 **Matchers** are made by the functions of ``tcp``, ``udp``, ``icmp``, ``icmpv6``, ``arp``, ``ndp``, ``dhcp``,
 ``dhcpv6`` and ``dns``; those of protocols that both versions of IP carry fit either. Combine them with ``&``,
 ``|`` and ``~``, also with a plain function of a packet.

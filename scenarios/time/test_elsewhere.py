@@ -56,3 +56,14 @@ def test_the_second_morning_in_a_hotel(lab: Lab) -> None:
         assert "portal.hotel.example" in page.location
         lab.portal.login()
         assert lab.guest.fetch("http://shop.example/").status == 200
+
+
+@pytest.mark.lab(profile="corp-vpn-full", needs=["lab-clock"])
+def test_the_vpn_is_there_in_the_morning(lab: Lab) -> None:
+    """What its routes lead to is reached again though its uplink was gone, and a session in it goes on."""
+    session = Session(lab.guest, "registry.corp.example", 7)
+    assert session.echoes("good night")
+    lab.sleep(hours=8)
+    with lab.step("in the morning"):
+        assert lab.guest.download("http://registry.corp.example/size/100000").intact
+        assert session.echoes("good morning"), session.error

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import LabError
 from harness.core.events import ClockJumped, Noted
 from harness.lab.description import LabDescription
 from harness.scenario import Lab
@@ -65,6 +66,11 @@ def test_mappings_end_when_they_were_idle_for_their_time(lab: Lab) -> None:
     assert len(lab.journal.events(Noted, lambda event: "forgot 1 flows" in event.text)) == 2
 
 
-def test_a_laptop_without_guests_sleeps_too(lab: Lab) -> None:
+def test_a_laptop_without_guests_sleeps_too_and_never_twice_at_once(lab: Lab) -> None:
     lab.sleep(hours=8)
+    assert lab.laptop.connect(SERVER, 7).connected
+    with lab.asleep(hours=1):
+        assert lab.laptop.connect(SERVER, 7).error == "ENETUNREACH"
+        with pytest.raises(LabError, match="asleep already"):
+            lab.sleep(hours=1)
     assert lab.laptop.connect(SERVER, 7).connected

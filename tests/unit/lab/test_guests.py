@@ -243,11 +243,14 @@ def test_a_night_pauses_who_runs_and_tells_them_the_time_after_it() -> None:
         await bench.guests.handle(protocol.PauseGuest(guest="guest2"))
         sleeping = await bench.guests.fall_asleep()
         assert sleeping == ["guest1", "guest3"]
+        with pytest.raises(GuestError, match="guest1 sleeps: ask it after"):
+            await bench.guests.handle(protocol.Run(guest="guest1", command="true"))
         bench.maker.made[2].ended.set_result(GuestError("QEMU was killed"))
         await asyncio.sleep(0)
         bench.clock.advance(8 * HOUR)
         await bench.guests.wake_up(sleeping, set_clocks=True)
 
+        await bench.guests.handle(protocol.Run(guest="guest1", command="true"))
         one, two, three = (guest.calls for guest in bench.maker.made)
         assert one[:2] == ["pause", "resume"]
         assert 0 <= int(one[2].removeprefix("clock ")) - (1_700_000_000 + 8 * 3600) < 60

@@ -339,5 +339,5 @@ def test_an_unknown_stack_is_told_with_those_that_exist(tmp_path: Path) -> None:
         async with running("vpnkit", tmp_path):
             pass
 
-    with pytest.raises(DescriptionError, match=r"vpnkit.*builtin, passt, slirp"):
+    with pytest.raises(DescriptionError, match=r"vpnkit.*builtin, kernel-nat, passt, slirp"):
         go(scenario())

@@ -86,7 +86,7 @@ class End:
         self.is_silent = False
         self.frag_needed = True
         self._network, self._probe, self._device = sockets
-        self._own: dict[int, IPv4Address | IPv6Address] = {
+        self._routers: dict[int, IPv4Address | IPv6Address] = {
             ip_interface(each).version: ip_interface(each).ip for each in side.addresses
         }
         self._told = told
@@ -162,19 +162,19 @@ class End:
                 self._tell_too_big(bytes(packet))
 
     def _tell_too_big(self, packet: bytes) -> None:
-        """RFC 1191 section 3, RFC 4443 section 3.2: by us, as the router that could not send it on."""
+        """RFC 1191 section 3, RFC 4443 section 3.2: as a router beyond the interface would."""
         version = packet[0] >> 4
-        own = self._own.get(version)
-        if own is None or self.remote is None:
+        router = self._routers.get(version)
+        if router is None or self.remote is None:
             return
         mtu = self._path_mtu(self.remote)
         if version == 4:
             told = icmp.unreachable(icmp.Unreachable.FRAGMENTATION_NEEDED, packet[:_QUOTED], mtu=mtu)
-            source, destination = ipv4.Ip4(own.packed), ipv4.Ip4(packet[12:16])
+            source, destination = ipv4.Ip4(router.packed), ipv4.Ip4(packet[12:16])
             self._deliver(ipv4.emit(ipv4.Ipv4(source, destination, ipv4.Protocol.ICMP, icmp.emit(told))))
         else:
             too_big = icmpv6.packet_too_big(max(mtu, ipv6.MIN_MTU), packet[:_QUOTED])
-            source6, destination6 = ipv6.Ip6(own.packed), ipv6.Ip6(packet[8:24])
+            source6, destination6 = ipv6.Ip6(router.packed), ipv6.Ip6(packet[8:24])
             payload = icmpv6.emit(too_big, source6, destination6)
             self._deliver(ipv6.emit(ipv6.Ipv6(source6, destination6, _ICMPV6, payload)))
 

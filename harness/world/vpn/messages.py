@@ -10,8 +10,11 @@ from harness.world.vpn.session import News
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One end: the path of its host's namespace; its interface's MAC address and addresses, for ICMP errors;
-    and the other end of the interface, a device in the hidden namespace."""
+    """One end: the path of its host's namespace, the MAC address of its interface, and that interface's other
+    end, a device in the hidden namespace.
+
+    ``addresses`` are the *other* end's in the tunnel: from there ICMP errors seem to come, as no host
+    believes one that comes from itself."""
 
     namespace: str
     mac: str

@@ -31,7 +31,7 @@ from harness.world.vpn.model import Vpn
 from harness.world.vpn.problems import address_problems, setting_problems
 from harness.world.vpn.process import TunnelProcess
 
-CONNECT_TIMEOUT: Final = 10.0
+CONNECT_TIMEOUT: Final = 5.0
 _SECOND: Final = 1_000_000_000
 
 Status = Literal["down", "up", "lost"]
@@ -243,7 +243,7 @@ class Vpns:
             messages.Side(
                 namespace=str(self._namespaces.path(host)),
                 mac=numbers.mac(is_gateway),
-                addresses=vpn.ends[host],
+                addresses=vpn.ends[vpn.gateway if host == LAPTOP else LAPTOP],
                 device=numbers.device(is_gateway),
             )
             for is_gateway, host in ((False, LAPTOP), (True, vpn.gateway))

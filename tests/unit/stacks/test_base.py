@@ -25,13 +25,13 @@ def options(mtu: int = 1500) -> StackOptions:
 
 
 def test_every_stack_knows_its_name() -> None:
-    assert {"builtin", "passt", "slirp"} <= set(stack_names())
-    for name in ("builtin", "passt", "slirp"):
+    assert {"builtin", "kernel-nat", "passt", "slirp"} <= set(stack_names())
+    for name in ("builtin", "kernel-nat", "passt", "slirp"):
         assert open_stack(name, options()).name == name
 
 
 def test_an_unknown_stack_is_told_with_those_that_exist() -> None:
-    with pytest.raises(DescriptionError, match=r"no stack called 'vpnkit'.*builtin, passt, slirp"):
+    with pytest.raises(DescriptionError, match=r"'vpnkit'.*builtin, kernel-nat, passt, slirp"):
         open_stack("vpnkit", options())
 
 
@@ -42,7 +42,7 @@ def test_other_distributions_may_bring_stacks(monkeypatch: pytest.MonkeyPatch) -
         return EntryPoints([mine]).select(group=group, name=name)
 
     monkeypatch.setattr(registry, "entry_points", found)
-    assert stack_names() == ["builtin", "mine", "passt", "slirp"]
+    assert stack_names() == ["builtin", "kernel-nat", "mine", "passt", "slirp"]
     assert open_stack("mine", options()).name == "slirp"
 
 

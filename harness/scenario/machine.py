@@ -21,11 +21,11 @@ from harness.core.errors import EnvironmentMissing, GuestError, GuestnetError
 from harness.core.events import Noted
 from harness.lab.protocol import RunOn, RunResult
 from harness.lab.request import Request
-from harness.scenario import reading
+from harness.scenario import reading, web
 from harness.scenario.matchers.endpoint import Endpoint
 from harness.scenario.observer import Observer
 from harness.scenario.results import Address, Answer, Attempt, Exchange, Offer, Ping, Ran, Transfer
-from harness.scenario.web import Page, fetch
+from harness.scenario.web import Page
 
 GRACE: Final = 20.0
 """Seconds that a tool gets beyond the time it was told to take."""
@@ -172,10 +172,11 @@ class Machine(ABC):
         ``proxy`` is a URL, with user and password if it wants them. ``trust``: the PEM of the authorities to
         trust instead of the machine's own. ``to``: connect there, whatever address the name has.
         """
-        page = fetch(
-            self, url, data=data, proxy=proxy, trust=trust, to=to, timeout=timeout,
+        words = web.curl(
+            url, data=data, proxy=proxy, trusts_input=bool(trust), to=to, timeout=timeout,
             family=_family_of(url, family),
         )  # fmt: skip
+        page = web.read(url, self._tool(words, timeout, trust.encode()))
         self._note(f"fetch {url}: {page.error or page.status} {page.location}".rstrip())
         return page
 

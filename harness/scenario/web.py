@@ -1,23 +1,17 @@
-"""What programs on a machine get by HTTP and NTP: one request, its whole answer."""
+"""What one HTTP request brought: curl's words for it, and what it printed, read."""
 
-import shlex
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import msgspec
 
-from harness.core.errors import GuestError
-
-if TYPE_CHECKING:
-    from harness.scenario.machine import Machine
+from harness.scenario.results import Ran
 
 BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 """Where curl and others on Debian find the authorities that they trust."""
 
-_SEPARATOR: Final = b"\n=====\n"
-_FOLDER: Final = "d=$(mktemp -d) || exit 1; trap 'rm -rf \"$d\"' EXIT; "
-_KEEP: Final = 'cat >"$d/ca"; '
-"""Standard input is what is to be trusted."""
-_TRUST: Final = '--cacert "$d/ca"'
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_CONTINUE: Final = 199
+"""Up to this, a status is not the last one (RFC 9110 section 15.2)."""
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,48 +41,37 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
         return self.body.decode(errors="replace")
 
 
-def fetch(
-    machine: "Machine",
+def curl(
     url: str,
     *,
     data: dict[str, str] | None,
     proxy: str,
-    trust: str,
+    trusts_input: bool,
     to: str,
     timeout: float,
     family: int,
-) -> Page:
-    """Carry out `Machine.fetch`."""
-    words = ["curl", "--silent", "--show-error", "--globoff", "--max-time", f"{timeout:g}"]
+) -> list[str]:
+    """The command for `harness.scenario.machine.Machine.fetch`; with ``trusts_input`` the authorities come by
+    standard input."""
+    words = ["curl", "--silent", "--show-error", "--globoff", "--include", "--suppress-connect-headers"]
+    words += ["--max-time", f"{timeout:g}"]
     words += [] if not family else [f"--ipv{family}"]
     words += [] if not proxy else ["--proxy", proxy]
     words += [] if not to else ["--connect-to", f"::{to}:"]
+    words += [] if not trusts_input else ["--cacert", "/dev/stdin"]
     for name, value in (data or {}).items():
         words += ["--data-urlencode", f"{name}={value}"]
-    keep, use = (_KEEP, _TRUST) if trust else ("", "")
-    script = (
-        f'{_FOLDER}{keep}{shlex.join([*words, url])} {use} --dump-header "$d/head" '
-        '--output "$d/body" 2>"$d/told"; echo $?; cat "$d/told"; echo; echo =====; '
-        'cat "$d/head" 2>/dev/null; echo; echo =====; cat "$d/body" 2>/dev/null'
-    )
-    ran = machine.run(script, timeout=timeout + 20, input=trust)
-    told, _, rest = ran.stdout_bytes.partition(_SEPARATOR)
-    head, _, body = rest.partition(_SEPARATOR)
-    status, _, said = told.decode(errors="replace").partition("\n")
-    if not status.isdigit() or "not found" in said:
-        raise GuestError(f"curl on {machine.name} failed", remedy=said or ran.stderr.strip())
-    error = "" if status == "0" else said.strip() or f"curl ended with {status}"
-    code, headers = read_head(head.decode(errors="replace"))
-    return Page(url=url, status=code, body=body, headers=headers, error=error)
+    return [*words, url]
 
 
-def read_head(head: str) -> tuple[int, dict[str, str]]:
-    """Status and headers of the last of several heads (those of a proxy's tunnel come before)."""
-    status, headers = 0, dict[str, str]()
-    for line in head.splitlines():
-        if line.startswith("HTTP/"):
-            status, headers = int(line.split()[1]), {}
-        elif ": " in line:
-            name, _, value = line.partition(": ")
-            headers[name.lower()] = value.strip()
-    return status, headers
+def read(url: str, ran: Ran) -> Page:
+    """What `curl` printed."""
+    error = "" if ran.ok else ran.stderr.strip() or f"curl ended with {ran.status}"
+    status, headers, rest = 0, dict[str, str](), ran.stdout_bytes
+    while rest.startswith(b"HTTP/") and status <= _CONTINUE:
+        head, _, rest = rest.partition(_END_OF_HEAD)
+        first, *lines = head.decode(errors="replace").splitlines()
+        status = int(first.split()[1])
+        pairs = (line.partition(":") for line in lines)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+    return Page(url=url, status=status, body=rest, headers=headers, error=error)

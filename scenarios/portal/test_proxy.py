@@ -40,7 +40,7 @@ def test_only_the_proxy_leads_out(lab: Lab) -> None:
     lab.journal.expect(events.Served, server="proxy", request="CONNECT shop.example:443", status="200")
     with lab.step("what the proxy can't reach"):
         assert guest.fetch("http://dead.example/", proxy=PROXY).status == 502
-        assert guest.fetch("https://dead.example/", proxy=PROXY).status == 502
+        assert "502" in guest.fetch("https://dead.example/", proxy=PROXY).error
 
 
 @pytest.mark.lab(profile=with_proxy(login="alice:secret"))

@@ -1,6 +1,7 @@
 // The lanes of the timeline: steps, expectations, events, and each link up and down.
 // A lane is {label, height, paint(pen, colours, area), find(at, reach, y) → {at, text, row | event} or null}.
 import { span } from "./format.js";
+import { DROPPED } from "./model.js";
 
 const STEP = 20;
 export const LANE = 22;
@@ -17,6 +18,11 @@ export function lanesOf(scenario) {
   lanes.push(eventLane(scenario));
   const { packets } = scenario;
   packets.links.forEach((link, index) => {
+    if (link.endsWith(DROPPED)) {
+      const rows = [...rowsOf(packets, index, "u"), ...rowsOf(packets, index, "d")].sort((one, other) => packets.at[one] - packets.at[other]);
+      lanes.push(packetLane(packets, `✕ ${link.slice(0, -DROPPED.length)}`, rows));
+      return;
+    }
     for (const [direction, arrow] of [["u", "↑"], ["d", "↓"], ["-", "·"]]) {
       const rows = rowsOf(packets, index, direction);
       if (rows.length || direction !== "-") lanes.push(packetLane(packets, `${arrow} ${link}`, rows));
@@ -99,7 +105,7 @@ function packetLane(packets, label, rows) {
         const column = Math.floor(x(items[index].at) - from);
         counts[column]++;
         which[column] = items[index].row;
-        if (packets.kind(items[index].row).trouble) bad[column] = 1;
+        if (packets.kind(items[index].row).trouble || packets.isDropped(items[index].row)) bad[column] = 1;
       }
       const most = Math.log1p(counts.reduce((one, other) => Math.max(one, other), 1));
       for (let column = 0; column <= width; column++) {
@@ -109,7 +115,7 @@ function packetLane(packets, label, rows) {
         pen.fillRect(from + column - 0.5, top + height - 3 - size, 1.6, size);
       }
     },
-    find: (at, reach) => nearest(items, at, reach, ({ row }) => ({ at: packets.at[row], text: `#${packets.number(row)} ${packets.show(row)}`, row })),
+    find: (at, reach) => nearest(items, at, reach, ({ row }) => ({ at: packets.at[row], text: `#${packets.number(row)} ${packets.show(row)}${packets.comment(row) && ` (${packets.comment(row)})`}`, row })),
   };
 }
 

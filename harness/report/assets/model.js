@@ -3,6 +3,9 @@ import { classify } from "./classify.js";
 import { readBytes, readJson } from "./codec.js";
 import { framePositions } from "./pcapng.js";
 
+/** After a link's name: the interface of what the link dropped (harness.link.passed). */
+export const DROPPED = "-dropped";
+
 /** Reads the data blocks of the scenario `index`. */
 export async function openScenario(index) {
   const [data, octets] = await Promise.all([readJson(`data-${index}`), readBytes(`capture-${index}`)]);
@@ -26,6 +29,7 @@ class Packets {
   #octets;
   #positions;
   #kinds;
+  #inTime;
 
   constructor(columns, links, octets) {
     this.#columns = columns;
@@ -67,6 +71,14 @@ class Packets {
   }
   show(row) {
     return this.#columns.show[row];
+  }
+  /** Whether the packet is one that its link dropped: those have an interface of their own in the capture. */
+  isDropped(row) {
+    return this.links[this.#columns.link[row]].endsWith(DROPPED);
+  }
+  /** All rows by their time. The capture has them as they were written: a link is read now and then. */
+  get inTime() {
+    return (this.#inTime ??= [...this.at.keys()].sort((one, other) => this.at[one] - this.at[other] || one - other));
   }
   comment(row) {
     return this.#columns.comment[row] ?? "";

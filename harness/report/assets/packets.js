@@ -101,10 +101,10 @@ export class PacketList {
     const keeps = packetFilter(this.filter.value, packets);
     const rows = [];
     let shown = 0;
-    const between = this.events.checked && !keeps ? [...events.keys()] : [];
+    const between = this.events.checked && !keeps ? [...events.keys()].sort((one, other) => events[one].at - events[other].at || one - other) : [];
     const isBefore = (index, row) => events[index].at < packets.at[row] || (events[index].at === packets.at[row] && !FOLLOWS.has(events[index].type));
     let next = 0;
-    for (let row = 0; row < packets.count; row++) {
+    for (const row of packets.inTime) {
       if (keeps && !keeps(row)) continue;
       while (next < between.length && isBefore(between[next], row)) rows.push(-1 - between[next++]);
       rows.push(row);
@@ -141,11 +141,11 @@ export class PacketList {
   #packetRow(row, properties) {
     const { packets } = this.#scenario;
     const kind = packets.kind(row), direction = packets.direction(row), comment = packets.comment(row);
-    const arrow = { u: "↑", d: "↓" }[direction] ?? "·";
+    const arrow = { u: "↑", d: "↓" }[direction] ?? "·", dropped = packets.isDropped(row);
     const cell = (name, ...children) => h("span", { role: "gridcell", class: name }, ...children);
     return h(
       "div",
-      { ...properties, class: `row packet${kind.trouble ? " trouble" : ""}` },
+      { ...properties, class: `row packet${kind.trouble ? " trouble" : ""}${dropped ? " dropped" : ""}` },
       cell("number", String(packets.number(row))),
       cell("time", clockTime(packets.at[row])),
       cell("link", h("span", { class: `arrow ${direction}`, title: { u: "up, from the guest", d: "down, to the guest" }[direction] ?? "" }, arrow), packets.links[packets.link(row)]),

@@ -109,7 +109,10 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     jitter: Duration | None = None
     """Uniform, up to this much more or less delay."""
     keep_order: bool | None = None
-    """Whether frames that are delayed stay in order (the default) or overtake each other."""
+    """Whether frames that are delayed stay in order (the default) or overtake each other.
+
+    In order, a frame waits for the one before it: of many at once most wait for the slowest.
+    """
     loss: Share | Loss | Burst | GilbertElliott | None = None
     drop: str | tuple[str, ...] | None = None
     """Frames lost by their number: ``"first 2 tcp syn-ack to :443"``; see ``link.drop``."""

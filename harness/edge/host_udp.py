@@ -8,7 +8,7 @@ from typing import Final
 from harness.edge import error_queue
 from harness.edge.descriptors import open_socket
 from harness.edge.host_tcp import show_address
-from harness.edge.poller import BROKEN, READABLE, Poller
+from harness.edge.poller import BROKEN, DATAGRAMS, READABLE, Poller
 from harness.gateway import commands
 from harness.gateway.events import DatagramFailed, DatagramLost, DatagramOpened, DatagramReceived, Event
 
@@ -19,7 +19,7 @@ _RECEIVE_BUFFER: Final = 1 << 20
 
 
 class _Socket:
-    __slots__ = ("dont_fragment", "family", "fd", "flow", "sock", "ttl")
+    __slots__ = ("dont_fragment", "family", "fd", "flow", "latest", "sock", "ttl")
 
     def __init__(self, flow: int, sock: socket.socket, family: int) -> None:
         self.flow = flow
@@ -28,6 +28,20 @@ class _Socket:
         self.fd = sock.fileno()
         self.ttl = 0
         self.dont_fragment: bool | None = None
+        self.latest = "", b""
+        """An address as text and as octets: of whom was talked to last."""
+
+    def octets(self, text: str) -> bytes:
+        """Of an address."""
+        if text != self.latest[0]:
+            self.latest = text, socket.inet_pton(self.family, text)
+        return self.latest[1]
+
+    def text(self, octets: bytes) -> str:
+        """Of an address."""
+        if octets != self.latest[1]:
+            self.latest = socket.inet_ntop(self.family, octets), octets
+        return self.latest[0]
 
 
 class HostUdp:
@@ -66,7 +80,7 @@ class HostUdp:
             return
         opened = _Socket(command.flow, sock, family)
         self._sockets[command.flow] = opened
-        self._poller.add(opened.fd, lambda mask: self._on_ready(opened, mask))
+        self._poller.add(opened.fd, lambda mask: self._on_ready(opened, mask), DATAGRAMS)
         self._emit(DatagramOpened(command.flow, show_address(sock.getsockname())))
 
     def send(self, command: commands.SendDatagram) -> None:
@@ -81,7 +95,7 @@ class HostUdp:
         if opened.dont_fragment != command.dont_fragment:
             opened.dont_fragment = command.dont_fragment
             error_queue.dont_fragment(sock, command.dont_fragment)
-        destination = (socket.inet_ntop(opened.family, command.address), command.port)
+        destination = (opened.text(command.address), command.port)
         # An error that waits from an earlier datagram is told by the next call and sends nothing: try again.
         for _ in range(3):
             try:
@@ -126,7 +140,7 @@ class HostUdp:
                 # The error of an earlier datagram; its cause is in the queue.
                 self._drain(opened)
                 continue
-            source = socket.inet_pton(opened.family, address[0])
+            source = opened.octets(address[0])
             self._emit(DatagramReceived(opened.flow, source, address[1], bytes(memoryview(buffer)[:count])))
         self._poller.again(opened.fd)
 

@@ -14,7 +14,9 @@ from typing import Final
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 BROKEN: Final = select.EPOLLERR | select.EPOLLHUP
-_INTEREST: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+STREAM: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+DATAGRAMS: Final = select.EPOLLIN | select.EPOLLET
+"""Not when they can be sent: each one sent would wake us, and nobody waits for room."""
 _BATCH: Final = 256
 
 Handler = Callable[[int], None]
@@ -33,10 +35,10 @@ class Poller:
         self._loop.add_reader(self._epoll.fileno(), self._on_ready)
         self._is_scheduled = False
 
-    def add(self, fd: int, handler: Handler) -> None:
-        """Watch ``fd`` until ``remove``."""
+    def add(self, fd: int, handler: Handler, interest: int = STREAM) -> None:
+        """Watch ``fd`` until ``remove``. ``interest``: STREAM or DATAGRAMS."""
         self._handlers[fd] = handler
-        self._epoll.register(fd, _INTEREST)
+        self._epoll.register(fd, interest)
 
     def remove(self, fd: int) -> None:
         """To be called before ``fd`` is closed."""

@@ -138,6 +138,12 @@ class Ipv4Layer(IpLayer):
             raise TypeError("an IPv6 packet in the layer of IPv4")
         if not packet.dont_fragment:
             self._identification = (self._identification + 1) & 0xFFFF
+            if len(packet.payload) + 20 <= mtu and not packet.options and not packet.is_fragment:
+                header = _HEADER.pack(
+                    0x45, packet.tos, 20 + len(packet.payload), self._identification, 0, packet.ttl,
+                    packet.protocol, 0, packet.source, packet.destination,
+                )  # fmt: skip
+                return [b"".join((ipv4.checksummed(header), packet.payload))]
             packet = Ipv4(
                 packet.source, packet.destination, packet.protocol, packet.payload, packet.ttl,
                 self._identification, tos=packet.tos,

@@ -82,8 +82,9 @@ class UdpFlows:
         if flow is None:
             return
         flow.latest = (packet.destination, datagram.destination_port)
-        if datagram.destination_port != _DNS_PORT:
+        if datagram.destination_port != _DNS_PORT and flow.idle != self._limits.udp_idle:
             flow.idle = self._limits.udp_idle
+            self._interface.is_stirred = True
         self._use(flow, now)
         flow.up += len(datagram.payload)
         if packet.ttl < _PROBE_TTL:
@@ -104,6 +105,7 @@ class UdpFlows:
         flow = _Flow(self._next_number, *key, remote, now)
         flow.idle = self._limits.udp_dns_idle
         self._next_number += 1
+        self._interface.is_stirred = True
         bound = self._limits.udp_flows
         if len(self._by_number) >= bound and not self._evict(now):
             self._turned_away.note(
@@ -223,6 +225,7 @@ class UdpFlows:
         self._forget(flow)
 
     def _forget(self, flow: _Flow) -> None:
+        self._interface.is_stirred = True
         del self._by_number[flow.number]
         del self._by_guest[flow.guest, flow.port]
         self._timers.set(flow.number, None)

@@ -99,15 +99,16 @@ class CaptureWriter:
     ) -> None:
         """Append ``frames``, seen on ``link`` at ``now``; ``comment`` goes to each."""
         interface = self._links.get(link) or self._describe(link, now)
-        count = len(frames.large(summed=False) if isinstance(frames, Train) else frames)
+        is_list = type(frames) is list  # asking what else it is takes its time
+        count = len(frames if is_list or not isinstance(frames, Train) else frames.large(summed=False))
         interface.received += count
         if self._file.broken or self._is_over:
             interface.lost += count
             return
         options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
-        if isinstance(frames, Run):
+        if not is_list and isinstance(frames, Run):
             self._file.append(pcapng.packet_run(interface.number, now, frames, self._snaplen, options), now)
-        elif isinstance(frames, Train):
+        elif not is_list and isinstance(frames, Train):
             cut = pcapng.packet_train(interface.number, now, frames, self._snaplen, options)
             self._file.append(b"".join(cut), now)
         else:

@@ -86,6 +86,25 @@ def pseudo_sum(source: bytes, destination: bytes, protocol: int, length: int) ->
     return integer_sum(packer.pack(source, destination, length, protocol))
 
 
+def is_whole(octets: Octets, source: bytes, destination: bytes, protocol: int) -> bool:
+    """``is_valid`` for a transport's ``octets`` with their pseudo header, of either version of IP."""
+    length = len(octets)
+    if length >= _NUMPY_FROM:
+        return is_valid(octets, pseudo_sum(source, destination, protocol, length))
+    number = int.from_bytes(octets, "big")
+    if length & 1:
+        number <<= 8
+    return (number + pseudo(source, destination, protocol, length)) % 65535 == 0
+
+
+def pseudo(source: bytes, destination: bytes, protocol: int, length: int) -> int:
+    """``pseudo_sum``, not folded: a number to be taken modulo 65535, and never 0.
+
+    All of it are whole words, so that their places do not matter.
+    """
+    return int.from_bytes(source, "big") + int.from_bytes(destination, "big") + protocol + length
+
+
 def replace(checksum: int, old: Octets, new: Octets) -> int:
     """The checksum field after ``old`` (at an even offset) was replaced by ``new`` (RFC 1624 equation 3)."""
     return fold((checksum ^ 0xFFFF) + (ones_sum(old) ^ 0xFFFF) + ones_sum(new)) ^ 0xFFFF

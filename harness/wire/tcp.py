@@ -82,10 +82,12 @@ def parse(data: Octets, source: IpAddress | None = None, destination: IpAddress 
     if header < HEADER:
         raise malformed("tcp data offset", 12, f"{header} octets are fewer than {HEADER}")
     require(octets, header, "tcp options")
-    if source is not None and destination is not None:
-        initial = checksum.pseudo_sum(source, destination, Protocol.TCP, len(octets))
-        if not checksum.is_valid(octets, initial):
-            raise malformed("tcp checksum", 16, "wrong")
+    if (
+        source is not None
+        and destination is not None
+        and not checksum.is_whole(octets, source, destination, Protocol.TCP)
+    ):
+        raise malformed("tcp checksum", 16, "wrong")
     flags = _FLAGS[bits & 511]
     payload = octets[header:]
     if header == HEADER:

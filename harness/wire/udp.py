@@ -43,8 +43,10 @@ def parse(
     if length > (len(octets) if wire_length is None else wire_length):
         raise malformed("udp length", 4, f"{length} is more than there are ({wire_length or len(octets)})")
     if source is not None and destination is not None and length <= len(octets):
-        initial = checksum.pseudo_sum(source, destination, Protocol.UDP, length)
-        wrong = not checksum.is_valid(octets[:length], initial) if check else len(source) > 4
+        if check:
+            wrong = not checksum.is_whole(octets[:length], source, destination, Protocol.UDP)
+        else:
+            wrong = len(source) > 4
         if wrong:
             raise malformed("udp checksum", 6, "wrong")
     return Datagram(source_port, destination_port, octets[HEADER:length])
@@ -56,11 +58,12 @@ def emit(datagram: Datagram, source: IpAddress, destination: IpAddress) -> bytes
     length = HEADER + len(payload)
     if length > 65535:
         raise ValueError(f"a UDP payload of {len(payload)} octets is too long")
-    initial = checksum.pseudo_sum(source, destination, Protocol.UDP, length) + checksum.ones_sum(payload)
-    zeroed = _HEADER.pack(datagram.source_port, datagram.destination_port, length, 0)
+    total = checksum.pseudo(source, destination, Protocol.UDP, length) + checksum.ones_sum(payload)
+    total += datagram.source_port + datagram.destination_port + length
     # A computed zero is sent as all ones: zero says that there is no checksum (RFC 768).
-    value = checksum.internet(zeroed, initial) or 0xFFFF
-    return b"".join((zeroed[:6], value.to_bytes(2, "big"), payload))
+    value = 65535 - total % 65535
+    header = _HEADER.pack(datagram.source_port, datagram.destination_port, length, value)
+    return b"".join((header, payload))
 
 
 def show(

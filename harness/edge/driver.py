@@ -78,6 +78,7 @@ class Driver:
         self._switch.add_port(_GATEWAY)
         self._ports: dict[str, Port] = {}
         self._pending: list[Event] = []
+        self._seen: list[tuple[str, Direction, Sequence[Frame], int, str]] = []
         self._is_turning = False
         self._is_closed = False
         self._timer = Timer(self._on_timer)
@@ -90,7 +91,7 @@ class Driver:
         self.ping = HostPing(self._poller, emit)
         self.resolver = Resolver(resolv_conf, emit, self.turn)
         self._execute: dict[type[commands.Command], Callable[[Any], None]] = {
-            commands.SendFrames: lambda command: self._forward(_GATEWAY, command.frames),
+            commands.SendFrames: self._to_guests,
             commands.Record: lambda command: recorder.event(command.event),
             commands.Connect: self.tcp.connect,
             commands.Receive: self.tcp.receive,
@@ -164,16 +165,51 @@ class Driver:
 
     def _from_guest(self, link: str, batches: Sequence[Sequence[Frame]]) -> None:
         now = self._clock.now()
+        if len(batches) == 1 and self._hurry(link, batches[0], now):
+            self.turn(look=True)
+            return
         cable = self.cables[link]
         for frames in batches:
             self._leave("up", link, cable.offer("up", frames, now), now)
         self.turn(look=True)
 
+    def _hurry(self, link: str, frames: Sequence[Frame], now: int) -> bool:
+        """A single frame of which the gateway knows at once what to do. False: nothing was done."""
+        cable = self.cables[link]
+        if type(frames) is not list or len(frames) != 1:
+            return False
+        frame = frames[0]
+        if (
+            self._pending
+            or not cable.is_plugged
+            or cable.is_impaired("up")
+            or self._switch.leads_to(link, frame, now) != _GATEWAY
+        ):
+            return False
+        send = self.gateway.hurry(frame, now)
+        if send is None:
+            return False
+        self._seen.append((link, "up", frames, now, ""))
+        self.tcp.send(send)
+        return True
+
+    def _to_guests(self, command: commands.SendFrames) -> None:
+        frames = command.frames
+        if type(frames) is list and len(frames) == 1:
+            now = self._clock.now()
+            link = self._switch.leads_to(_GATEWAY, frames[0], now)
+            cable = self.cables.get(link) if link is not None else None
+            if cable is not None and cable.is_plugged and not cable.is_impaired("down"):
+                self._ports[cable.name].send(frames)
+                self._seen.append((cable.name, "down", frames, now, ""))
+                return
+        self._forward(_GATEWAY, frames)
+
     def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:
         """What came out of a cable, at its end: the switch, or the guest. There it is captured."""
         for frames, comment in passed.groups():
             if direction == "up":
-                self._recorder.frames(link, "up", frames, now, comment)
+                self._seen.append((link, "up", frames, now, comment))
             else:
                 self._send(link, frames, now, comment)
         if direction == "up" and passed.frames:
@@ -182,19 +218,18 @@ class Driver:
             if direction == "up":
                 self._send(link, passed.answers, now, "answer of the link")
             else:
-                self._recorder.frames(link, "up", passed.answers, now, "answer of the link")
+                self._seen.append((link, "up", passed.answers, now, "answer of the link"))
                 self._forward(link, passed.answers)
         for frames, rule in passed.lost():
-            self._recorder.frames(link + DROPPED, direction, frames, now, rule)
+            self._seen.append((link + DROPPED, direction, frames, now, rule))
         if passed.events:
             self._record(passed.events)
 
     def _send(self, link: str, frames: Sequence[Frame], now: int, comment: str) -> None:
         port = self._ports[link]
         for part in frames.cut() if isinstance(frames, Train) and not port.takes_trains else (frames,):
-            # First the guest, which waits for it.
             port.send(part)
-            self._recorder.frames(link, "down", part, now, comment)
+            self._seen.append((link, "down", part, now, comment))
 
     def _forward(self, source: str, frames: Sequence[Frame]) -> None:
         now = self._clock.now()
@@ -235,7 +270,14 @@ class Driver:
                     break
         finally:
             self._is_turning = False
+            # Last, for somebody waits for all the rest.
+            self._capture()
         self._rearm()
+
+    def _capture(self) -> None:
+        seen, self._seen = self._seen, []
+        for link, direction, frames, at, comment in seen:
+            self._recorder.frames(link, direction, frames, at, comment)
 
     def _woken(self) -> None:
         """Sockets were ready; that may be no news."""
@@ -267,6 +309,7 @@ class Driver:
         if not self._is_closed:
             self._forget_clock()
         self._is_closed = True
+        self._capture()
         self._timer.close()
         for link in list(self._ports):
             self.detach(link)

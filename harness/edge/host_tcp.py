@@ -108,9 +108,11 @@ class HostTcp:
         stream = self._streams.get(command.flow)
         if stream is None:
             return
+        sent: int | None = 0
         if stream.queue:
             stream.queue.extend(map(own, command.data))
-            sent: int | None = 0
+        elif len(command.data) == 1:
+            sent = self._write_one(stream, command.data[0])
         else:
             stream.queue.extend(command.data)
             sent = self._write(stream)
@@ -210,6 +212,19 @@ class HostTcp:
             if number:
                 self._drop(stream)
                 self._emit(ConnectionLost(stream.flow, number))
+
+    def _write_one(self, stream: _Stream, data: Octets) -> int | None:
+        """``_write`` when there is one piece; what the socket does not take is queued."""
+        try:
+            sent = stream.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self._lose(stream, error)
+            return None
+        if sent < len(data):
+            stream.queue.append(own(memoryview(data)[sent:]))
+        return sent
 
     def _write(self, stream: _Stream) -> int | None:
         """Octets that the socket took, or None when it is lost."""

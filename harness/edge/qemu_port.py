@@ -40,6 +40,8 @@ SHORT_INTERVAL: Final = 500 * MICROSECOND
 _FILLS: Final = {POLL_INTERVAL: 320 * 1024, SHORT_INTERVAL: 224 * 1024}
 """Octets of a read after each, that call for the short one."""
 QUEUE_LIMIT: Final = 4 << 20
+_SMALL: Final = 2048
+"""Octets of a frame that are copied rather than gathered."""
 _LENGTH: Final = struct.Struct("!I")
 _IOV: Final = 1024
 _PREFIX: Final = 4 + 14
@@ -94,6 +96,9 @@ class QemuPort:
 
     def send(self, frames: Sequence[Frame]) -> None:
         """As of ``core.port.Port``."""
+        if len(frames) == 1 and not self._queue and len(frames[0]) <= _SMALL:
+            self._send_one(frames[0])
+            return
         if isinstance(frames, Run) and self._send_run(frames):
             return
         pieces: list[memoryview] = []
@@ -110,6 +115,18 @@ class QemuPort:
             pieces.append(memoryview(_LENGTH.pack(len(frame))))
             pieces.append(memoryview(frame))
         self._write(pieces)
+
+    def _send_one(self, frame: Frame) -> None:
+        octets = b"".join((_LENGTH.pack(len(frame)), frame))
+        try:
+            sent = self._sock.send(octets)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self._loop.call_soon(self._lose, f"the cable broke: {error.strerror}")
+            return
+        if sent < len(octets):
+            self._write([memoryview(octets)[sent:]])
 
     def _send_run(self, run: Run) -> bool:
         octets = run.rows * run.stride
@@ -174,9 +191,11 @@ class QemuPort:
 
     def _cut(self, buffer: memoryview, end: int) -> tuple[list[Sequence[Frame]], int]:
         """All whole frames, and where the first that is not whole begins; -1 when a length makes no sense."""
+        start = self._start
+        if 4 < end - start < BULK and start + 4 + _LENGTH.unpack_from(buffer, start)[0] == end:
+            return [[buffer[start + 4 : end]]], end  # one frame alone
         batches: list[Sequence[Frame]] = []
         frames: list[Frame] = []
-        start = self._start
         while end - start >= 4:
             (length,) = _LENGTH.unpack_from(buffer, start)
             if length > MAX_FRAME:

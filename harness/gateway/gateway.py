@@ -18,17 +18,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from harness.core import rng
+from harness.core.port import Frame
 from harness.core.time import earliest
 from harness.gateway import events
 from harness.gateway.addressing import Addressing, Reach
 from harness.gateway.answers import NOBODY_THERE, OUT_OF_HOPS
-from harness.gateway.commands import Command
+from harness.gateway.commands import Command, Send
 from harness.gateway.config import GatewayConfig
 from harness.gateway.guest_errors import GuestErrors
 from harness.gateway.icmp_flows import IcmpFlows
 from harness.gateway.interface import Interface
 from harness.gateway.local import DNS_PORT, LocalServices
 from harness.gateway.outbox import Outbox
+from harness.gateway.short_way import ShortWay
 from harness.gateway.tcp_flows import TcpFlows
 from harness.gateway.turned_away import TurnedAway
 from harness.gateway.udp_flows import UdpFlows
@@ -44,10 +46,10 @@ _NEXT_HEADER_AT: Final = 6
 _QUIET: Final = frozenset(
     {
         events.FramesReceived, events.Connected, events.ConnectFailed, events.DataReceived,
-        events.EndOfStream, events.Sent, events.ConnectionLost,
+        events.EndOfStream, events.Sent, events.ConnectionLost, events.DatagramReceived,
     }
 )  # fmt: skip
-"""What only concerns TCP flows, or frames, of which the interface and ``_deliver`` know whom they concern."""
+"""What only concerns TCP flows, or somebody who knows whom else it does: the interface, ``_deliver``, UDP."""
 
 
 class Gateway:
@@ -67,6 +69,7 @@ class Gateway:
         )
         draws = rng.stream(config.seed, "gateway", "tcp")
         self.tcp = TcpFlows(config, self._interface, self._outbox, self._turned_away, draws)
+        self._short_way = ShortWay(config.mac, self._interface, self.tcp)
         self.udp = UdpFlows(config, self._interface, self._outbox, self._turned_away)
         self.icmp = IcmpFlows(config, self._interface, self._outbox, self._turned_away)
         self.local = LocalServices(config, self._interface, self._outbox, self._turned_away, draws)
@@ -106,6 +109,13 @@ class Gateway:
         self._turned_away.flush(now)
         return self._outbox.take()
 
+    def hurry(self, frame: Frame, now: int) -> Send | None:
+        """What ``handle`` would command about ``frame``, when that is only this, and little work.
+
+        ``handle`` has to be called all the same, in this turn. None: nothing was done about it.
+        """
+        return self._short_way.take(frame, now)
+
     def _flush_others(self, now: int) -> None:
         """Most turns are of TCP alone, and do without this."""
         interface = self._interface
@@ -123,7 +133,11 @@ class Gateway:
         return earliest(self.tcp.poll_at(), self._others_at, self._turned_away.poll_at())
 
     def _frames_received(self, event: events.FramesReceived, now: int) -> None:
-        self._interface.receive(event.frames, self._deliver, self._deliver_merged)
+        frames = event.frames
+        if type(frames) is list and len(frames) == 1 and (send := self.hurry(frames[0], now)) is not None:
+            self._outbox.command(send)
+            return
+        self._interface.receive(frames, self._deliver, self._deliver_merged)
 
     def _deliver(self, packet: IpPacket, group: bool) -> None:
         """One whole packet from a guest. Raises WireError when what it carries is malformed."""
@@ -137,10 +151,11 @@ class Gateway:
             if reach is Reach.GATEWAY:
                 self._tcp_to_gateway(packet)
             return
-        self._interface.is_stirred = True
         if packet.protocol == Protocol.UDP:
             self._udp(packet, reach, group)
-        elif (
+            return
+        self._interface.is_stirred = True
+        if (
             reach is Reach.NOWHERE
             or reach is Reach.GROUP
             or group
@@ -174,6 +189,8 @@ class Gateway:
 
     def _udp(self, packet: IpPacket, reach: Reach, group: bool) -> None:
         datagram = udp.parse(packet.payload, packet.source, packet.destination)
+        if group or reach not in (Reach.FORWARD, Reach.HOST):
+            self._interface.is_stirred = True
         to_service = reach in (Reach.GROUP, Reach.GATEWAY)
         if to_service and datagram.destination_port == dhcp.SERVER_PORT and isinstance(packet, Ipv4):
             self.local.dhcp(datagram, self._now)

@@ -46,6 +46,7 @@ ECT_0: Final = 2
 CE: Final = 3
 """The codepoints of RFC 3168 5 that we use: the last two bits of the former TOS octet."""
 _HOLDERS: Final = 1024
+_HEADERS: Final = 256
 
 Deliver = Callable[[IpPacket, bool], None]
 """A packet from a guest, and whether its frame was addressed to a group. May raise WireError."""
@@ -86,12 +87,17 @@ class Interface:
         self._all_errors = RateLimit(10 * rate, 10 * burst)
         self._holders: dict[IpAddress, bytes] = {}
         self._conflicts = RateLimit(1, 1)
+        self._headers: dict[tuple[IpAddress, IpAddress, int, int, int, Mac], bytes] = {}
 
     # --- in ---
 
     def receive(self, frames: Sequence[Frame], deliver: Deliver, deliver_merged: DeliverMerged) -> None:
         """A batch from the ethernet."""
-        if isinstance(frames, (Run, Train)) and self._receive_run(frames, deliver_merged):
+        if (
+            type(frames) is not list  # asking what else it is takes its time
+            and isinstance(frames, (Run, Train))
+            and self._receive_run(frames, deliver_merged)
+        ):
             return
         for frame in frames:
             try:
@@ -151,6 +157,10 @@ class Interface:
             original = frame[ethernet.HEADER :]
             self.send_error(kind, problem.code, original, version=6, rest=problem.pointer)
 
+    def is_holder(self, address: IpAddress, mac: bytes) -> bool:
+        """Whether it was the station ``mac`` that spoke last as ``address``."""
+        return self._holders.get(address) == mac
+
     def holder(self, address: IpAddress) -> Mac | None:
         """The station that spoke last as ``address``."""
         mac = self._holders.get(address)
@@ -197,13 +207,19 @@ class Interface:
         mac = self._resolve(layer, source, destination, protocol, payloads)
         if mac is None:
             return
-        link = ethernet.header(mac, self._mac, layer.ethertype)
-        if isinstance(payloads, Train):
+        if type(payloads) is not list and isinstance(payloads, Train):
+            link = ethernet.header(mac, self._mac, layer.ethertype)
             train = payloads.over(
                 lambda length: link + layer.header(source, destination, protocol, length, ecn)
             )
             self._outbox.frames(train)
             return
+        if len(payloads) == 1:
+            (payload,) = payloads
+            header = self._header(layer, mac, source, destination, protocol, len(payload), ecn)
+            self._outbox.frames([b"".join((header, payload))])
+            return
+        link = ethernet.header(mac, self._mac, layer.ethertype)
         frames: list[Frame] = []
         length = -1
         header = b""
@@ -215,12 +231,29 @@ class Interface:
             frames.append(b"".join((header, payload)))
         self._outbox.frames(frames)
 
+    def _header(
+        self, layer: IpLayer, mac: Mac, source: IpAddress, destination: IpAddress, protocol: int, length: int,
+        ecn: int,
+    ) -> bytes:  # fmt: skip
+        """Those of ethernet and IP; remembered, for requests and answers are mostly alike in them."""
+        key = source, destination, protocol, length, ecn, mac
+        header = self._headers.get(key)
+        if header is None:
+            link = ethernet.header(mac, self._mac, layer.ethertype)
+            header = link + layer.header(source, destination, protocol, length, ecn)
+            if len(self._headers) >= _HEADERS:
+                self._headers.clear()
+            self._headers[key] = header
+        return header
+
     def send_packet(self, packet: IpPacket) -> None:
         """One packet to a guest, as fragments when it is larger than the MTU."""
-        self.is_stirred = True
         layer = self._layers[len(packet.destination)]
         for octets in layer.pieces(packet, self.mtu):
-            mac = layer.neighbours.send(packet.destination, octets, self.now)
+            mac = layer.neighbours.settled(packet.destination)
+            if mac is None:
+                self.is_stirred = True
+                mac = layer.neighbours.send(packet.destination, octets, self.now)
             if mac is not None:
                 self._outbox.frames([ethernet.header(mac, self._mac, layer.ethertype) + octets])
 

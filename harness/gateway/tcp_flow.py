@@ -7,22 +7,21 @@ from harness.tcpip.tcp import events as tcp_events
 from harness.tcpip.tcp.connection import Connection
 from harness.wire.ip import IpAddress, IpPacket, show_end
 
-Key: TypeAlias = tuple[IpAddress, IpAddress, bytes]
-"""Guest's address, destination, and the four octets of both ports as they are in the guest's segments."""
+Key: TypeAlias = bytes
+"""Guest's address, destination and both ports: one after the other as they are in the guest's packets."""
 
 
 class Flow:
     """``syn`` is the guest's latest, kept while the host connects; ``credit`` and ``unsent`` in octets."""
 
     __slots__ = (
-        "connection", "credit", "destination", "down", "host_done", "is_answering", "is_connected",
+        "connection", "credit", "down", "host_done", "is_answering", "is_connected",
         "is_half_open", "is_recorded", "key", "number", "opened_at", "syn", "unsent", "up", "write_shut",
     )  # fmt: skip
 
     def __init__(self, number: int, key: Key, syn: IpPacket, connection: Connection, now: int) -> None:
         self.number = number
         self.key = key
-        self.destination: IpAddress = key[1]
         self.connection = connection
         self.syn: IpPacket | None = syn
         self.opened_at = now
@@ -38,6 +37,16 @@ class Flow:
         self.down = 0
 
     @property
+    def guest(self) -> IpAddress:
+        """The guest's address."""
+        return self.connection.remote.address
+
+    @property
+    def destination(self) -> IpAddress:
+        """Whom the guest talks to."""
+        return self.connection.local.address
+
+    @property
     def is_out(self) -> bool:
         """Whether the host has all that the guest will ever send."""
         return self.write_shut and self.unsent == 0
@@ -45,14 +54,14 @@ class Flow:
 
 def key_of(guest: IpAddress, guest_port: int, remote: IpAddress, remote_port: int) -> Key:
     """The key of the flow between these two."""
-    return guest, remote, guest_port.to_bytes(2, "big") + remote_port.to_bytes(2, "big")
+    return b"".join((guest, remote, guest_port.to_bytes(2, "big"), remote_port.to_bytes(2, "big")))
 
 
 def ends(key: Key) -> tuple[str, str]:
     """The guest's end and the remote one, as the journal writes them."""
-    ports = key[2]
-    guest = show_end(key[0], int.from_bytes(ports[:2], "big"))
-    return guest, show_end(key[1], int.from_bytes(ports[2:], "big"))
+    half = len(key) // 2 - 2
+    guest = show_end(key[:half], int.from_bytes(key[-4:-2], "big"))
+    return guest, show_end(key[half:-4], int.from_bytes(key[-2:], "big"))
 
 
 def refused(number: int, key: Key, error: str, answer: str, now: int) -> FlowRefused:

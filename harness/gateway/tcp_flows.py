@@ -52,7 +52,7 @@ from harness.tcpip.tcp.output import reset_for
 from harness.tcpip.tcp.sequence import MASK
 from harness.tcpip.tcp.state import RECEIVING, State
 from harness.wire import ip, tcp
-from harness.wire.ip import IpPacket
+from harness.wire.ip import IpAddress, IpPacket
 from harness.wire.ipv4 import Protocol
 
 _RESET: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
@@ -95,6 +95,7 @@ class TcpFlows:
         )
         self._table = TcpTable(config.limits)
         self._touched: dict[int, Flow] = {}
+        self._dated: dict[int, Flow] = {}
         self._timers: Timers[int] = Timers()
 
     def __len__(self) -> int:
@@ -105,7 +106,7 @@ class TcpFlows:
     def receive(self, packet: IpPacket, now: int) -> None:
         """A TCP packet to be forwarded. Raises WireError when it is malformed."""
         segment = tcp.parse(packet.payload, packet.source, packet.destination)
-        key = (packet.source, packet.destination, bytes(packet.payload[:4]))
+        key = b"".join((packet.source, packet.destination, packet.payload[:4]))
         flags = int(segment.flags)
         if flags & _SYN:
             # Kept for as long as the flow lives: a view would keep alive all that was read with it.
@@ -129,6 +130,32 @@ class TcpFlows:
             self._open(key, packet, segment, now)
         else:
             self.refuse(packet, segment)
+
+    def expected(
+        self,
+        key: Key,
+        seq: int,
+        ack: int,
+        window: int,
+        stamps: tuple[int, int],
+        payload: memoryview,
+        now: int,
+    ) -> commands.Send | None:
+        """A segment with its fields as in the frame, ACK alone of the flags that matter (``short_way``).
+
+        None, and nothing is done, unless it is just what its connection expects.
+        """
+        flow = self._table.by_key(key)
+        if flow is None or not flow.is_connected or flow.is_half_open:
+            return None
+        length = len(payload)
+        if not flow.connection.on_expected(seq, ack, window, stamps, length, now):
+            return None
+        flow.unsent += length
+        flow.is_answering = True
+        self._renew_credit(flow)
+        self._dated[flow.number] = flow
+        return commands.Send(flow.number, [payload])
 
     def receive_merged(self, packet: IpPacket, segment: tcp.Segment, now: int) -> bool:
         """Segments as one (``coalesce``). False, and nothing is done, unless it is just what comes next.
@@ -164,7 +191,7 @@ class TcpFlows:
             self._touched[flow.number] = flow
 
     def _open(self, key: Key, packet: IpPacket, segment: tcp.Segment, now: int) -> None:
-        if not self._make_room(key, now):
+        if not self._make_room(key, packet.destination, now):
             return
         connection = Connection.from_syn(
             segment, now, self._tcp, source=packet.source, destination=packet.destination,
@@ -177,8 +204,8 @@ class TcpFlows:
         address = addressing.to_host(packet.destination)
         self._outbox.command(commands.Connect(flow.number, address, segment.destination_port, ttl))
 
-    def _make_room(self, key: Key, now: int) -> bool:
-        limit, victim = self._table.full(key[1], now)
+    def _make_room(self, key: Key, destination: IpAddress, now: int) -> bool:
+        limit, victim = self._table.full(destination, now)
         if not limit and victim is None:
             return True
         if victim is not None and victim.is_recorded:
@@ -244,11 +271,21 @@ class TcpFlows:
         flow = self._table.by_number(event.flow)
         if flow is None:
             return
-        flow.credit -= len(event.data)
-        flow.down += len(event.data)
+        data, connection = event.data, flow.connection
+        flow.credit -= len(data)
+        flow.down += len(data)
+        if not flow.is_answering and flow.number not in self._touched:
+            segment = connection.answer(data, now)
+            if segment is not None:
+                ecn = ECT_0 if connection.ect else NOT_ECT
+                local, remote = connection.local.address, connection.remote.address
+                self._interface.send(local, remote, Protocol.TCP, [segment], ecn)
+                self._renew_credit(flow)
+                self._dated[flow.number] = flow
+                return
         # The guest may have reset the connection since the credit was given.
-        if flow.connection.send_room >= len(event.data):
-            flow.connection.write(event.data)
+        if connection.send_room >= len(data):
+            connection.write(data)
         self._touched[flow.number] = flow
 
     def ended(self, event: events.EndOfStream, now: int) -> None:
@@ -289,7 +326,14 @@ class TcpFlows:
     # --- time ---
 
     def poll_at(self) -> int | None:
-        """When ``flush`` should be called."""
+        """When ``flush`` should be called.
+
+        Deadlines of what went the short way are looked at only here: they change several times in a turn.
+        """
+        if self._dated:
+            dated, self._dated = self._dated, {}
+            for number, flow in dated.items():
+                self._timers.set(number, flow.connection.poll_at())
         return self._timers.poll_at()
 
     def flush(self, now: int) -> None:
@@ -327,6 +371,7 @@ class TcpFlows:
                 return
             self._table.waits(flow)
         self._timers.set(flow.number, connection.poll_at())
+        self._dated.pop(flow.number, None)
 
     def _move_up(self, flow: Flow) -> None:
         connection = flow.connection
@@ -347,13 +392,19 @@ class TcpFlows:
             flow.credit = room
             self._outbox.command(commands.Receive(flow.number, room))
 
+    def _renew_credit(self, flow: Flow) -> None:
+        """``_move_credit`` for a flow whose both sides are open."""
+        buffer = flow.connection.sender.buffer
+        if buffer.capacity - (buffer.end - buffer.start) - flow.credit >= self._limits.tcp_buffer // 4:
+            self._move_credit(flow)
+
     def _transmit(self, flow: Flow, now: int) -> None:
         connection = flow.connection
         while True:
             runs = connection.transmit_runs(now)
             ecn = ECT_0 if connection.ect else NOT_ECT
             for segments in runs:
-                self._interface.send(flow.destination, flow.key[0], Protocol.TCP, segments, ecn)
+                self._interface.send(flow.destination, flow.guest, Protocol.TCP, segments, ecn)
             if not runs or not connection.has_more:
                 return
 
@@ -394,3 +445,4 @@ class TcpFlows:
     def _forget(self, flow: Flow) -> None:
         self._table.forget(flow)
         self._timers.set(flow.number, None)
+        self._dated.pop(flow.number, None)

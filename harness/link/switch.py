@@ -43,6 +43,8 @@ class Switch:
         self._learned: dict[bytes, tuple[str, int]] = {}
         self._told: dict[bytes, int] = {}
         self._events: list[JournalEvent] = []
+        self._latest: dict[str, tuple[bytes, int, str]] = {}
+        """By port: the addresses of a frame, until when what is known of them stays so, and where it goes."""
 
     @property
     def ports(self) -> list[str]:
@@ -57,15 +59,17 @@ class Switch:
     def add_port(self, port: str) -> None:
         """Ports are known by name; one that exists is left as it is."""
         self._ports[port] = None
+        self._latest.clear()
 
     def remove_port(self, port: str) -> None:
         """Forgets the port and what was learned on it."""
         self._ports.pop(port, None)
         self._learned = {mac: entry for mac, entry in self._learned.items() if entry[0] != port}
+        self._latest.clear()
 
     def forward(self, port: str, frames: Sequence[Frame], now: int) -> Mapping[str, Sequence[Frame]]:
         """What leaves on which port, in order; malformed frames are dropped, see ``take_events``."""
-        if isinstance(frames, (Run, Train)):
+        if type(frames) is not list and isinstance(frames, (Run, Train)):  # the latter takes its time
             first = frames.head if isinstance(frames, Train) else frames[0]
             return dict.fromkeys(self._targets(port, bytes(first[:12]), first, now), frames)
         out: dict[str, list[Frame]] = {}
@@ -83,6 +87,34 @@ class Switch:
         """Journal events since the last call."""
         events, self._events = self._events, []
         return events
+
+    def leads_to(self, port: str, frame: Frame, now: int) -> str | None:
+        """The one port where ``forward`` would bring this single frame. None: ``forward`` has to look itself.
+
+        The answer is remembered for a moment: frames that come alone are mostly of the same two stations.
+        """
+        addresses = bytes(frame[:12])
+        latest = self._latest.get(port)
+        if latest is not None and latest[0] == addresses and now < latest[1]:
+            return latest[2]
+        source, destination = self._learned.get(addresses[6:]), addresses[:6]
+        fixed = self._static.get(addresses[6:])
+        if destination[0] & 1 or len(frame) < _HEADER:
+            return None
+        if fixed is None and source is not None and source[0] == port:
+            until = source[1] + _REFRESH  # then it is learned anew
+        elif fixed == port:
+            until = now + _REFRESH
+        else:
+            return None
+        target = self._lookup(destination, now)
+        if target is None or target == port or now >= until:
+            return None
+        learned = self._learned.get(destination)
+        if learned is not None:
+            until = min(until, learned[1] + AGEING)
+        self._latest[port] = addresses, until, target
+        return target
 
     def _targets(self, port: str, addresses: bytes, frame: Frame, now: int) -> Sequence[str]:
         if len(frame) < _HEADER:
@@ -121,6 +153,8 @@ class Switch:
             return
         if entry is not None and entry[0] != port:
             self._tell_conflict(mac, entry[0], port, now)
+        if entry is None or entry[0] != port:
+            self._latest.clear()
         # Taken out and put back, so that the first entry is always the one that was silent for longest.
         self._learned.pop(mac, None)
         if len(self._learned) >= self._limit:

@@ -117,6 +117,29 @@ class Emitter:
             self._addresses_sum, self.local.port, self.remote.port, ack & MASK, window, stamps, flags
         )
 
+    def segment(
+        self, seq: int, ack: int, window: int, flags: int, payload: Octets, now: int, echo: int
+    ) -> bytes:
+        """``template(…).segment(…)`` for one small segment with timestamps."""
+        local, remote = self.local[1], self.remote[1]
+        length = len(payload)
+        bits = 32 << 10 | flags
+        seq, ack = seq & MASK, ack & MASK
+        value = (now // MILLISECOND + self._offset) & MASK
+        number = int.from_bytes(payload, "big")
+        if length & 1:
+            number <<= 8
+        number += (
+            self._addresses_sum + local + remote + seq + ack + bits + window + 32 + length
+            + _NOP_NOP_TIMESTAMPS + value + echo
+        )  # fmt: skip
+        # Never all zeros, so that a multiple of 65535 is all ones and its complement zero.
+        check = 65535 - number % 65535
+        head = _STAMPED.pack(
+            local, remote, seq, ack, bits, window, check % 65535, 0, _NOP_NOP_TIMESTAMPS, value, echo
+        )
+        return b"".join((head, payload))
+
     def syn(
         self, seq: int, ack: int | None, window: int, *, mss: int, window_scale: int | None,
         sack_permitted: bool, timestamps: tuple[int, int] | None, ecn: bool = False,

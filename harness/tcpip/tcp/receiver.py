@@ -24,7 +24,7 @@ of order is never merged: each of these segments gets its ACK.
 
 from harness.tcpip.tcp.buffer import ReceiveBuffer
 from harness.tcpip.tcp.config import Config
-from harness.tcpip.tcp.sequence import is_before
+from harness.tcpip.tcp.sequence import MASK, is_before
 from harness.wire.octets import view
 from harness.wire.tcp import Segment
 
@@ -105,6 +105,29 @@ class Receiver:
 
     # --- data ---
 
+    def expects(self, seq: int, stamp: int, length: int) -> bool:
+        """Whether a segment with that sequence number and TSval, as on the wire, is nothing but next."""
+        return (
+            (seq - self.rcv_nxt) & MASK == 0
+            and self.timestamps
+            and not is_before(stamp, self.ts_recent)
+            and 0 < length <= self.rcv_adv - self.rcv_nxt
+            and self.duplicate is None
+            and self.fin_seq is None
+            and not (self.buffer.blocks or self.buffer.readable or self._urgent)
+        )
+
+    def take(self, stamp: int, length: int, now: int) -> None:
+        """A segment that it ``expects``; its octets count as read."""
+        if self.rcv_nxt <= self.last_ack_sent:
+            self.ts_recent = stamp
+            self._stamp_at = now
+        if self._peer_segment < length <= self._mss:
+            self._peer_segment = length
+        self.rcv_nxt += length
+        self.held += length
+        self._came_in_order(length, now)
+
     def receive(self, seq: int, segment: Segment, now: int) -> bool:
         """The data and FIN of an acceptable segment; what lies outside of the window is cut off.
 
@@ -142,7 +165,12 @@ class Receiver:
         if self.duplicate is not None:
             self.ack_due = True
             return True
-        self._unacknowledged += advanced
+        self._came_in_order(advanced, now)
+        return False
+
+    def _came_in_order(self, octets: int, now: int) -> None:
+        """When to acknowledge them."""
+        self._unacknowledged += octets
         due, delay = 2 * self._peer_segment, self._config.delayed_ack
         if self._unacknowledged >= due and self.rcv_nxt - self.irs > self._config.stretch_after:
             due, delay = self._config.stretch_ack, self._config.stretch_delay
@@ -150,7 +178,6 @@ class Receiver:
             self._quick_acks -= 1
             delay = self._config.quick_delay
         self._acknowledge_within(0 if self._unacknowledged >= due else delay, now)
-        return False
 
     def _acknowledge_within(self, delay: int, now: int) -> None:
         if delay == 0:

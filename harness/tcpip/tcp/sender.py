@@ -29,6 +29,7 @@ from harness.tcpip.tcp.cubic import Cubic
 from harness.tcpip.tcp.outstanding import Cut
 from harness.tcpip.tcp.path import PathMtu
 from harness.tcpip.tcp.recovery import Recovery
+from harness.wire.octets import Octets
 
 _CONTROLS: Final[dict[str, Callable[[int], CongestionControl]]] = {"cubic": Cubic, "newreno": NewReno}
 
@@ -73,6 +74,43 @@ class Sender(Recovery):
         elif self.probing:
             self._end_probing(ack)
         return changed
+
+    def on_expected(self, ack: int, seq: int, window: int, now: int) -> bool:
+        """``update_window`` and ``on_ack`` for an ACK that comes with data and says that all goes well.
+
+        That is one of nothing new, or of all that is in flight, sent at one time and once. False, and nothing
+        is done, for any other.
+        """
+        flight, una = self.flight, self.snd_una
+        if (
+            self.recovery_point is not None
+            or self.probing
+            or self._probe_end is not None
+            or self._timeout_at is not None
+            or self._forward is not None
+            or self._syn_sent_at is not None
+            or self.path.probe_end is not None
+            or flight.sacked
+            or seq < self.snd_wl1
+            or not (window and self.snd_wnd)
+        ):
+            return False
+        if ack != una and (ack != self.snd_nxt or len(flight.runs) != 1 or flight.runs[0].again):
+            return False
+        self.snd_wl1, self.snd_wl2, self.snd_wnd = seq, ack, window
+        if window > self.max_window:
+            self.max_window = window
+        if ack != una:
+            delivered = self._advance(ack, now, None)
+            if self.sack:
+                self.rack.on_delivered(delivered, now, None)
+            self.probe_at = None
+            if una < self._full_until and not self._marked:
+                self.congestion.on_ack(ack - una, now, self.rtt.srtt)
+        if self.sack:
+            self.reorder_at = None
+        self._marked = False
+        return True
 
     def _end_probing(self, ack: int) -> None:
         self.probing = False
@@ -152,6 +190,47 @@ class Sender(Recovery):
         self._sent(now)
         self._arm_probe(now)
         return cut
+
+    def send(self, data: Octets, now: int) -> bool:
+        """Write ``data`` and send it as one new segment at ``snd_nxt``; it counts as sent.
+
+        False, and nothing is done, when anything else is to be sent, or a window or a recovery stands in the
+        way, or would have something to say about it.
+        """
+        length, buffer, flight = len(data), self.buffer, self.flight
+        seq, una, mss = self.snd_nxt, self.snd_una, self.mss
+        end = seq + length
+        pipe = flight.pipe + length
+        if (
+            not 0 < length <= mss == self.path.largest
+            or seq != buffer.end
+            or self.fin_queued
+            or self.probing
+            or self.recovery_point is not None
+            or self.cwr_due
+            or flight.lost
+            or self._duplicate_octets
+            or self._probe_room
+            or end - una > self.snd_wnd
+            or pipe > self.congestion.cwnd
+            or end - buffer.start > buffer.capacity
+        ):
+            return False
+        buffer.write(data)
+        rto = self.rtt.rto
+        if seq == una and now - self._last_sent > rto:
+            self.congestion.on_idle()
+        flight.add(seq, end, now, mss)
+        self.snd_nxt = end
+        self._last_sent = now
+        self.persist_at = None
+        if self.rto_at is None:
+            self.rto_at = now + rto
+        self._arm_probe(now)
+        self._filled = end - una
+        if pipe + 2 * mss >= self.congestion.cwnd:
+            self._full_until = end
+        return True
 
     def settle(self, now: int) -> None:
         """All that could be sent was: note whether ``cwnd`` is full, which lets it grow (RFC 9438 5.8).

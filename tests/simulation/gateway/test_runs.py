@@ -73,10 +73,13 @@ class Upload:
 
     def receive(self, frames: Sequence[Frame]) -> tuple[bytes, list[bytes], list[str]]:
         """Octets for the host, frames for the guest, and the journal."""
+        return self.handle([events.FramesReceived(frames)])
+
+    def handle(self, happened: list[events.Event]) -> tuple[bytes, list[bytes], list[str]]:
+        """As ``receive``, for any events."""
         out: list[bytes] = []
         journal: list[str] = []
         up = b""
-        happened: list[events.Event] = [events.FramesReceived(frames)]
         while happened:
             following: list[events.Event] = []
             for command in self.bench.gateway.handle(happened, self.bench.now):

@@ -125,3 +125,27 @@ def test_malformed_frames_are_dropped_and_journaled(switch: Switch, wrong: bytes
 
 def test_addresses_reserved_for_bridges_are_not_forwarded(switch: Switch) -> None:
     assert switch.forward("one", [frame(bytes.fromhex("0180c2000000"), ONE)], START) == {}
+
+
+def test_where_a_single_frame_leads_is_known_of_stations_that_spoke(switch: Switch) -> None:
+    sent, answer = frame(GATEWAY, ONE), frame(ONE, GATEWAY)
+    assert switch.leads_to("one", sent, START) is None  # it has to be learned
+    switch.forward("one", [sent], START)
+    for at in (START, START + 1, START + SECOND - 1):
+        assert switch.leads_to("one", sent, at) == "gateway"
+        assert switch.leads_to("gateway", answer, at) == "one"
+    assert switch.leads_to("one", sent, START + SECOND) is None  # to be learned again
+    assert switch.leads_to("gateway", answer, START + AGEING + 1) is None
+    assert switch.leads_to("one", frame(BROADCAST, ONE), START) is None
+    assert switch.leads_to("two", sent, START) is None
+    assert switch.leads_to("two", frame(ONE, GATEWAY), START) is None
+
+
+def test_where_a_frame_leads_changes_with_ports_and_stations(switch: Switch) -> None:
+    answer = frame(ONE, GATEWAY)
+    switch.forward("one", [frame(GATEWAY, ONE)], START)
+    assert switch.leads_to("gateway", answer, START) == "one"
+    switch.forward("two", [frame(GATEWAY, ONE)], START)
+    assert switch.leads_to("gateway", answer, START) == "two"
+    switch.remove_port("two")
+    assert switch.leads_to("gateway", answer, START) is None

@@ -9,7 +9,6 @@ pytestmark = pytest.mark.lab(profile="corp-vpn-split")
 
 REGISTRY, DOCKER, TOOLS = "10.20.0.5", "203.0.113.90", "203.0.113.91"
 LAPTOP = "10.20.255.2"
-SUBNET = "192.168.65.0/24"
 
 
 def test_the_registry_is_reached_over_the_tunnel_only_and_docker_com_is_not(lab: Lab) -> None:
@@ -66,10 +65,3 @@ def test_a_name_is_routed_wherever_it_is(lab: Lab) -> None:
     with lab.step("no tool of the company's any more") as other:
         assert lab.guest.download("http://tools.example/size/1000").intact
         lab.links.wifi.expect(tcp.syn(to=(TOOLS, 80)), since=other)
-
-
-def test_networks_that_overlap_the_guests_are_told(lab: Lab) -> None:
-    """A company that uses the guests' own prefix: they can't reach it there, and the journal says so."""
-    lab.vpn.set(routes=["10.20.0.0/16", SUBNET])
-    told = lab.journal.expect(events.SubnetOverlap, of="VPN corp")
-    assert told.network == SUBNET

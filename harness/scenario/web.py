@@ -58,7 +58,7 @@ def curl(
     words += [] if not family else [f"--ipv{family}"]
     words += [] if not proxy else ["--proxy", proxy]
     words += [] if not to else ["--connect-to", f"::{to}:"]
-    words += [] if not trusts_input else ["--cacert", "/dev/stdin"]
+    words += [] if not trusts_input else ["--cacert", "/proc/self/fd/0"]
     for name, value in (data or {}).items():
         words += ["--data-urlencode", f"{name}={value}"]
     return [*words, url]

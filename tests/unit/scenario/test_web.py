@@ -54,7 +54,7 @@ def test_every_wish_is_an_option() -> None:
     plain = curl(URL, data=None, proxy="", trusts_input=False, to="", timeout=5, family=0)
 
     for option, value in (
-        ("--data-urlencode", "a=b c"), ("--proxy", "http://p:3128"), ("--cacert", "/dev/stdin"),
+        ("--data-urlencode", "a=b c"), ("--proxy", "http://p:3128"), ("--cacert", "/proc/self/fd/0"),
         ("--connect-to", "::10.0.0.1:"), ("--max-time", "2.5"),
     ):  # fmt: skip
         assert words[words.index(option) + 1] == value

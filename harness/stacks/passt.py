@@ -61,7 +61,7 @@ class PasstStack:
             raise EnvironmentMissing("pasta is not installed", remedy="sudo apt-get install passt")
         words = self._words(
             "pasta", mac, "--netns-only", "--netns", str(network), "--no-netns-quit", "--ns-ifname", "eth0",
-            "--tcp-ns", "none", "--udp-ns", "none",
+            "--tcp-ns", "none", "--udp-ns", "none", "--dhcp-dns",
         )  # fmt: skip
         # It writes its PID once the device is there.
         await self._processes.start_ready(
@@ -84,6 +84,6 @@ class PasstStack:
             # An interface that is there before the world is; what passt would learn from it is said here.
             *("--interface", "lo", "--mac-addr", "5a:94:ef:e4:0c:dd"),
             *("--address", str(network[2 + mac[5]]), "--netmask", str(network.prefixlen)),
-            *("--gateway", str(network[2]), "--dns", str(network[1]), "--dns-forward", str(network[1])),
+            *("--gateway", str(network[2])),
             *("--mtu", str(self._options.mtu), "--tcp-ports", "none", "--udp-ports", "none"),
         ]

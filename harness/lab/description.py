@@ -29,7 +29,7 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The IP versions of the laptop's network: "ipv4" or "ipv6" for one of both kinds alone."""
     subnet: str = "auto"
     """Of the guests: "auto" takes 192.168.65.0/24 and its IPv6 prefix unless a network of the laptop overlaps
-    them, and others then (with a stack that can); a prefix is that or nothing."""
+    them, and others then. A prefix is that or, where it overlaps from the start, an error."""
     guests: int = 1
     """How many guests are there when the lab has started; more can be added."""
     image: str = "tiny"

@@ -43,7 +43,7 @@ from harness.stacks.registry import open_stack
 from harness.system.calls import keep_memory, run_soon
 from harness.world.description import World
 from harness.world.mounts import cover
-from harness.world.overlap import PREFIX, SUBNET, Subnets, choose, networks
+from harness.world.overlap import AUTO, PREFIX, SUBNET, Subnets, choose, networks
 from harness.world.running import RunningWorld
 
 _STOP_TIMEOUT: Final = 2.0
@@ -224,7 +224,8 @@ class Lab:
 
     def _choose_subnets(self, recorder: FileRecorder) -> Subnets:
         """Where the usual ones overlap a network of the laptop, the journal says so."""
-        subnets = choose(self._description.subnet, networks(self._world))
+        wanted = self._description.subnet
+        subnets = choose(wanted, networks(self._world, at_start=wanted != AUTO))
         for network in subnets.because:
             four = ":" not in network.prefix
             recorder.event(

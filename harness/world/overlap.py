@@ -12,6 +12,7 @@ from harness.core.errors import DescriptionError
 from harness.world.description import World
 from harness.world.model import LAPTOP, Route
 from harness.world.place import is_network
+from harness.world.uplink_problems import link_of
 
 AUTO: Final = "auto"
 SUBNET: Final = "192.168.65.0/24"
@@ -47,18 +48,23 @@ def networks_of(addresses: Iterable[str], routes: Iterable[Route] = ()) -> Itera
             yield route.to
 
 
-def networks(world: World) -> list[Network]:
-    """All that the laptop of ``world`` is connected to or can be, by its links, uplinks and own routes."""
+def networks(world: World, *, at_start: bool = False) -> list[Network]:
+    """All that the laptop of ``world`` can be connected to, by its links, uplinks, VPNs and own routes; or
+    what it is connected to ``at_start``."""
+    down = {link_of(name, each) for name, each in world.uplinks.items() if at_start and not each.up}
     found = [
         Network(f"link {name}", each)
         for name, link in world.links.items()
         for each in networks_of(link.ends.get(LAPTOP, ()))
+        if name not in down
     ]
     for name, uplink in world.uplinks.items():
-        found += [Network(f"uplink {name}", each) for each in networks_of((), uplink.routes)]
+        if link_of(name, uplink) not in down:
+            found += [Network(f"uplink {name}", each) for each in networks_of((), uplink.routes)]
     for name, vpn in world.vpns.items():
-        inside = networks_of(vpn.ends.get(LAPTOP, ()), [Route(to=each) for each in vpn.routes])
-        found += [Network(f"VPN {name}", each) for each in inside]
+        if vpn.up or not at_start:
+            inside = networks_of(vpn.ends.get(LAPTOP, ()), [Route(to=each) for each in vpn.routes])
+            found += [Network(f"VPN {name}", each) for each in inside]
     found += [Network("the laptop's routes", each) for each in networks_of((), world.hosts[LAPTOP].routes)]
     return found
 

@@ -40,6 +40,9 @@ _FAMILIES: Final = {4: 2, 6: 10}
 _FIRST_RULE: Final = 31000
 """After those of VPNs, before the main table's (32766)."""
 _FIRST_TABLE: Final = 30000
+_MAIN: Final = 254
+_UNICAST: Final = 1
+"""RT_TABLE_MAIN and RTN_UNICAST of linux/rtnetlink.h."""
 
 Brought = Callable[[str, Sequence[str]], None]
 """Told when an uplink comes up, with its name and the networks that it brings."""
@@ -202,6 +205,7 @@ class Uplinks:
     def _keep_apart(self, routes: "IPRoute", name: str, index: int, ways: Iterable[Route]) -> None:
         state, number = self._states[name], list(self._states).index(name)
         _drop_rules(routes, number)
+        routes.flush_routes(table=_FIRST_TABLE + number)
         own = [Route(to=network) for network in networks_of(state.addresses)]
         for route in (*own, *ways, *self._world.uplinks[name].routes):
             routes.route("replace", **_route(route, index, state.metric) | {"table": _FIRST_TABLE + number})
@@ -274,7 +278,8 @@ def _forget_gateways(routes: "IPRoute", index: int) -> None:
     """Default routes by the interface; with its old addresses their next hops may have gone."""
     for family in _FAMILIES.values():
         for route in routes.get_default_routes(family=family):
-            if route.get_attr("RTA_OIF") == index and route["type"] == 1:
+            in_main = route.get_attr("RTA_TABLE") == _MAIN and route["type"] == _UNICAST
+            if in_main and route.get_attr("RTA_OIF") == index:
                 routes.route(
                     "del", family=family, dst="0.0.0.0/0" if family == 2 else "::/0", oif=index,
                     priority=route.get_attr("RTA_PRIORITY"),

@@ -36,6 +36,9 @@ def test_a_laptop_is_connected_to_what_its_links_uplinks_and_routes_lead_to() ->
         ("uplink wifi", "192.168.64.0/20"),
         ("the laptop's routes", "10.0.0.0/8"),
     ]
+    assert ("link wifi", "192.168.1.0/24") not in networks(world, at_start=True)
+    assert ("uplink wifi", "192.168.64.0/20") not in networks(world, at_start=True)
+    assert ("link lab", "10.1.0.0/24") in networks(world, at_start=True)
 
 
 def test_networks_of_two_families_never_overlap() -> None:

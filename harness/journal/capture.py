@@ -117,6 +117,19 @@ class CaptureWriter:
         if self._file.size > self._enough:
             self._economise()
 
+    def beginning(
+        self, link: str, direction: Direction, octets: bytes, length: int, now: int, comment: str = ""
+    ) -> None:
+        """Append a frame of ``length`` octets of which only the first are there."""
+        interface = self._links.get(link) or self._describe(link, now)
+        interface.received += 1
+        if self._file.broken or self._is_over:
+            interface.lost += 1
+            return
+        kept = octets[: self._snaplen]
+        frame = pcapng.Packet(interface.number, now, kept, length, direction, comment)
+        self._file.append(pcapng.packet(frame), now)
+
     def flush(self) -> None:
         """Let readers see everything."""
         self._file.flush()

@@ -81,6 +81,13 @@ class FileRecorder:
         if self.on_activity is not None:
             self.on_activity()
 
+    def beginning(self, link: str, direction: Direction, octets: bytes, length: int, now: int) -> None:
+        """Append a frame of ``length`` octets of which only the first are there, as of ``frames``."""
+        self._now = now
+        self._capture.beginning(link, direction, octets, length, now, self._step)
+        if self.on_activity is not None:
+            self.on_activity()
+
     def flush(self) -> Sizes:
         """Let readers see everything."""
         self._capture.flush()

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from harness.core.errors import GuestnetError, LabError
 from harness.core.events import Noted, Served, SubnetOverlap
-from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
+from harness.journal.recording import FileRecorder
 from harness.world.description import World
 from harness.world.forwarding import set_up
 from harness.world.links.running import Links
@@ -32,7 +32,7 @@ class RunningWorld:
         world: World,
         *,
         seed: int,
-        recorder: Recorder,
+        recorder: FileRecorder,
         clock: LabClock,
         on_fault: Callable[[GuestnetError], None],
         guests: Sequence[str] = (),

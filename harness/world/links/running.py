@@ -6,10 +6,11 @@ from typing import Final
 
 from harness.core.errors import DescriptionError, LabError
 from harness.core.events import Event, LinkChanged, Noted
-from harness.core.recorder import Direction, Recorder
+from harness.core.recorder import Direction
 from harness.core.time import earliest
 from harness.edge.clock import LabClock
 from harness.edge.timer import Timer
+from harness.journal.recording import FileRecorder
 from harness.link.link import DIRECTIONS, Link
 from harness.link.settings import NOTHING, Impairments, Schedule
 from harness.world.description import World
@@ -40,7 +41,7 @@ class Links:
         world: World,
         *,
         seed: int,
-        recorder: Recorder,
+        recorder: FileRecorder,
         clock: LabClock,
         keeps: Callable[[], int],
         on_fault: Callable[[BaseException], None],

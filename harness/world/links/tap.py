@@ -2,7 +2,8 @@
 
 A link that carries nothing costs nothing. One that carries much wakes the lab once in a while, not with every
 frame: times are the kernel's, so nobody sees the difference, and whoever wants to know all that has passed so
-far calls `sweep`. What the ring could not hold is told of, and the link carries it all the same.
+far calls `sweep`. Of bulk data that comes too quickly the capture has the beginnings and lengths of frames as
+the kernel has them, before they are cut. What the ring can't hold at all is told of; the link carries it.
 """
 
 import asyncio
@@ -12,15 +13,16 @@ from typing import Final
 
 from harness.core.errors import WireError
 from harness.core.port import Frame
-from harness.core.recorder import Direction, Recorder
+from harness.core.recorder import Direction
 from harness.edge.clock import LabClock
+from harness.journal.recording import FileRecorder
 from harness.wire import virtio
 from harness.wire.train import Train
 from harness.world.links.ring import Arrival, Ring
 
 SIZE: Final = 1600
 """Octets that a slot has room for at least; the few longer frames have a queue."""
-SLOTS: Final = 256
+SLOTS: Final = 512
 _PAUSE: Final = 0.002
 """Seconds between two looks at a link that carries much."""
 _LIMIT: Final = 4 * SLOTS
@@ -37,7 +39,7 @@ class Tap:
     """
 
     def __init__(
-        self, name: str, ring: Ring, recorder: Recorder, clock: LabClock, keeps: Callable[[], int]
+        self, name: str, ring: Ring, recorder: FileRecorder, clock: LabClock, keeps: Callable[[], int]
     ) -> None:
         self._name = name
         self._ring = ring
@@ -52,7 +54,7 @@ class Tap:
         """Write down all that has passed; how many frames the kernel had no room for since the last time."""
         offset = self._clock.now() - time.time_ns()
         batch: list[Frame] = []
-        since, direction, lost = 0, False, 0
+        since, direction = 0, False
         for arrival in self._ring.read(_LIMIT):
             if batch and (arrival.outgoing is not direction or arrival.at - since > _TOGETHER):
                 self._write(direction, batch, since + offset)
@@ -60,17 +62,18 @@ class Tap:
             if not batch:
                 since, direction = arrival.at, arrival.outgoing
             frame = self._frame(arrival)
-            if frame is None:
-                lost += 1
-            elif isinstance(frame, Train):
+            if frame is None or isinstance(frame, Train):
                 self._write(direction, batch, since + offset)
+                batch = []
+            if frame is None:
+                self._write_beginning(arrival, arrival.at + offset)
+            elif isinstance(frame, Train):
                 for part in frame.cut():
                     self._write(direction, part, arrival.at + offset)
-                batch = []
             else:
                 batch.append(frame)
         self._write(direction, batch, since + offset)
-        return self._ring.missed() + lost
+        return self._ring.missed()
 
     def close(self) -> None:
         """Stop looking. Idempotent."""
@@ -81,16 +84,11 @@ class Tap:
         self._ring.close()
 
     def _frame(self, arrival: Arrival) -> Frame | Train | None:
-        """None when there is less of it than the capture keeps."""
+        """None when only its beginning is there."""
         octets = arrival.octets
         frame = octets[arrival.lead :]
         if len(frame) < arrival.length:
-            if len(frame) < self._keeps():
-                return None
-            # Nobody looks at the rest, but the capture tells the length.
-            longer = bytearray(arrival.length)
-            longer[: len(frame)] = frame
-            return longer
+            return None
         if len(frame) > self._keeps():
             return frame
         try:
@@ -103,6 +101,11 @@ class Tap:
         if frames:
             direction: Direction = "up" if outgoing else "down"
             self._recorder.frames(self._name, direction, frames, min(at, self._clock.now()))
+
+    def _write_beginning(self, arrival: Arrival, at: int) -> None:
+        direction: Direction = "up" if arrival.outgoing else "down"
+        octets = bytes(arrival.octets[arrival.lead :])
+        self._recorder.beginning(self._name, direction, octets, arrival.length, min(at, self._clock.now()))
 
     def _on_readable(self) -> None:
         self._ring.forgive()

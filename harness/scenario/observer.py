@@ -19,6 +19,7 @@ from harness.core.events import (
     LinkChanged,
     Noted,
     StepBegan,
+    VpnChanged,
 )
 from harness.core.time import duration, to_seconds
 from harness.journal.query import BEGINNING, Packet, Trace
@@ -130,4 +131,4 @@ def _tells(event: Event) -> bool:
         return event.level != "info"
     if isinstance(event, DhcpServed):
         return event.kind == "NAK" or bool(event.reason)
-    return isinstance(event, FrameDropped | FlowRefused | LinkChanged | GuestEnded)
+    return isinstance(event, FrameDropped | FlowRefused | LinkChanged | VpnChanged | GuestEnded)

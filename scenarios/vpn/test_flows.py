@@ -17,7 +17,7 @@ def test_a_connection_survives_a_vpn_that_goes_down_and_comes_up_again(lab: Lab)
     inside = Session(lab.guest, host="registry.corp.example")
     assert inside.echoes("up")
     lab.vpn.disconnect()
-    with lab.step("down") as down:
+    with lab.step("down"):
         assert not inside.echoes("down", within=1)
         assert lab.guest.download("http://docker.com/size/100000").intact
         assert not lab.guest.connect(REGISTRY, 80, timeout=0.5).connected
@@ -26,7 +26,6 @@ def test_a_connection_survives_a_vpn_that_goes_down_and_comes_up_again(lab: Lab)
         assert inside.echoes("again")
         assert inside.error == ""
         lab.links.corp.expect(tcp.data(to=(REGISTRY, 7), contains="again"), since=again)
-    assert not lab.links.wifi.saw(tcp.data(contains="down"), since=down)
 
 
 def test_a_rekey_pauses_connections_and_breaks_none(lab: Lab) -> None:

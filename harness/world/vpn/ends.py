@@ -24,7 +24,6 @@ from typing import Final, NamedTuple
 
 from harness.core.errors import WireError
 from harness.system.calls import CLONE_NEWNET, setns
-from harness.wire import icmp, icmpv6, ipv4, ipv6
 from harness.world.vpn.datagram import OVERHEAD
 from harness.world.vpn.messages import Open, Side
 from harness.world.vpn.session import News, Peer
@@ -163,6 +162,9 @@ class End:
 
     def _tell_too_big(self, packet: bytes) -> None:
         """RFC 1191 section 3, RFC 4443 section 3.2: as a router beyond the interface would."""
+        # Late: they bring numpy, whose import takes longer than that of all else here.
+        from harness.wire import icmp, icmpv6, ipv4, ipv6
+
         version = packet[0] >> 4
         router = self._routers.get(version)
         if router is None or self.remote is None:

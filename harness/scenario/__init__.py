@@ -14,17 +14,21 @@ what the guest saw and what was on the wire::
         lab.journal.expect(events.FlowRefused, error="ECONNREFUSED")
 
 **Guests** (`Guest`): ``run``, ``read_file``, ``write_file``, ``host`` (testinfra); ``resolve``, ``connect``,
-``download``, ``upload``, ``half_close``, ``udp_echo``, ``udp_send``, ``ping``, ``addresses``, ``lease``,
-``autoconfiguration``, ``dhcpv6``;
+``fetch``, ``download``, ``upload``, ``half_close``, ``udp_echo``, ``udp_send``, ``ping``, ``ntp``,
+``addresses``, ``lease``, ``autoconfiguration``, ``dhcpv6``, ``trust``;
 ``reset``, ``pause``, ``resume``, ``link_down``, ``link_up``, ``snapshot``, ``restore``. A verb answers with a
 value of `harness.scenario.results`, also when the network fails. Hosts of the world have the same verbs:
-``lab.laptop.resolve("shop.example")``.
+``lab.laptop.resolve("shop.example")``, and ``dhcp("wifi")``, which asks what is offered there.
 
 **Links** (`Link`): ``lab.cable``, ``lab.cables["guest2"]``, ``lab.links.wifi``, each with ``expect``,
 ``expect_none``, ``expect_sequence``, ``saw`` and ``packets``, and with ``impair``, ``impaired``, ``clear``,
 ``schedule``, ``pull`` and ``plug`` (see `harness.scenario.links`); **the journal** (`JournalView`) has the
 same verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long
 ago: say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
+
+**Captive portals** (`PortalView`): ``lab.portal.login()`` as a browser does, ``expire``, ``detect`` as
+systems do, ``is_open``, ``state``; ``lab.portal.set(redirect=511, tls="silence")`` gives it other ways.
+``lab.ca`` is the authority that signs for all servers with TLS: ``lab.guest.trust(lab.ca)``.
 
 **Time**: ``lab.sleep(hours=8)`` shuts the laptop's lid, ``lab.asleep(hours=8)`` while something happens;
 ``lab.jump("2h")`` lets hours pass for the stack and the world around it, but not for the guests;
@@ -68,6 +72,7 @@ from harness.scenario.matchers import arp, dhcp, dhcpv6, dns, icmp, icmpv6, ndp,
 from harness.scenario.matchers.base import Matcher
 from harness.scenario.matchers.endpoint import Endpoint
 from harness.scenario.matchers.event import event
+from harness.scenario.portal import Detection, PortalView
 from harness.scenario.results import (
     Address,
     Answer,
@@ -76,10 +81,12 @@ from harness.scenario.results import (
     Dhcpv6Answer,
     Exchange,
     Lease,
+    Offer,
     Ping,
     Ran,
     Transfer,
 )
+from harness.scenario.web import Page
 
 __all__ = [
     "Address",
@@ -90,6 +97,7 @@ __all__ = [
     "Codel",
     "Constant",
     "Corrupt",
+    "Detection",
     "Dhcpv6Answer",
     "Duplicate",
     "Endpoint",
@@ -109,8 +117,11 @@ __all__ = [
     "Matcher",
     "Mtu",
     "Normal",
+    "Offer",
+    "Page",
     "Pareto",
     "Ping",
+    "PortalView",
     "Ran",
     "Recorded",
     "Reorder",

@@ -23,6 +23,7 @@ TOOLS = (
     "zstd",
     "slirp4netns",
     "passt",
+    "curl",
     "iperf3",
     "ssh",
     "dropbear",

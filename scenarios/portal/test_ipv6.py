@@ -4,7 +4,7 @@ import pytest
 
 from harness.scenario import Lab
 
-pytestmark = pytest.mark.lab(profile="hotel-wifi")
+pytestmark = pytest.mark.lab(profile="hotel-wifi", needs="ipv6")
 
 
 def test_both_versions_are_captive_and_one_login_opens_both(lab: Lab) -> None:

@@ -42,6 +42,8 @@ from harness.wire.ipv4 import Ipv4, Protocol
 from harness.wire.ipv6 import Ipv6, NextHeader
 
 _NEXT_HEADER_AT: Final = 6
+_FEW: Final = 2
+"""Frames that are looked at singly: the end of a handshake and the first request come together."""
 
 _QUIET: Final = frozenset(
     {
@@ -134,10 +136,15 @@ class Gateway:
 
     def _frames_received(self, event: events.FramesReceived, now: int) -> None:
         frames = event.frames
-        if type(frames) is list and len(frames) == 1 and (send := self.hurry(frames[0], now)) is not None:
-            self._outbox.command(send)
+        if type(frames) is not list or len(frames) > _FEW:
+            self._interface.receive(frames, self._deliver, self._deliver_merged)
             return
-        self._interface.receive(frames, self._deliver, self._deliver_merged)
+        for frame in frames:
+            send = self.hurry(frame, now)
+            if send is not None:
+                self._outbox.command(send)
+            else:
+                self._interface.receive([frame], self._deliver, self._deliver_merged)
 
     def _deliver(self, packet: IpPacket, group: bool) -> None:
         """One whole packet from a guest. Raises WireError when what it carries is malformed."""

@@ -146,11 +146,13 @@ class TcpFlows:
         None, and nothing is done, unless it is just what its connection expects.
         """
         flow = self._table.by_key(key)
-        if flow is None or not flow.is_connected or flow.is_half_open:
+        if flow is None or not flow.is_connected:
             return None
         length = len(payload)
         if not flow.connection.on_expected(seq, ack, window, stamps, length, now):
             return None
+        if flow.is_half_open:
+            self._table.opened(flow)
         flow.unsent += length
         flow.is_answering = True
         self._renew_credit(flow)

@@ -1,5 +1,7 @@
 """A frame that goes the short way does just what it does on the plain one."""
 
+from collections.abc import Callable
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -50,14 +52,24 @@ class Exchange(Upload):
         return self.handle([])
 
 
+def same(drive: Callable[[Exchange], list[Any]], destination: bytes = SERVER) -> list[Any]:
+    """What ``drive`` tells of either way, which is the same."""
+    with (
+        patch.object(Gateway, "hurry", return_value=None),
+        patch.object(Connection, "answer", return_value=None),
+    ):
+        expected = drive(Exchange(destination))
+    assert drive(Exchange(destination)) == expected
+    return expected
+
+
 def both(
     steps: list[tuple[int, int, int]], damaged: tuple[int, int, int] | None, destination: bytes, ttl: int
 ) -> None:
     """Requests and answers of some sizes, some time between; one octet of one request is changed."""
-    plain, short = Exchange(destination), Exchange(destination)
 
-    def drive(exchange: Exchange) -> list[object]:
-        did: list[object] = []
+    def drive(exchange: Exchange) -> list[Any]:
+        did: list[Any] = []
         for number, (asked, answered, wait) in enumerate(steps):
             frame = bytearray(exchange.request(asked, ttl=ttl))
             if damaged is not None and damaged[0] == number:
@@ -67,12 +79,7 @@ def both(
             did += [exchange.passes(wait), exchange.bench.gateway.poll_at()]
         return did
 
-    with (
-        patch.object(Gateway, "hurry", return_value=None),
-        patch.object(Connection, "answer", return_value=None),
-    ):
-        expected = drive(plain)
-    assert drive(short) == expected
+    same(drive, destination)
 
 
 WAITS = [0, 1, MILLISECOND, 60 * MILLISECOND]
@@ -98,6 +105,32 @@ def test_a_damaged_request(
 @pytest.mark.parametrize("destination", EVERYWHERE)
 def test_a_request_at_the_end_of_its_hops(destination: bytes) -> None:
     both([(1, 1, 0)], None, destination, 1)
+
+
+def test_two_requests_together() -> None:
+    def drive(exchange: Exchange) -> list[Any]:
+        together = [exchange.request(5), exchange.request(6)]
+        return [exchange.receive([*together]), exchange.answer(7), exchange.passes(60 * MILLISECOND)]
+
+    assert same(drive)[0][0] == b"q" * 11
+
+
+def test_the_end_of_the_handshake_together_with_a_request() -> None:
+    def drive(exchange: Exchange) -> list[Any]:
+        port = exchange.first.source_port + 1
+        first = replace(exchange.first, source_port=port, payload=b"")
+        syn = replace(first, flags=Flags.SYN, seq=first.seq - 1, ack=0, mss=1460, timestamps=(1, 0))
+        did: list[Any] = [exchange.receive([exchange.frame(syn)])]
+        exchange.flow += 1
+        _, (frame,), _ = exchange.handle([events.Connected(exchange.flow, "192.168.1.10:50001")])
+        accepted = decode(frame).tcp
+        assert accepted is not None
+        ack = replace(first, ack=accepted.seq + 1 & 0xFFFFFFFF, timestamps=(2, 3))
+        request = replace(ack, payload=b"q", flags=Flags.ACK | Flags.PSH)
+        did += [exchange.receive([exchange.frame(ack), exchange.frame(request)])]
+        return [*did, exchange.answer(7), exchange.passes(60 * MILLISECOND), exchange.bench.gateway.poll_at()]
+
+    assert same(drive)[1][0] == b"q"
 
 
 @pytest.mark.parametrize("destination", EVERYWHERE)

@@ -18,6 +18,7 @@ from harness.cli.bench import bench
 from harness.cli.doctor import doctor
 from harness.cli.events import events
 from harness.cli.image import image
+from harness.cli.profiles import profiles
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.shell import shell
@@ -32,7 +33,7 @@ def guestnet() -> None:
     """Boot a small Linux guest, give it a network, break that network, and see what the guest sees."""
 
 
-for command in (attach, bench, doctor, events, image, report, run, shell):
+for command in (attach, bench, doctor, events, image, profiles, report, run, shell):
     guestnet.add_command(command)
 
 

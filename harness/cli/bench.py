@@ -118,6 +118,21 @@ def links(runs: int, packets: int, file: Path | None) -> None:
         click.echo(note, err=True)
 
 
+@bench.command()
+@click.option("--runs", default=5, show_default=True, type=click.IntRange(min=1), help="Values a figure.")
+@click.option("--cycles", default=200, show_default=True, type=click.IntRange(min=1), help="Worlds in all.")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to FILE.")
+def world(runs: int, cycles: int, file: Path | None) -> None:
+    """How long a world of five hosts, two uplinks and a VPN takes, up and down, and what is left of many."""
+    from harness.bench.world import measure
+
+    with Bar() as bar:
+        figures, left = measure(min(runs, cycles), cycles, bar.show)
+    say(Benchmark(machine=here("no guest"), figures=figures), file)
+    for each in left:
+        click.echo(each, err=True)
+
+
 def here(accelerator: str) -> Machine:
     """This machine, as figures carry it."""
     from harness.plugin.machine import machine

@@ -3,6 +3,7 @@
 import re
 import typing
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -54,25 +55,42 @@ def profile_names() -> list[str]:
     return sorted(path.stem for path in profile_folder().glob("*.toml"))
 
 
+def profile_words(name: str) -> list[str]:
+    """The page of words at the head of the ready profile ``name``, in lines. Raises DescriptionError."""
+    lines = _text_of(_path_of(name), name).splitlines()
+    return [line.removeprefix("#").removeprefix(" ") for line in takewhile(_is_comment, lines)]
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("#")
+
+
 def load_profile(name: str) -> World:
     """The ready profile called ``name``, or the one in the file at the path ``name`` (which has a "/" or ends
     in ".toml"). Raises DescriptionError."""
+    path = _path_of(name)
+    return parse_profile(_text_of(path, name), str(path))
+
+
+def _path_of(name: str) -> Path:
     if "/" in name or name.endswith(".toml"):
-        path = Path(name)
-    else:
-        path = profile_folder() / f"{name}.toml"
-        if not path.is_file():
-            raise DescriptionError(
-                f"there is no profile called {name!r}",
-                remedy="choose one of " + ", ".join(profile_names()) + ", or give the path of a TOML file",
-            )
+        return Path(name)
+    path = profile_folder() / f"{name}.toml"
+    if not path.is_file():
+        raise DescriptionError(
+            f"there is no profile called {name!r}",
+            remedy="choose one of " + ", ".join(profile_names()) + ", or give the path of a TOML file",
+        )
+    return path
+
+
+def _text_of(path: Path, name: str) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise DescriptionError(f"{name}: {error.strerror}", remedy="give a readable TOML file") from error
     except UnicodeDecodeError as error:
         raise DescriptionError(f"{path} is not UTF-8 ({error})", remedy="TOML files are UTF-8") from error
-    return parse_profile(text, str(path))
 
 
 def parse_profile(text: str, file: str) -> World:

@@ -32,7 +32,7 @@ def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str) -> None:
         )  # fmt: skip
     if ran.returncode:
         said = ran.stderr.strip()
-        if "not supported" in said or "No such file" in said:
+        if "Operation not supported" in said or "No such file" in said:
             raise EnvironmentMissing(
                 f"this kernel can't do {what} ({said})", remedy="as root, run: modprobe nf_tables"
             )

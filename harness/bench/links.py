@@ -192,10 +192,10 @@ def sample(lab: Lab, packets: int, show: Callable[[str], None]) -> Sample:
     link.clear()
     show("loss")
     link.impair("up", loss=_LOSS)
-    values |= _loss(probe(lab, IMPAIRED, _PACKETS, _LOSS_RATE))
+    values |= loss(probe(lab, IMPAIRED, _PACKETS, _LOSS_RATE))
     show("bursts of loss")
     link.impair("up", loss=Burst(_LOSS, _LENGTH))
-    values |= _bursts(probe(lab, IMPAIRED, _PACKETS, _LOSS_RATE))
+    values |= bursts(probe(lab, IMPAIRED, _PACKETS, _LOSS_RATE))
     link.clear()
     show("rate")
     link.impair("up", rate=_BITS, queue="100 packets")
@@ -228,14 +228,15 @@ def _with_netem(
     errors.setdefault("netem", []).extend(abs(delay - milliseconds * 1_000_000) for delay in seen.delays)
 
 
-def _loss(seen: Seen) -> dict[str, float]:
+def loss(seen: Seen) -> dict[str, float]:
+    """How far the share that was lost is from what was set, and that in halves of the confidence interval."""
     lost = 1 - seen.frames / _PACKETS
     half = _Z * math.sqrt(_LOSS * (1 - _LOSS) / _PACKETS)
     error = abs(lost - _LOSS)
     return {"loss_error": error, "loss_error_in_confidence": error / half}
 
 
-def _bursts(seen: Seen) -> dict[str, float]:
+def bursts(seen: Seen) -> dict[str, float]:
     """The share that was lost and the mean length of bursts, against those of Gilbert's model."""
     lengths = [
         later - earlier - 1 for earlier, later in pairwise(sorted(seen.numbers)) if later - earlier > 1

@@ -1,0 +1,36 @@
+"""What ``guestnet bench links`` does in a lab, once and little of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from harness.bench import links
+from harness.core.errors import EnvironmentMissing
+from harness.scenario import Lab
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    try:
+        with links.bench_lab() as lab:
+            yield lab
+    except EnvironmentMissing as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("way", [links.PLAIN, links.IMPAIRED])
+def test_all_datagrams_come_and_are_timed(lab: Lab, way: links.Way) -> None:
+    seen = links.probe(lab, way, 50, 1000)
+    assert len(seen.delays) == 50
+    assert seen.frames >= 50
+    assert min(seen.delays) >= 0
+
+
+def test_a_delay_is_seen_and_not_less_of_it(lab: Lab) -> None:
+    lab.links["wire"].impair("up", delay="50ms")
+    seen = links.probe(lab, links.IMPAIRED, 50, 1000, linger=2.0)
+    lab.links["wire"].clear()
+    assert len(seen.delays) == 50
+    assert min(seen.delays) >= 50_000_000

@@ -51,7 +51,7 @@ def test_the_tunnels_datagrams_never_go_into_the_tunnel(lab: Lab) -> None:
 def test_a_path_that_is_smaller_than_the_tunnel_thinks_is_told_by_the_client(lab: Lab) -> None:
     """The tunnel's datagrams have DF; who sent the packet hears what fits (RFC 1191), unless it is black."""
     text(lab, "ip link set home-wan mtu 1400", "home-router")
-    ping = f"ping -c 2 -i 0.2 -W 1 -M do -s 1372 {REGISTRY}"
+    ping = f"ping -c 3 -i 0.2 -W 1 -M do -s 1372 {REGISTRY}"
     # The first datagram is lost, and the laptop's kernel learns of it; the second is known to be too large.
     first = lab.laptop.run(ping)
     assert "0 received" in first.stdout

@@ -12,11 +12,15 @@ Key: TypeAlias = bytes
 
 
 class Flow:
-    """``syn`` is the guest's latest, kept while the host connects; ``credit`` and ``unsent`` in octets."""
+    """``syn`` is the guest's latest, kept while the host connects; ``credit`` and ``unsent`` in octets.
+
+    ``lost`` is why the host has failed, while the guest gets what came before that.
+    """
 
     __slots__ = (
         "connection", "credit", "down", "host_done", "is_answering", "is_connected",
-        "is_half_open", "is_recorded", "key", "number", "opened_at", "syn", "unsent", "up", "write_shut",
+        "is_half_open", "is_recorded", "key", "lost", "number", "opened_at", "syn", "unsent", "up",
+        "write_shut",
     )  # fmt: skip
 
     def __init__(self, number: int, key: Key, syn: IpPacket, connection: Connection, now: int) -> None:
@@ -24,6 +28,7 @@ class Flow:
         self.key = key
         self.connection = connection
         self.syn: IpPacket | None = syn
+        self.lost = ""
         self.opened_at = now
         self.is_connected = False
         self.is_half_open = False

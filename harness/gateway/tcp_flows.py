@@ -313,16 +313,30 @@ class TcpFlows:
                 self._touched[flow.number] = flow
 
     def lost(self, event: events.ConnectionLost, now: int) -> None:
-        """The host's socket failed: the guest gets a reset."""
+        """The host's socket failed: the guest gets a reset, after all that came before it.
+
+        A program on the laptop reads what has arrived before it is told of a reset; and so does the guest's.
+        """
         flow = self._table.by_number(event.flow)
-        if flow is None:
+        if flow is None or flow.lost:
             return
-        # What came before the reset goes before the reset, as far as the guest's window lets it.
+        flow.lost = (
+            "reset by the host" if event.errno == errno.ECONNRESET else f"host: {show_errno(event.errno)}"
+        )
+        flow.host_done = flow.write_shut = True
+        self._settle_lost(flow, now)
+
+    def _settle_lost(self, flow: Flow, now: int) -> None:
+        """Bring a flow without a host forward: its reset is due when the guest has acknowledged all."""
         self._transmit(flow, now)
+        buffer = flow.connection.sender.buffer
+        if buffer.end != buffer.start:
+            self._timers.set(flow.number, flow.connection.poll_at())
+            self._dated.pop(flow.number, None)
+            return
         flow.connection.abort()
         self._transmit(flow, now)
-        why = "reset by the host" if event.errno == errno.ECONNRESET else f"host: {show_errno(event.errno)}"
-        self._close_record(flow, why, now)
+        self._close_record(flow, flow.lost, now)
         self._forget(flow)
 
     # --- time ---
@@ -358,6 +372,9 @@ class TcpFlows:
         if reason:
             self._transmit(flow, now)
             self._give_up(flow, reason, now)
+            return
+        if flow.lost:
+            self._settle_lost(flow, now)
             return
         if flow.is_half_open and connection.state is not State.SYN_RECEIVED:
             self._table.opened(flow)

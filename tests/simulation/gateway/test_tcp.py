@@ -315,6 +315,20 @@ def test_what_the_host_sent_before_its_reset_arrives_before_the_reset() -> None:
     assert stream.is_refused
 
 
+def test_all_that_the_host_sent_before_its_reset_arrives_however_long_that_takes() -> None:
+    """Far more than the first congestion window: it goes as the guest acknowledges, then the reset."""
+    bench = Bench()
+    stream, flow = open_flow(bench)
+    sent = bytes(range(256)) * 400
+    bench.tell(events.DataReceived(flow, sent), events.ConnectionLost(flow, errno.ECONNRESET))
+    bench.advance(SECOND)
+    assert bytes(stream.received) == sent
+    assert stream.is_refused
+    assert len(bench.gateway.tcp) == 0
+    (closed,) = bench.noted(FlowClosed)
+    assert closed.reason == "reset by the host"
+
+
 def test_a_reset_of_the_guest_is_a_reset_for_the_host() -> None:
     bench = Bench()
     stream, flow = open_flow(bench)

@@ -8,6 +8,7 @@ that. Where the kernel has netem, the same delays are measured with that on the 
 """
 
 import math
+import os
 import shutil
 import statistics
 import sys
@@ -135,8 +136,10 @@ def probe(lab: Lab, way: Way, count: int, rate: float, *, size: int = 64, linger
         address=way.address, namespace="/run/netns/peer", device=way.device,
         count=count, rate=rate, size=size, linger=linger, numbers=count >= _PACKETS,
     )  # fmt: skip
+    # Commands on hosts get nothing of our Python's environment; this one is of ours.
+    path = f"PYTHONPATH={os.pathsep.join(filter(None, sys.path))}"
     ran = lab.laptop.run(
-        [sys.executable, "-P", "-m", "harness.bench.links_probe"],
+        ["env", path, sys.executable, "-P", "-m", "harness.bench.links_probe"],
         input=msgspec.json.encode(order), timeout=120,
     )  # fmt: skip
     if not ran.ok:

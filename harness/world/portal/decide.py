@@ -9,7 +9,7 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote
 
 import dns.exception
 import dns.flags
@@ -58,10 +58,10 @@ class Answer(NamedTuple):
 
 def page(portal: Portal, ways: Ways, addresses: Sequence[str], session: Session, asked: Asked) -> Answer:
     """What ``asked`` is answered with by an access point that has ``addresses``."""
-    host = urlsplit(f"//{asked.host}").hostname or ""
+    host = _without_port(asked.host)
     if host != portal.name and host not in addresses:
         return _elsewhere(portal, ways, asked)
-    path = urlsplit(asked.path).path
+    path = asked.path.partition("?")[0]
     if path == API:
         return _api(portal, ways, session, asked)
     if path == LOGIN and asked.method == "POST":
@@ -76,6 +76,13 @@ def page(portal: Portal, ways: Ways, addresses: Sequence[str], session: Session,
 def api_url(portal: Portal) -> str:
     """The URI of the API: what DHCP option 114 has (RFC 8910 section 2.1). It must be of HTTPS."""
     return f"https://{portal.name}{API}"
+
+
+def _without_port(host: str) -> str:
+    """Of what a client put into Host: whatever it likes."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
 
 
 def _elsewhere(portal: Portal, ways: Ways, asked: Asked) -> Answer:

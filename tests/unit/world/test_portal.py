@@ -6,6 +6,8 @@ from urllib.parse import urlencode
 import dns.message
 import dns.rcode
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.world.description import World
 from harness.world.model import Host, Link, Record, Server
@@ -226,3 +228,24 @@ def test_an_access_points_ports_are_its_own() -> None:
 
     with pytest.raises(WorldError, match="web has the port of its pages"):
         World(name="w", hosts=hosts, links={"wifi": WIFI}, servers={"web": web}, portals={"p": portal})
+
+
+@given(
+    st.text(max_size=60),
+    st.text(max_size=60),
+    st.text(max_size=60),
+    st.sampled_from([200, 302, 303, 307, 511]),
+)
+def test_whatever_a_client_asks_it_is_answered_and_not_let_in(
+    host: str, path: str, body: str, redirect: int
+) -> None:
+    answer = ask(path, host, method="GET", body=body, redirect=redirect)
+
+    assert answer.status in (200, 302, 303, 307, 404, 511)
+    assert not answer.login
+    assert "\n" not in answer.headers.get("Location", "")
+
+
+@given(st.binary(max_size=80))
+def test_octets_that_are_no_query_never_raise(octets: bytes) -> None:
+    name(octets, HERE, 0, {})

@@ -81,8 +81,13 @@ class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             )
             for name, uplink in self.uplinks.items()
         }
+        # It can't get to a concentrator of the other family.
+        vpns = {
+            name: msgspec.structs.replace(vpn, up=vpn.up and bool(_of(version, (vpn.endpoint,))))
+            for name, vpn in self.vpns.items()
+        }
         return msgspec.structs.replace(
-            self, hosts=self.hosts | {LAPTOP: laptop}, links=links, uplinks=uplinks
+            self, hosts=self.hosts | {LAPTOP: laptop}, links=links, uplinks=uplinks, vpns=vpns
         )
 
 

@@ -110,3 +110,18 @@ def test_a_concentrator_that_does_not_answer_is_told_and_leaves_nothing_behind(l
     lab.roam("wifi")
     lab.vpn.connect()
     assert lab.laptop.ping(REGISTRY, count=1).received == 1
+
+
+def test_routes_change_and_those_of_the_laptop_itself_stay(lab: Lab) -> None:
+    lab.vpn.set(routes=["2001:db8:20::/48", "198.18.0.0/15", "192.168.1.0/24"])
+    assert "198.18.0.0/15 dev corp" in text(lab, "ip route")
+    assert "192.168.1.0/24 dev wifi" in text(lab, "ip route")
+    assert "10.20.0.0/16" not in text(lab, "ip route")
+    assert "2001:db8:20::/48 dev corp" in text(lab, "ip -6 route")
+    lab.vpn.set(routes=[])
+    assert "dev corp proto static" not in text(lab, "ip route") + text(lab, "ip -6 route")
+    lab.vpn.set(names=["docker.com"])
+    for _ in range(2):
+        assert lab.laptop.run("curl --silent --fail http://docker.com/").ok
+        assert "203.0.113.90 dev corp" in text(lab, "ip route")
+        assert "2001:db8::90 dev corp" in text(lab, "ip -6 route")

@@ -161,8 +161,9 @@ def add_routes(namespaces: Namespaces, name: str, vpn: Vpn, numbers: Numbers) ->
     with namespaces.inside(LAPTOP), IPRoute() as routes:
         index = _index(routes, name)
         _drop_rules(routes, numbers)
-        routes.flush_routes(oif=index, proto=_RTPROT_STATIC)
-        routes.flush_routes(oif=index, table=numbers.mark)
+        for family in _FAMILIES.values():
+            routes.flush_routes(family=family, oif=index, proto=_RTPROT_STATIC)
+            routes.flush_routes(family=family, oif=index, table=numbers.mark)
         for prefix in vpn.routes:
             if ip_network(prefix).prefixlen:
                 _add_route(routes, index, prefix, _RT_TABLE_MAIN)
@@ -216,7 +217,8 @@ def _add_route(routes: "IPRoute", index: int, prefix: str, table: int) -> None:
     if ":" in prefix:
         # Without one it would get 1024, and lose to the routes of uplinks.
         arguments["priority"] = 1
-    _refusable(f"{LAPTOP}: route to {prefix}", partial(routes.route, "replace", **arguments))
+    # Beside one that is there: a network that the laptop is in itself, like its guests', stays where it is.
+    _refusable(f"{LAPTOP}: route to {prefix}", partial(routes.route, "append", **arguments), errno.EEXIST)
 
 
 def _drop_rules(routes: "IPRoute", numbers: Numbers) -> None:
@@ -251,12 +253,14 @@ def _raise_hidden(hidden: int, device: str) -> None:
         os.close(home)
 
 
-def _refusable(what: str, act: Callable[[], object]) -> None:
+def _refusable(what: str, act: Callable[[], object], harmless: int = 0) -> None:
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
         act()
     except NetlinkError as error:
+        if error.code == harmless:
+            return
         reason = os.strerror(error.code)
         if error.code == errno.EOPNOTSUPP:
             raise EnvironmentMissing(

@@ -29,6 +29,11 @@ def test_a_vpn_knows_its_gateway_and_of_which_versions_it_takes_everything() -> 
     assert vpn.full == {4}
 
 
+def test_a_laptop_of_one_family_connects_only_to_concentrators_of_that_family() -> None:
+    assert world().with_laptop("ipv4").vpns["corp"].up
+    assert not world().with_laptop("ipv6").vpns["corp"].up
+
+
 @pytest.mark.parametrize(
     ("fields", "where"),
     [

@@ -47,7 +47,8 @@ def test_a_kill_switch_of_a_split_tunnel_is_for_its_routes() -> None:
 
 
 def test_a_kill_switch_holds_while_the_tunnel_is_lost_and_other_policies_do_not() -> None:
-    policies: dict[str, Any] = {"host_only": True, "block_local": True, "clamp_mss": True, "frag_needed": False}
+    others = ("host_only", "block_local", "clamp_mss")
+    policies: dict[str, Any] = dict.fromkeys(others, True) | {"frag_needed": False}
     assert rules(is_up=False, **policies) == NONE
     assert rules(is_up=False, kill_switch=True, **policies) == rules(is_up=False, kill_switch=True)
 

@@ -109,10 +109,10 @@ UNITS: Final[dict[str, Unit]] = {
 
 
 @contextmanager
-def bench_lab() -> Iterator[Lab]:
+def bench_lab(seed: int = 0) -> Iterator[Lab]:
     """The lab, with the plain pair. Raises EnvironmentMissing and what labs raise."""
     description = LabDescription(
-        scenario="bench links", seed=1, guests=0, guest="netns", profile=WORLD, capture="headers"
+        scenario="bench links", seed=seed, guests=0, guest="netns", profile=WORLD, capture="headers"
     )
     with (
         tempfile.TemporaryDirectory(prefix="guestnet-") as folder,
@@ -151,7 +151,8 @@ def measure(runs: int, packets: int, progress: Progress) -> tuple[list[Figure], 
     """The figures of ``runs`` labs with ``packets`` a delay; the histogram, and what else is to be said."""
     samples = []
     for number in range(runs):
-        with bench_lab() as lab:
+        # Each with another seed: the same one loses the same packets, again and again.
+        with bench_lab(number) as lab:
 
             def show(what: str, step: int = number) -> None:
                 progress(f"links: {what}", step, runs)

@@ -5,7 +5,16 @@ from typing import Final
 
 from msgspec import Struct
 
-from tests.fuzz import corpus, gateway_machine, link_machine, machines, machines6, parsers, tcp_machine
+from tests.fuzz import (
+    corpus,
+    gateway_machine,
+    link_machine,
+    machines,
+    machines6,
+    parsers,
+    tcp_machine,
+    tunnel_machine,
+)
 
 
 class Target(Struct, frozen=True):
@@ -38,6 +47,7 @@ TARGETS: Final[dict[str, Target]] = {
     "dns-service": Target(machines.dns_service, machines.CORPORA["dns service"], 100_000),
     "tcp-connection": Target(tcp_machine.connection, tcp_machine.corpora, 900_000, 250),
     "filter": Target(link_machine.filter_text, link_machine.filters, 300_000, 100),
+    "tunnel": Target(tunnel_machine.tunnel, tunnel_machine.scripts, 200_000, 300),
     "link": Target(link_machine.link, link_machine.scripts, 300_000, 3000),
     "gateway": Target(gateway_machine.gateway, gateway_machine.corpora, 400_000, 1500),
 }

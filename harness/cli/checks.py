@@ -47,6 +47,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 PROGRAMS: Final = {
     QEMU: Package("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
     "dnsmasq": Package("dnsmasq-base", "dnsmasq", "dnsmasq"),
+    "nft": Package("nftables", "nftables", "nftables"),
     "ip": Package("iproute2", "iproute", "iproute2"),
     "apt-get": Package("apt", "apt", "apt"),
     "dpkg-deb": Package("dpkg", "dpkg", "dpkg"),

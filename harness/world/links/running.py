@@ -71,14 +71,18 @@ class Links:
         self._namespaces = namespaces
         self._timer = Timer(self._on_timer)
         self._forget = self._clock.on_jump(self._on_timer)
+        described = {name: link.impair for name, link in self._world.links.items() if link.impair is not None}
         if self._keeps():
-            ends = {name: self._ends(name)[0] for name in self._world.links}
+            ends = {name: self._ends(name)[0] for name in self._world.links if name not in described}
             rings = await asyncio.to_thread(lambda: {name: self._ring(end) for name, end in ends.items()})
             for name, ring in rings.items():
                 self._taps[name] = self._tap(name, ring)
-        for name, link in self._world.links.items():
-            if link.impair is not None:
-                await self.put(name, (link.impair.of("up"), link.impair.of("down")))
+        if described:
+            # Made once, before several threads ask for it.
+            await asyncio.to_thread(lambda: self._ether.descriptor)
+            await asyncio.gather(*(self._divert(name, self._engine(name)) for name in described))
+        for name, impair in described.items():
+            await self.put(name, (impair.of("up"), impair.of("down")))
 
     @property
     def names(self) -> list[str]:

@@ -119,6 +119,10 @@ def test_forged_names_live_no_longer_than_the_login(lab: Lab) -> None:
     assert lab.guest.resolve("no.such.name.example").addresses == ["10.40.0.1"]
     assert lab.guest.resolve("shop.example", "AAAA").addresses == ["2001:db8:40::1"]
 
+    lab.journal.expect(events.Served, server="hotel", request="A shop.example", status="forged")
+    lab.portal.set(ttl=300)
+    assert lab.guest.resolve("shop.example").ttl == 300
+
     lab.portal.login()
     real = lab.guest.resolve("shop.example")
     assert real.addresses == ["203.0.113.10"]
@@ -190,3 +194,4 @@ def test_datagrams_stay_blocked_after_the_login_where_the_hotel_wants_it(lab: La
     assert lab.guest.resolve("shop.example", server="203.0.113.53").addresses == ["203.0.113.10"]
     lab.portal.set(udp=True)
     assert lab.guest.udp_echo("echo.example", 7, b"hello") == b"hello"
+    assert lab.guest.ntp("time.example") is not None

@@ -153,25 +153,33 @@ def _page(portal: Portal, body: str) -> str:
     return f"<!doctype html>\n<title>{portal.name}</title>\n<h1>Welcome to {portal.name}</h1>\n{body}\n"
 
 
+class Forged(NamedTuple):
+    """The answer to a DNS query in wire format, and what it was asked: "A shop.example"."""
+
+    answer: bytes = b""
+    question: str = ""
+
+
 def name(
     query: bytes, addresses: Sequence[str], ttl: int, real: Mapping[str, Sequence[tuple[str, str]]]
-) -> bytes:
+) -> Forged:
     """The forged answer to a DNS query: everything has ``addresses``, for ``ttl`` seconds.
 
     Names in ``real`` have their own records instead, as (type, value): those of the walled garden. What is no
-    query gets no answer (b"").
+    query gets no answer.
     """
     try:
         asked = dns.message.from_wire(query)
         (question,) = asked.question
     except (dns.exception.DNSException, ValueError):
-        return b""
+        return Forged()
     response = dns.message.make_response(asked, recursion_available=True)
     kind = dns.rdatatype.to_text(question.rdtype)
-    records = real.get(question.name.to_text(omit_final_dot=True).lower())
+    wanted = question.name.to_text(omit_final_dot=True)
+    records = real.get(wanted.lower())
     if records is None:
         records = [("AAAA" if ":" in address else "A", address) for address in addresses]
     values = [value for known, value in records if known == kind]
     if values:
         response.answer.append(dns.rrset.from_text(question.name, ttl, "IN", kind, *values))
-    return response.to_wire()
+    return Forged(response.to_wire(), f"{kind} {wanted}")

@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from harness.core.errors import DescriptionError, LabError
-from harness.core.events import Noted, PortalChanged
+from harness.core.events import Noted, PortalChanged, Served
 from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
 from harness.world import nft
@@ -145,7 +145,12 @@ class RunningPortal:
 
     def name(self, asked: AskedName) -> Name:
         """The forged answer."""
-        return Name(asked.number, decide.name(asked.query, self._addresses, self._ways.ttl, self._real))
+        forged = decide.name(asked.query, self._addresses, self._ways.ttl, self._real)
+        if forged.question:
+            at, client = self._clock.now(), asked.client
+            served = Served(at=at, server=self._name, client=client, request=forged.question, status="forged")
+            self._recorder.event(served)
+        return Name(asked.number, forged.answer)
 
     # What scenarios ask
 

@@ -116,8 +116,10 @@ def test_whoever_is_in_can_log_out() -> None:
 )
 def test_every_name_is_forged_but_those_of_the_garden(asked: str, kind: str, values: list[str]) -> None:
     query = dns.message.make_query(asked, kind)
-    answer = dns.message.from_wire(name(query.to_wire(), HERE, 7, {"menu.example": [("A", "203.0.113.9")]}))
+    forged = name(query.to_wire(), HERE, 7, {"menu.example": [("A", "203.0.113.9")]})
+    answer = dns.message.from_wire(forged.answer)
 
+    assert forged.question == f"{kind} {asked}"
     assert query.is_response(answer)
     assert answer.rcode() == dns.rcode.NOERROR
     assert [str(item) for rrset in answer.answer for item in rrset] == values
@@ -126,7 +128,7 @@ def test_every_name_is_forged_but_those_of_the_garden(asked: str, kind: str, val
 
 @pytest.mark.parametrize("octets", [b"", b"\0" * 5, bytes(12), b"\xff" * 40])
 def test_what_is_no_query_is_not_answered(octets: bytes) -> None:
-    assert name(octets, HERE, 0, {}) == b""
+    assert name(octets, HERE, 0, {}).answer == b""
 
 
 def test_sessions_end_when_their_time_is_over_and_not_before() -> None:

@@ -24,11 +24,12 @@ def attach(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
 def test_a_visitor_does_with_the_lab_what_a_scenario_does(start_lab: StartLab) -> None:
     owner = start_lab()
     with Door(owner):
-        said = attach(owner.artifacts, "lab.note('hello'); lab.laptop.connect('shop.example', 80).connected")
+        folder = owner.artifacts
+        said = attach(folder, "lab.note('hello'); lab.laptop.connect('shop.example', 80).connected")
         assert (said.stdout, said.stderr, said.returncode) == ("True\n", "", 0)
-        unmet = attach(owner.artifacts, "assert lab.laptop.connect('shop.example', 81).connected, 'it is closed'")
+        unmet = attach(folder, "assert lab.laptop.connect('shop.example', 81).connected, 'it is closed'")
         assert (unmet.stderr, unmet.returncode) == ("it is closed\n", 1)
-        wrong = attach(owner.artifacts, "lab.nothing()")
+        wrong = attach(folder, "lab.nothing()")
         assert wrong.returncode == 1
         assert "nothing" in wrong.stderr
         assert "Traceback" not in wrong.stderr

@@ -78,13 +78,16 @@ def _run(command: str, names: dict[str, Any]) -> None:
         tree = ast.parse(command, "<command>")
     except SyntaxError as error:
         raise click.UsageError(f"-c: {error.msg} ({command!r})") from error
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1] if tree.body else None
+    value = None
     try:
-        exec(compile(tree, "<command>", "exec"), names)
-        if last is not None:
-            value = eval(compile(ast.Expression(last.value), "<command>", "eval"), names)
-            if value is not None:
-                click.echo(value if isinstance(value, str) else repr(value))
+        if isinstance(last, ast.Expr):
+            tree.body.pop()
+        exec(compile(tree, "<command>", "exec"), names)  # noqa: S102 - the caller's own words
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), "<command>", "eval"), names)  # noqa: S307
+        if value is not None:
+            click.echo(value if isinstance(value, str) else repr(value))
     except AssertionError as error:
         click.echo(str(error) or "assertion failed", err=True)
         sys.exit(1)

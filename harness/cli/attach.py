@@ -83,9 +83,9 @@ def _run(command: str, names: dict[str, Any]) -> None:
     try:
         if isinstance(last, ast.Expr):
             tree.body.pop()
-        exec(compile(tree, "<command>", "exec"), names)  # noqa: S102 - the caller's own words
+        exec(compile(tree, "<command>", "exec"), names)
         if isinstance(last, ast.Expr):
-            value = eval(compile(ast.Expression(last.value), "<command>", "eval"), names)  # noqa: S307
+            value = eval(compile(ast.Expression(last.value), "<command>", "eval"), names)
         if value is not None:
             click.echo(value if isinstance(value, str) else repr(value))
     except AssertionError as error:

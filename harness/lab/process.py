@@ -6,6 +6,7 @@ end of the control socket, or with a fault of a piece that a lab can't do withou
 """
 
 import asyncio
+import gc
 import logging
 import os
 import platform
@@ -219,6 +220,8 @@ class Lab:
         await _together(self._add_guests(self._guests), around.start())
         self._sleep = Sleep(self._clock, recorder, self._guests, around)
         self._link_control = LinkControl(around.links, self._stack, self._guests)
+        # What is here now stays: collections, which hold up every frame, need not look at it again.
+        gc.freeze()
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
         return await self._status()
 

@@ -25,7 +25,7 @@ from harness.world.namespaces import Namespaces
 Settings = tuple[Impairments, Impairments]
 """Of "up" and of "down"."""
 
-_TOLD: Final = 1 << 62
+_NEVER: Final = 1 << 62
 """What the timer is set for while it is not."""
 
 
@@ -62,7 +62,7 @@ class Links:
         self._count = 0
         self._turn = asyncio.Lock()
         self._timer: Timer | None = None
-        self._armed = _TOLD
+        self._armed = _NEVER
         self._forget: Callable[[], None] | None = None
         self._tidying: asyncio.Task[None] | None = None
 
@@ -289,7 +289,7 @@ class Links:
             self._timer.set(at - self._clock.now())
 
     def _on_timer(self) -> None:
-        self._armed = _TOLD
+        self._armed = _NEVER
         for impaired in list(self._impaired.values()):
             impaired.due()
         self._rearm()

@@ -43,6 +43,7 @@ _IFF_NOARP: Final = 0x80
 _FIB_RULE_INVERT: Final = 0x2
 _IFA_F_NODAD: Final = 0x02
 _RT_TABLE_MAIN: Final = 254
+_RTPROT_STATIC: Final = 4
 _SIOCETHTOOL: Final = 0x8946
 _OFFLOADS: Final = (0x17, 0x1F, 0x24)
 """ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO of linux/ethtool.h."""
@@ -202,9 +203,6 @@ def local_networks(namespaces: Namespaces, uplinks: Iterable[str]) -> list[str]:
                     text = f"{address.get_attr('IFA_ADDRESS')}/{address['prefixlen']}"
                     found.append(str(ip_interface(text).network))
     return found
-
-
-_RTPROT_STATIC: Final = 4
 
 
 def _index(routes: "IPRoute", name: str) -> int:

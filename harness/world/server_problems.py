@@ -66,7 +66,8 @@ def _option_problems(path: Place, server: Server) -> Iterator[Problem]:
     for place, names in (("faults", list(server.faults)), ("names", list(server.names))):
         for index, name in enumerate(names):
             where = (*path, place, name if place == "faults" else index)
-            if not is_domain(name) and not (place == "names" and is_address(name)):
+            is_certified = place == "names" and (is_address(name) or is_domain(name.removeprefix("*.")))
+            if not is_certified and not is_domain(name):
                 yield Problem(where, f"{name!r} is no domain name", _NAME_RULE)
     if server.names and server.kind in WITH_TLS - {"https"} and server.certificate is None:
         yield Problem((*path, "names"), "names are those of a certificate", 'write certificate = "valid" too')

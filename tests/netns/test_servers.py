@@ -129,6 +129,17 @@ def test_the_clock_is_the_labs_and_its_offset(lab: Lab) -> None:
     assert before - 1_000_000 <= told - 3600 * 10**9 <= after + 1_000_000
 
 
+def test_the_clock_jumps_with_the_labs(lab: Lab) -> None:
+    lab.jump("2h")
+    for _ in range(50):
+        told = lab.laptop.ntp("broken.example")
+        assert told is not None
+        if told - 3600 * 10**9 >= lab.now() - 60 * 10**9:
+            break
+    else:
+        pytest.fail("the NTP server never heard of the jump")
+
+
 def test_iperf3_measures(lab: Lab) -> None:
     ran = lab.laptop.run("iperf3 --client broken.example --bytes 1M --json", check=True)
 

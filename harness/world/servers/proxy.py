@@ -91,7 +91,8 @@ def _enter(order: ProxyOrder) -> None:
 
 def _master(name: str, server: Server) -> Any:
     given = options.Options(
-        mode=[f"regular@{f'[{each}]' if ':' in each else each}:{server.port}" for each in server.addresses],
+        # An IPv6 address has no brackets here.
+        mode=[f"regular@{address}:{server.port}" for address in server.addresses],
         confdir=str(proxy_folder(name)),
         ignore_hosts=[] if server.intercept else [".*"],
         ssl_verify_upstream_trusted_ca=str(CA),

@@ -23,15 +23,15 @@ def test_an_upload_survives_three_percent_of_loss_in_bursts(lab: Lab) -> None:
 
 
 def test_a_satellite_is_far_away_but_there(lab: Lab) -> None:
-    """300 ms each way: everything works, a round trip takes more than 600 ms, nothing is sent twice."""
-    lab.links.wifi.impair(delay="300ms")
+    """250 ms each way: everything works, a round trip takes more than 500 ms, nothing is sent twice."""
+    lab.links.wifi.impair(delay="250ms")
 
     ping = lab.guest.ping("203.0.113.10", count=2, interval=0.2)
     assert ping.received == 2
-    assert min(ping.rtts) >= 0.6
+    assert min(ping.rtts) >= 0.5
     attempt = lab.guest.connect("203.0.113.10", 80)
     assert attempt.connected
-    assert attempt.seconds >= 0.6
+    assert attempt.seconds >= 0.5
     assert len(lab.links.wifi.packets(tcp.syn(to=("203.0.113.10", 80)))) == 1
 
 
@@ -111,7 +111,7 @@ def test_a_rate_holds(lab: Lab) -> None:
     came = [packet for packet in lab.links.wifi.packets() if packet.direction == "down"]
     for index, first in enumerate(came):
         window = [each for each in came[index:] if each.at - first.at <= SECOND // 2]
-        if len(window) > 50:
+        if window[-1].at - first.at > 400 * MILLISECOND:
             bits = sum(each.wire_length for each in window[1:]) * 8
             assert bits / ((window[-1].at - first.at) / SECOND) < 8_000_000 * 1.5
     data = [packet for packet in came if packet.wire_length > 1000]

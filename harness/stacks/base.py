@@ -73,7 +73,9 @@ class Stack(Protocol):
     records the cable itself), "flow-events" (it writes flows, leases, names and limits into the journal),
     "mtu", "connect-errors" (the guest's connect() fails with the errno that the host saw), "impairments" (of
     its cables), "address-plan" (router, DHCP and DNS server have the subnet's first address, the laptop the
-    second, guests begin with the third), "lab-clock" (when the lab clock jumps, the stack's timers do).
+    second, guests begin with the third), "lab-clock" (when the lab clock jumps, the stack's timers do),
+    "roaming" (guests' queries go to the resolvers that the laptop has at the moment), "host-sockets" (guests'
+    flows are the laptop's own: each has a socket there, and keeps its address).
     """
 
     name: str

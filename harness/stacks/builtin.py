@@ -47,6 +47,8 @@ class BuiltinStack:
             "connect-errors",
             "impairments",
             "lab-clock",
+            "roaming",
+            "host-sockets",
         }
     )
 

@@ -88,6 +88,7 @@ class KernelNatStack:
             "mtu",
             "address-plan",
             "connect-errors",
+            "roaming",
         }
     )
 

@@ -23,7 +23,7 @@ class PasstStack:
     """A ``Stack``. Guests do not see each other; there is no host.docker.internal and no capture."""
 
     name = "passt"
-    capabilities = frozenset({"ipv4", "tcp", "udp", "icmp-echo", "host-services", "mtu"})
+    capabilities = frozenset({"ipv4", "tcp", "udp", "icmp-echo", "host-services", "host-sockets", "mtu"})
 
     def __init__(self, options: StackOptions) -> None:
         if not 576 <= options.mtu <= 65520:

@@ -23,7 +23,9 @@ class SlirpStack:
     """A ``Stack``. Guests do not see each other; there is no host.docker.internal."""
 
     name = "slirp"
-    capabilities = frozenset({"ipv4", "tcp", "udp", "icmp-echo", "gateway-echo", "host-services"})
+    capabilities = frozenset(
+        {"ipv4", "tcp", "udp", "icmp-echo", "gateway-echo", "host-services", "host-sockets"}
+    )
 
     def __init__(self, options: StackOptions) -> None:
         self._mtu = options.mtu

@@ -48,7 +48,7 @@ def test_a_mapping_of_the_carrier_expires(lab: Lab) -> None:
     assert "late" not in lab.guest.run("cat /tmp/heard").stdout
 
 
-@pytest.mark.lab(profile="ipv6-only")
+@pytest.mark.lab(profile="ipv6-only", needs="ipv6")
 def test_by_name_a_guest_reaches_a_server_that_has_ipv4_only(lab: Lab) -> None:
     """The network's resolver makes an IPv6 address of the name, the network an IPv4 packet of the guest's."""
     lab.guest.autoconfiguration()
@@ -63,7 +63,7 @@ def test_by_name_a_guest_reaches_a_server_that_has_ipv4_only(lab: Lab) -> None:
     lab.links["translate"].expect(tcp.syn(source="192.168.254.1", to=(SHOP, 80)))
 
 
-@pytest.mark.lab(profile="ipv6-only")
+@pytest.mark.lab(profile="ipv6-only", needs="ipv6")
 def test_without_ipv4_an_ipv4_address_is_unreachable_at_once_and_curl_takes_the_other(lab: Lab) -> None:
     """No time is lost over a version of IP that the laptop has not got."""
     lab.guest.autoconfiguration()
@@ -76,7 +76,7 @@ def test_without_ipv4_an_ipv4_address_is_unreachable_at_once_and_curl_takes_the_
     assert page.ok, page.error
 
 
-@pytest.mark.lab(profile="corp-firewall-strict")
+@pytest.mark.lab(profile="corp-firewall-strict", needs="connect-errors")
 def test_a_strict_firewall_refuses_some_is_silent_to_others_and_lets_443_through(lab: Lab) -> None:
     """And the proxy is the way out for all the rest."""
     guest = lab.guest
@@ -106,11 +106,11 @@ def test_a_strict_firewall_says_that_ping_is_forbidden(lab: Lab) -> None:
     lab.cable.expect(icmp.unreachable(code=13))
 
 
-@pytest.mark.lab(profile="offline")
+@pytest.mark.lab(profile="offline", needs=["connect-errors", "host-name", "roaming"])
 def test_offline_names_and_addresses_fail_at_once_and_guests_still_have_each_other(lab: Lab) -> None:
     """Nothing out there, everything in here; and then somebody finds the Wi-Fi."""
     assert lab.guest.connect(SHOP, 80, timeout=5).error == "ENETUNREACH"
-    assert lab.guest.resolve("shop.example", timeout=2).rcode in ("SERVFAIL", "")
+    assert lab.guest.resolve("shop.example").rcode == "SERVFAIL"
     assert lab.guest.ping("gateway.docker.internal", count=1).received == 1
     assert lab.guest.connect("host.docker.internal", 8080).connected
 

@@ -9,7 +9,7 @@ NAS = "192.168.65.80"
 USUAL = "192.168.65.0/24"
 
 
-@pytest.mark.lab(profile="overlapping.toml")
+@pytest.mark.lab(profile="overlapping.toml", needs=["address-plan", "host-name"])
 def test_guests_are_renumbered_and_reach_the_network_that_had_their_addresses(lab: Lab) -> None:
     """The journal says why; leases, router, names and host address are of the other subnet."""
     told = lab.journal.expect(events.SubnetOverlap, network=USUAL)
@@ -34,7 +34,7 @@ def test_the_ipv6_prefix_is_another_one_too(lab: Lab) -> None:
     assert told.renumbered == "fd65:6775:6573:7401::/64"
 
 
-@pytest.mark.lab(profile="moving-in.toml", subnet=USUAL)
+@pytest.mark.lab(profile="moving-in.toml", subnet=USUAL, needs=["address-plan", "roaming", "host-sockets"])
 def test_a_network_that_overlaps_later_is_told_and_not_reached(lab: Lab) -> None:
     """Who has leases can't be renumbered. The rest of the world stays within reach, and it passes."""
     with lab.step("at the branch") as branch:

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_interface, ip_network
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
@@ -26,6 +26,7 @@ from harness.world.namespaces import Namespaces
 from harness.world.place import Problem, WorldError
 from harness.world.resolving import LaptopResolver
 from harness.world.vpn import devices, messages, policy
+from harness.world.vpn.client import Client, Status
 from harness.world.vpn.devices import Numbers
 from harness.world.vpn.model import Vpn
 from harness.world.vpn.problems import address_problems, setting_problems
@@ -34,7 +35,6 @@ from harness.world.vpn.process import TunnelProcess
 CONNECT_TIMEOUT: Final = 5.0
 _SECOND: Final = 1_000_000_000
 
-Status = Literal["down", "up", "lost"]
 Brought = Callable[[str, Sequence[str]], None]
 """Told when a VPN comes up, with its name and the networks that it brings."""
 
@@ -50,19 +50,6 @@ class VpnState(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     settings: Vpn
     source: str = ""
-
-
-class _Client:
-    """One VPN's."""
-
-    def __init__(self, name: str, vpn: Vpn, numbers: Numbers) -> None:
-        self.name = name
-        self.vpn = vpn
-        self.numbers = numbers
-        self.status: Status = "down"
-        self.source = ""
-        self.turn = asyncio.Lock()
-        self.established: asyncio.Future[None] | None = None
 
 
 class Vpns:
@@ -89,7 +76,7 @@ class Vpns:
         self._brought = brought
         self._watch = watch
         self._clients = {
-            name: _Client(name, vpn, Numbers(number)) for number, (name, vpn) in enumerate(world.vpns.items())
+            name: Client(name, vpn, Numbers(number)) for number, (name, vpn) in enumerate(world.vpns.items())
         }
         self._uplinks = [name for name, link in world.links.items() if LAPTOP in link.ends]
         self._process = TunnelProcess(self._changed, self._ended)
@@ -225,7 +212,7 @@ class Vpns:
 
     # Inside
 
-    def _client(self, name: str) -> _Client:
+    def _client(self, name: str) -> Client:
         if name not in self._clients:
             there = ", ".join(self._clients) or "none: this world has no [vpns]"
             raise DescriptionError(f"there is no VPN {name!r}", remedy=f"there are {there}")
@@ -237,7 +224,7 @@ class Vpns:
             devices.make_devices(self._namespaces, self._hidden, client.name, client.vpn, client.numbers)
             self._guard_gateway(client)
 
-    def _order(self, client: _Client) -> messages.Open:
+    def _order(self, client: Client) -> messages.Open:
         vpn, numbers = client.vpn, client.numbers
         laptop, gateway = (
             messages.Side(
@@ -255,7 +242,7 @@ class Vpns:
             frag_needed=vpn.frag_needed,
         )  # fmt: skip
 
-    async def _connect(self, client: _Client) -> None:
+    async def _connect(self, client: Client) -> None:
         if client.status == "up":
             return
         client.established = asyncio.get_running_loop().create_future()
@@ -274,20 +261,20 @@ class Vpns:
             client.established = None
         await self._come_up(client)
 
-    async def _come_up(self, client: _Client) -> None:
+    async def _come_up(self, client: Client) -> None:
         await asyncio.to_thread(self._apply, client, anew=True)
         self._resolve(client)
         client.status = "up"
         self._note(client, "up")
         self._bring(client)
 
-    def _bring(self, client: _Client) -> None:
+    def _bring(self, client: Client) -> None:
         """Say which networks it brings, everything excepted."""
         routes = [route for route in client.vpn.routes if ip_network(route).prefixlen]
         own = [str(ip_interface(each).network) for each in client.vpn.ends[LAPTOP]]
         self._brought(f"VPN {client.name}", [*own, *routes])
 
-    async def _disconnect(self, client: _Client) -> None:
+    async def _disconnect(self, client: Client) -> None:
         self._process.tell(messages.Disconnect(client.name))
         client.status = "down"
         client.source = ""
@@ -308,12 +295,12 @@ class Vpns:
         else:
             self._note(client, "rekeyed")
 
-    async def _follow(self, client: _Client) -> None:
+    async def _follow(self, client: Client) -> None:
         async with client.turn:
             if client.status != "down":
                 await asyncio.to_thread(self._protect, client)
 
-    async def _lost(self, client: _Client) -> None:
+    async def _lost(self, client: Client) -> None:
         async with client.turn:
             if client.status != "up":
                 return
@@ -322,7 +309,7 @@ class Vpns:
             await asyncio.to_thread(self._take_away, client)
             self._note(client, "lost")
 
-    async def _found(self, client: _Client) -> None:
+    async def _found(self, client: Client) -> None:
         async with client.turn:
             if client.status == "lost":
                 await self._come_up(client)
@@ -340,7 +327,7 @@ class Vpns:
                 error if isinstance(error, GuestnetError) else LabError(what, remedy="see lab.log")
             )
 
-    def _resolve(self, client: _Client) -> None:
+    def _resolve(self, client: Client) -> None:
         vpn = client.vpn
 
         async def seen(_: str, addresses: Sequence[str]) -> None:
@@ -356,18 +343,18 @@ class Vpns:
 
     # In a thread
 
-    def _apply(self, client: _Client, *, anew: bool = False) -> None:
+    def _apply(self, client: Client, *, anew: bool = False) -> None:
         vpn = client.vpn
         if anew:
             devices.bring_up(self._namespaces, LAPTOP, client.name, vpn.ends[LAPTOP], vpn.mtu)
         self._protect(client, is_up=True)
         devices.add_routes(self._namespaces, client.name, vpn, client.numbers)
 
-    def _take_away(self, client: _Client) -> None:
+    def _take_away(self, client: Client) -> None:
         self._protect(client)
         devices.take_down(self._namespaces, client.name, client.numbers)
 
-    def _protect(self, client: _Client, *, is_up: bool = False) -> None:
+    def _protect(self, client: Client, *, is_up: bool = False) -> None:
         is_up = is_up or client.status == "up"
         if client.status == "down" and not is_up:
             rules = policy.no_rules(client.name)
@@ -379,12 +366,12 @@ class Vpns:
             )  # fmt: skip
         nft.load(self._namespaces, LAPTOP, rules, what=f"the policies of the VPN {client.name}")
 
-    def _set_both_ends(self, client: _Client) -> None:
+    def _set_both_ends(self, client: Client) -> None:
         for host in client.vpn.ends:
             devices.set_mtu(self._namespaces, host, client.name, client.vpn.mtu)
         self._guard_gateway(client, always=True)
 
-    def _guard_gateway(self, client: _Client, *, always: bool = False) -> None:
+    def _guard_gateway(self, client: Client, *, always: bool = False) -> None:
         if always or not client.vpn.frag_needed:
             rules = policy.gateway_rules(client.name, client.vpn)
             what = f"the concentrator of the VPN {client.name}"
@@ -392,7 +379,7 @@ class Vpns:
 
     # What happens
 
-    def _note(self, client: _Client, change: str) -> None:
+    def _note(self, client: Client, change: str) -> None:
         up = client.status == "up"
         self._recorder.event(
             VpnChanged(

@@ -26,6 +26,10 @@ value of `harness.scenario.results`, also when the network fails. Hosts of the w
 same verbs for events. An expectation is met as soon as what it waits for is recorded, also when that was long
 ago: say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
 
+**Networks** (`UplinkView`): ``lab.uplinks["wifi"].down()``, ``up()``, ``renumber("192.168.1.77/24")``;
+``lab.roam("lte")`` leaves all others for one, ``lab.roam(None)`` is offline. What the laptop's resolver, routes
+and addresses are follows at once, and guests notice as programs on the laptop would.
+
 **Captive portals** (`PortalView`): ``lab.portal.login()`` as a browser does, ``expire``, ``detect`` as
 systems do, ``is_open``, ``state``; ``lab.portal.set(redirect=511, tls="silence")`` gives it other ways.
 ``lab.ca`` is the authority that signs for all servers with TLS: ``lab.guest.trust(lab.ca)``.

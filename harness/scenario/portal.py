@@ -25,6 +25,8 @@ from harness.scenario.web import Page
 DETECT: Final = "http://detect.example/generate_204"
 """What machines ask of the ready profiles' internet to find captive portals."""
 _HOPS: Final = 5
+_PATIENCE: Final = 10.0
+"""Seconds after which a machine takes its network for offline."""
 
 
 class Detection(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +125,7 @@ class PortalView:
     def detect(self, by: Machine | None = None, *, url: str = DETECT) -> Detection:
         """What the laptop's, or another machine's, system would take this network for."""
         machine = Host("laptop", self._observer) if by is None else by
-        page = machine.fetch(url, timeout=5)
+        page = machine.fetch(url, timeout=_PATIENCE)
         verdict: Literal["open", "captive", "offline"] = "captive"
         if page.status in (0, 204):
             verdict = "open" if page.status else "offline"

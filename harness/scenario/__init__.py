@@ -27,8 +27,8 @@ same verbs for events. An expectation is met as soon as what it waits for is rec
 ago: say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at what came later.
 
 **Networks** (`UplinkView`): ``lab.uplinks["wifi"].down()``, ``up()``, ``renumber("192.168.1.77/24")``;
-``lab.roam("lte")`` leaves all others for one, ``lab.roam(None)`` is offline. What the laptop's resolver, routes
-and addresses are follows at once, and guests notice as programs on the laptop would.
+``lab.roam("lte")`` leaves all others for one, ``lab.roam(None)`` is offline. The laptop's addresses, routes
+and resolver follow at once, and guests notice as programs on the laptop would.
 
 **Captive portals** (`PortalView`): ``lab.portal.login()`` as a browser does, ``expire``, ``detect`` as
 systems do, ``is_open``, ``state``; ``lab.portal.set(redirect=511, tls="silence")`` gives it other ways.
@@ -90,6 +90,7 @@ from harness.scenario.results import (
     Ran,
     Transfer,
 )
+from harness.scenario.uplinks import UplinkView
 from harness.scenario.web import Page
 
 __all__ = [
@@ -132,6 +133,7 @@ __all__ = [
     "Step",
     "Transfer",
     "Uniform",
+    "UplinkView",
     "arp",
     "at",
     "dhcp",

@@ -15,7 +15,6 @@ it would have left by, with a mark that the hook knows. Names, addresses, routes
 are, and without the hook the link is a plain veth pair again.
 """
 
-import errno
 import fcntl
 import os
 import socket
@@ -27,7 +26,7 @@ from typing import Final, NamedTuple
 
 from harness.core.errors import EnvironmentMissing, LabError
 from harness.system.calls import CLONE_NEWNET, setns, unshare
-from harness.world import nft
+from harness.world import nft, offloads
 from harness.world.links.ring import MARK, Ring, Sender
 from harness.world.namespaces import Namespaces
 
@@ -38,11 +37,7 @@ _ETHERNET: Final = 18
 _RING: Final = 4 << 20
 """Octets of frames that wait at most, in each direction."""
 _SLOTS: Final = 2048
-_SIOCETHTOOL: Final = 0x8946
 _SIOCGIFMTU: Final = 0x8921
-_IFREQ: Final = struct.Struct("@16sP16x")
-_OFFLOADS: Final = (0x17, 0x1F, 0x24)
-"""ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO of linux/ethtool.h."""
 
 _HOOK: Final = """
 table netdev {table} {{
@@ -179,7 +174,7 @@ class Diversion:
                             peer={"ifname": peer, "net_ns_fd": there, "mtu": _LARGEST_MTU},
                         )  # fmt: skip
                         _without_ipv6(self._side)
-                        _without_offloads(self._side)
+                        offloads.switch_off(self._side)
                         (index,) = routes.link_lookup(ifname=self._side)
                         routes.link("set", index=index, state="up")
                     ring = self._open_ring(peer, size)
@@ -216,22 +211,3 @@ def _mtu(device: str) -> int:
         answer = fcntl.ioctl(sock.fileno(), _SIOCGIFMTU, struct.pack("16s24x", device.encode()))
     (mtu,) = struct.unpack_from("i", answer, 16)
     return int(mtu)
-
-
-def _without_offloads(device: str) -> None:
-    """Frames that leave by ``device`` are cut and have their checksums. Raises OSError."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        for command in _OFFLOADS:
-            value = bytearray(struct.pack("II", command, 0))
-            address = _address_of(value)
-            try:
-                fcntl.ioctl(sock.fileno(), _SIOCETHTOOL, _IFREQ.pack(device.encode(), address))
-            except OSError as error:
-                if error.errno != errno.EOPNOTSUPP:
-                    raise
-
-
-def _address_of(value: bytearray) -> int:
-    import ctypes
-
-    return ctypes.addressof(ctypes.c_char.from_buffer(value))

@@ -10,12 +10,9 @@ All functions block: they are for a thread that runs nothing else meanwhile.
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
-import struct
 from collections.abc import Callable, Iterable
-from ctypes import addressof, create_string_buffer
 from functools import partial
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
@@ -23,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from harness.core.errors import DescriptionError, EnvironmentMissing
 from harness.system.calls import CLONE_NEWNET, bind, setns, unshare
+from harness.world import offloads
 from harness.world.model import LAPTOP
 from harness.world.mounts import NETNS
 from harness.world.namespaces import Namespaces
@@ -44,9 +42,6 @@ _FIB_RULE_INVERT: Final = 0x2
 _IFA_F_NODAD: Final = 0x02
 _RT_TABLE_MAIN: Final = 254
 _RTPROT_STATIC: Final = 4
-_SIOCETHTOOL: Final = 0x8946
-_OFFLOADS: Final = (0x17, 0x1F, 0x24)
-"""ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO of linux/ethtool.h."""
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _DEFAULT: Final = {4: "0.0.0.0/0", 6: "::/0"}
 
@@ -108,7 +103,7 @@ def make_devices(namespaces: Namespaces, hidden: int, name: str, vpn: Vpn, numbe
                     ),
                 )  # fmt: skip
                 routes.link("set", index=index, flags=_IFF_NOARP, change=_IFF_NOARP)
-            _no_offloads(name)
+            offloads.switch_off(name)
             # No link-local address, and so nobody who looks for routers: it is not ethernet really.
             with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
                 Path(f"/proc/sys/net/ipv6/conf/{name}/addr_gen_mode").write_text("1")
@@ -223,15 +218,6 @@ def _drop_rules(routes: "IPRoute", numbers: Numbers) -> None:
     for family in _FAMILIES.values():
         for priority in (numbers.priority, numbers.priority + 1):
             routes.flush_rules(family=family, priority=priority)
-
-
-def _no_offloads(device: str) -> None:
-    """In the thread's namespace: packets are cut, and their checksums complete, before they get there."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-        for command in _OFFLOADS:
-            value = create_string_buffer(struct.pack("II", command, 0))
-            request = struct.pack("16sP16x", device.encode(), addressof(value))
-            fcntl.ioctl(handle, _SIOCETHTOOL, request)
 
 
 def _raise_hidden(hidden: int, device: str) -> None:

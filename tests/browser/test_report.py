@@ -12,6 +12,7 @@ from tests.unit.report import sample
 pytest.importorskip("playwright", reason="playwright is not installed: pip install playwright")
 from playwright.sync_api import Locator, Page, expect
 
+ARP = bytes.fromhex("ffffffffffff52540065000108060001080006040001525400650001c0a84103000000000000c0a84101")
 LARGE = "#scenario-test-upload-arrives-intact"
 SILENT = "#scenario-test-a-silent-host-is-refused"
 
@@ -56,6 +57,23 @@ def test_a_filter_leaves_what_it_names(page: Page, large_run: Path) -> None:
     box.locator(".chip", has_text="DHCP").click()
     expect(filter_box).to_have_value("dhcp")
     expect(box.locator(".row.packet")).to_have_count(4)
+
+
+def test_what_a_link_dropped_is_marked_and_packets_are_in_the_order_of_time(
+    page: Page, tmp_path: Path
+) -> None:
+    tape = sample.Tape(tmp_path / "run/labs/d", "drops")
+    for link, after, comment in (("cable", 5, ""), ("wifi-dropped", 7, "loss 3%"), ("wifi", 6, "")):
+        tape.recorder.frames(link, "up", [ARP], tape.now + after * 1_000_000, comment)
+    tape.wait(10)
+    tape.close()
+    run = sample.single(tmp_path, "drops", folder="labs/d")
+    build(run)
+    box = show(page, run)
+
+    expect(box.locator(".row.packet .number")).to_have_text(["1", "3", "2"])
+    expect(box.locator(".row.packet.dropped")).to_have_count(1)
+    expect(box.locator(".row.packet.dropped .comment")).to_have_text("loss 3%")
 
 
 def test_a_click_shows_layers_and_octets(page: Page, red_run: Path) -> None:

@@ -13,6 +13,7 @@ from tests.fuzz import (
     machines6,
     parsers,
     tcp_machine,
+    translator_machine,
     tunnel_machine,
 )
 
@@ -48,6 +49,7 @@ TARGETS: Final[dict[str, Target]] = {
     "tcp-connection": Target(tcp_machine.connection, tcp_machine.corpora, 900_000, 250),
     "filter": Target(link_machine.filter_text, link_machine.filters, 300_000, 100),
     "tunnel": Target(tunnel_machine.tunnel, tunnel_machine.scripts, 200_000, 300),
+    "translator": Target(translator_machine.translator, translator_machine.packets, 300_000, 1600),
     "link": Target(link_machine.link, link_machine.scripts, 300_000, 3000),
     "gateway": Target(gateway_machine.gateway, gateway_machine.corpora, 400_000, 1500),
 }

@@ -1,4 +1,4 @@
-"""A NAT64's translator: packets are translated, answered, dropped or malformed; what comes out is a packet."""
+"""A NAT64's translator: a packet is translated, answered, dropped or malformed; what comes out is one."""
 
 from ipaddress import IPv4Address, IPv6Address
 

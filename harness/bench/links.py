@@ -152,7 +152,7 @@ def measure(runs: int, packets: int, progress: Progress) -> tuple[list[Figure], 
     samples = []
     for number in range(runs):
         # Each with another seed: the same one loses the same packets, again and again.
-        with bench_lab(number) as lab:
+        with bench_lab(100 + number) as lab:
 
             def show(what: str, step: int = number) -> None:
                 progress(f"links: {what}", step, runs)

@@ -8,6 +8,7 @@ import pytest
 from harness.journal.capture import CaptureReader
 from harness.report import Limits, build
 from tests.unit.report import sample
+from tests.unit.report.tape import Tape
 
 pytest.importorskip("playwright", reason="playwright is not installed: pip install playwright")
 from playwright.sync_api import Locator, Page, expect
@@ -62,7 +63,7 @@ def test_a_filter_leaves_what_it_names(page: Page, large_run: Path) -> None:
 def test_what_a_link_dropped_is_marked_and_packets_are_in_the_order_of_time(
     page: Page, tmp_path: Path
 ) -> None:
-    tape = sample.Tape(tmp_path / "run/labs/d", "drops")
+    tape = Tape(tmp_path / "run/labs/d", "drops")
     for link, after, comment in (("cable", 5, ""), ("wifi-dropped", 7, "loss 3%"), ("wifi", 6, "")):
         tape.recorder.frames(link, "up", [ARP], tape.now + after * 1_000_000, comment)
     tape.wait(10)

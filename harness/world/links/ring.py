@@ -76,6 +76,7 @@ class Ring:
         self._offloads = offloads
         self._lead = virtio.HEADER if offloads else 0
         self._index = 0
+        self._copies = offloads
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
             self._map = self._open(device)
@@ -132,6 +133,12 @@ class Ring:
                     _shift(frame, 14)
             at = seconds * 1_000_000_000 + nanoseconds
             yield Arrival(memoryview(frame), lead, length, at, kind == _OUTGOING)
+
+    def keep_beginnings(self) -> None:
+        """From now on, nothing is copied beside the slots: of longer frames there are only the beginnings."""
+        if self._copies:
+            self._copies = False
+            self._socket.setsockopt(_SOL_PACKET, _COPY_THRESH, 0)
 
     def missed(self) -> int:
         """How many frames since the last call found no slot."""

@@ -46,12 +46,16 @@ class Tap:
         self._recorder = recorder
         self._clock = clock
         self._keeps = keeps
+        if keeps() <= SIZE:
+            ring.keep_beginnings()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(ring, self._on_readable)
         self._pause: asyncio.TimerHandle | None = None
 
     def sweep(self) -> int:
         """Write down all that has passed; how many frames the kernel had no room for since the last time."""
+        if self._keeps() <= SIZE:
+            self._ring.keep_beginnings()
         offset = self._clock.now() - time.time_ns()
         batch: list[Frame] = []
         since, direction = 0, False

@@ -222,3 +222,12 @@ def test_no_capture_no_taps(tmp_path: Path) -> None:
         lab.links.wifi.impair("up", delay="5ms")
         assert min(ping(lab)) >= 5
         assert lab.links.wifi.packets() == []
+
+
+def test_headers_alone_are_kept_with_the_lengths_of_frames(tmp_path: Path) -> None:
+    description = LabDescription(scenario="links", seed=1, guests=0, capture="headers")
+    with Lab.start(description, tmp_path) as lab:
+        assert lab.laptop.run("curl -s http://203.0.113.20/size/300000 | wc -c").stdout.strip() == "300000"
+        data = lab.links.wifi.packets(tcp.data(source=("203.0.113.20", 80)))
+        assert max(len(packet.data) for packet in data) <= 128
+        assert sum(packet.wire_length for packet in data) > 300_000

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Interface
 from typing import Final
 
 from harness.core.errors import DescriptionError, LabError
@@ -13,6 +14,7 @@ from harness.edge.timer import Timer
 from harness.journal.recording import FileRecorder
 from harness.link.link import DIRECTIONS, Link
 from harness.link.settings import NOTHING, Impairments, Schedule
+from harness.wire.ipv6 import Ip6, ip6
 from harness.world.description import World
 from harness.world.links.carrier import Carrier
 from harness.world.links.diversion import Diversion, End, Ether
@@ -20,11 +22,14 @@ from harness.world.links.impaired import ImpairedLink
 from harness.world.links.ring import Ring
 from harness.world.links.tap import SIZE, SLOTS, Tap
 from harness.world.model import LAPTOP
+from harness.world.model import Link as Described
 from harness.world.namespaces import Namespaces
 
 Settings = tuple[Impairments, Impairments]
 """Of "up" and of "down"."""
 
+_NAMELESS: Final = 0xC0_0008
+"""Of an address of IPv6 that stands for no machine: as 192.0.0.8 does (RFC 7600 section 4.8)."""
 _NEVER: Final = 1 << 62
 """What the timer is set for while it is not."""
 
@@ -246,7 +251,7 @@ class Links:
                 f"there is no link {name!r}", remedy="give one of " + ", ".join(self._world.links)
             )
         if name not in self._engines:
-            self._engines[name] = Link(name, self._seed)
+            self._engines[name] = Link(name, self._seed, addresses=_answering(self._world.links[name]))
         return self._engines[name]
 
     def _ends(self, name: str) -> tuple[End, End]:
@@ -301,6 +306,17 @@ class Links:
         self._tidying = None
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_fault(error)
+
+
+def _answering(link: Described) -> list[Ip6]:
+    """Where a link answers from that has no machine of its own: an address in its prefix that nobody has.
+
+    One of the link-local scope would not get far. In IPv4 there is one for just that, and it does.
+    """
+    prefixes = [
+        IPv6Interface(address).network for ends in link.ends.values() for address in ends if ":" in address
+    ]
+    return [ip6(str(prefix[_NAMELESS])) for prefix in prefixes if prefix.num_addresses > _NAMELESS][:1]
 
 
 def set_exactly(link: Link, settings: Settings, now: int) -> list[Event]:

@@ -22,16 +22,16 @@ SHOP = "203.0.113.10"
 WORLD = """
 name = "two"
 [hosts.laptop]
-routes = [{ to = "10.9.2.0/24", via = "10.9.1.2" }]
+routes = [{ to = "10.9.2.0/24", via = "10.9.1.2" }, { to = "2001:db8:92::/64", via = "2001:db8:91::2" }]
 [hosts.router]
 forward = true
 [hosts.server]
-routes = [{ to = "10.9.1.0/24", via = "10.9.2.2" }]
+routes = [{ to = "10.9.1.0/24", via = "10.9.2.2" }, { to = "2001:db8:91::/64", via = "2001:db8:92::2" }]
 [links.near]
-ends = { laptop = ["10.9.1.1/24"], router = ["10.9.1.2/24"] }
+ends = { laptop = ["10.9.1.1/24", "2001:db8:91::1/64"], router = ["10.9.1.2/24", "2001:db8:91::2/64"] }
 impair = { delay = "20ms", up = { drop = "2nd icmp" } }
 [links.far]
-ends = { router = ["10.9.2.2/24"], server = ["10.9.2.3/24"] }
+ends = { router = ["10.9.2.2/24", "2001:db8:92::2/64"], server = ["10.9.2.3/24", "2001:db8:92::3/64"] }
 """
 
 
@@ -212,8 +212,12 @@ def test_a_profile_impairs_its_links_from_the_start(tmp_path: Path) -> None:
         assert lab.links.near.settings.down.delay == "20ms"
         assert len(lab.links.far.packets(icmp.echo_request())) == 2
         assert all(packet.direction == "up" for packet in lab.links.far.packets(icmp.echo_request()))
-        lab.links.far.impair(delay="10ms")
-        assert len(lab.links.far.packets()) > 0
+
+        # What a link in the middle says reaches those beyond its ends, too.
+        lab.links.far.impair(mtu=1400)
+        for host, there in (("10.9.2.3", "frag needed"), ("2001:db8:92::3", "Packet too big")):
+            ran = lab.laptop.run(f"ping -n -M do -s 1450 -c 2 -i 0.1 -W 1 {host}")
+            assert there.lower() in ran.stdout.lower(), ran.stdout
 
 
 def test_no_capture_no_taps(tmp_path: Path) -> None:

@@ -79,14 +79,13 @@ def test_a_session_whose_server_gave_up_ends_at_the_first_word(lab: Lab) -> None
 
 def test_a_download_goes_on_where_it_stopped(lab: Lab) -> None:
     """The lid is shut in its middle: it is late by the night, not a byte is lost."""
-    curl = "curl --silent --limit-rate 3M --dump-header /tmp/head --output /tmp/file"
-    curl += " http://files.example/size/6000000"
-    lab.guest.run(f"({curl}; echo $? >/tmp/over) </dev/null >/dev/null 2>&1 &", check=True)
-    lab.guest.run("until [ -s /tmp/file ]; do sleep 0.05; done", check=True)
-
-    with lab.step("the night") as night:
-        assert not lab.guest.run("[ -e /tmp/over ]").ok
-        lab.sleep(hours=8)
+    curl = "curl --silent --dump-header /tmp/head --output /tmp/file http://files.example/size/6000000"
+    with lab.cable.impaired("down", rate="8Mbit/s"):  # else it may be over before the lid is shut
+        lab.guest.run(f"({curl}; echo $? >/tmp/over) </dev/null >/dev/null 2>&1 &", check=True)
+        lab.guest.run("until [ -s /tmp/file ]; do sleep 0.05; done", check=True)
+        with lab.step("the night") as night:
+            assert not lab.guest.run("[ -e /tmp/over ]").ok
+            lab.sleep(hours=8)
     lab.guest.run("until [ -e /tmp/over ]; do sleep 0.1; done", timeout=60, check=True)
     assert lab.guest.read_file("/tmp/over").strip() == b"0"
     digest = lab.guest.run("sha256sum </tmp/file", check=True).stdout.split()[0]

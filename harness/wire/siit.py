@@ -31,6 +31,8 @@ GROWTH: Final = ipv6.HEADER - ipv4.HEADER
 """Octets by which a packet becomes longer as IPv6."""
 _MAY_FRAGMENT: Final = 1260
 """An IPv4 packet of at most this size may be fragmented further on (RFC 7915 section 5.1)."""
+_LARGEST: Final = 65535
+"""Octets of an IPv4 packet, also when its fragments are put together (RFC 791 section 3.1)."""
 _CHECKSUM_AT: Final = {Number.TCP: 16, Number.UDP: 6}
 _QUOTED4: Final = 548
 """Octets of a packet that an ICMP error quotes, so that the error has 576 (RFC 1812 section 4.3.2.3)."""
@@ -117,6 +119,8 @@ class Translator:
             return ()
         piece = packet.fragment
         whole = ipv4.HEADER + len(payload)
+        if packet.fragment_offset + whole > _LARGEST:
+            return ()
         translated = Ipv4(
             source, destination, protocol, payload, ttl,
             identification=piece.identification & 0xFFFF if piece else 0,

@@ -243,3 +243,14 @@ def test_any_payload_is_translated(protocol: int, payload: bytes) -> None:
             translate(packet)
         except WireError:
             continue
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        Ipv6(CLIENT6, SERVER6, 99, bytes(112), extensions=(Fragment(65528, False, 1),)),
+        Ipv6(CLIENT6, SERVER6, 99, bytes(65520)),
+    ],
+)
+def test_what_is_longer_than_ipv4_can_say_goes_nowhere(packet: Ipv6) -> None:
+    assert TRANSLATOR.six_to_four(ipv6.emit(packet)) == siit.Translated()

@@ -26,42 +26,33 @@ TIME-WAIT, and is the first to go when the table is full.
 
 *Bounds.* ``TcpTable``: at a bound somebody gives way, or the SYN is dropped, each with a journal event; the
 guest's retransmission tries again.
+
+How flows begin is in ``tcp_opening``, how they end in ``tcp_ending``; all between is here.
 """
 
-import errno
 from typing import Final
 
 from msgspec.structs import replace
 
-from harness.core.events import FlowClosed, FlowOpened
 from harness.core.rng import Stream
-from harness.core.time import MILLISECOND, SECOND
 from harness.gateway import commands, events
-from harness.gateway.answers import answer_error, show_errno
 from harness.gateway.config import GatewayConfig
 from harness.gateway.interface import CE, ECT_0, NOT_ECT, Interface
 from harness.gateway.outbox import Outbox
-from harness.gateway.tcp_flow import Flow, Key, ending, ends, key_of, refused
+from harness.gateway.tcp_ending import Ending
+from harness.gateway.tcp_flow import Flow, Key, ending, key_of
+from harness.gateway.tcp_opening import Opening
+from harness.gateway.tcp_segments import refuse, transmit
 from harness.gateway.tcp_table import TcpTable
 from harness.gateway.timers import Timers
 from harness.gateway.turned_away import TurnedAway
 from harness.tcpip.icmp import Quoted
-from harness.tcpip.tcp.config import Config
-from harness.tcpip.tcp.connection import Connection
-from harness.tcpip.tcp.output import reset_for
 from harness.tcpip.tcp.sequence import MASK
 from harness.tcpip.tcp.state import RECEIVING, State
-from harness.wire import ip, tcp
-from harness.wire.ip import IpAddress, IpPacket
+from harness.wire import tcp
+from harness.wire.ip import IpPacket
 from harness.wire.ipv4 import Protocol
 
-_RESET: Final = frozenset({errno.ECONNREFUSED, errno.ECONNRESET})
-"""What a RST tells. Else ``BY_ERRNO`` says how. ETIMEDOUT is in neither: no ICMP message makes a connect()
-fail with it, but the guest's own patience does, which silence lets run out."""
-_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""The laptop has no room for another socket. That passes, so the guest's SYN is left to come again."""
-_TIME_WAIT: Final = 10 * SECOND
-"""Twice the maximum segment lifetime of a cable of ours, generously."""
 _SYN: Final = 0x02
 _SYN_ACK_RST: Final = 0x16
 
@@ -80,23 +71,12 @@ class TcpFlows:
         self._limits = config.limits
         self._interface = interface
         self._outbox = outbox
-        self._turned_away = turned_away
-        self._draws = draws
-        self._tcp = Config(
-            mtu=config.mtu,
-            receive_buffer=config.limits.tcp_buffer,
-            send_buffer=config.limits.tcp_buffer,
-            time_wait=_TIME_WAIT,
-            ecn=True,
-            # An ACK costs an emulated guest as much as several segments.
-            stretch_ack=config.limits.tcp_buffer // 4,
-            # Time for the answer of a server nearby, with which the ACK goes along.
-            quick_delay=1 * MILLISECOND,
-        )
         self._table = TcpTable(config.limits)
         self._touched: dict[int, Flow] = {}
         self._dated: dict[int, Flow] = {}
         self._timers: Timers[int] = Timers()
+        self._ending = Ending(self._table, interface, outbox, self._timers, self._dated)
+        self._opening = Opening(config, self._table, interface, outbox, turned_away, draws, self._ending)
 
     def __len__(self) -> int:
         return len(self._table)
@@ -114,12 +94,12 @@ class TcpFlows:
             segment = replace(segment, payload=bytes(segment.payload))
         flow = self._table.by_key(key)
         if flow is not None and flow.connection.yields_to(segment):
-            self._detach(flow)
+            self._ending.detach(flow)
             flow = None
         if flow is not None and flow.syn is not None and flags & _SYN and flow.syn.ttl != packet.ttl:
             # Another probe of a traceroute. The host's socket keeps to the TTL that it began with.
             self._outbox.command(commands.Reset(flow.number))
-            self._forget(flow)
+            self._ending.forget(flow)
             flow = None
         if flow is not None:
             if flow.syn is not None and flags & _SYN:
@@ -127,7 +107,7 @@ class TcpFlows:
             flow.connection.on_segment(segment, now, ce=packet.tos & CE == CE)
             self._touched[flow.number] = flow
         elif flags & _SYN_ACK_RST == _SYN:
-            self._open(key, packet, segment, now)
+            self._opening.open(key, packet, segment, now)
         else:
             self.refuse(packet, segment)
 
@@ -180,10 +160,8 @@ class TcpFlows:
         return True
 
     def refuse(self, packet: IpPacket, segment: tcp.Segment) -> None:
-        """Answer a segment that belongs to no connection with the RST of RFC 9293 3.10.7.1."""
-        answer = reset_for(segment, packet.source, packet.destination)
-        if answer is not None:
-            self._interface.send(packet.destination, packet.source, Protocol.TCP, [answer])
+        """Answer a segment that belongs to no connection."""
+        refuse(self._interface, packet, segment)
 
     def packet_too_big(self, quoted: Quoted, mtu: int, now: int) -> None:
         """The guest got less than a whole segment of ours and says what its way takes (RFC 1191)."""
@@ -192,81 +170,17 @@ class TcpFlows:
         if flow is not None and flow.connection.on_packet_too_big(mtu, quoted.seq, now):
             self._touched[flow.number] = flow
 
-    def _open(self, key: Key, packet: IpPacket, segment: tcp.Segment, now: int) -> None:
-        if not self._make_room(key, packet.destination, now):
-            return
-        connection = Connection.from_syn(
-            segment, now, self._tcp, source=packet.source, destination=packet.destination,
-            iss=self._draws.getrandbits(32), timestamp_offset=self._draws.getrandbits(32),
-        )  # fmt: skip
-        flow = Flow(self._table.number(), key, packet, connection, now)
-        self._table.add(flow)
-        addressing = self._interface.addressing
-        ttl = packet.ttl if addressing.is_host(packet.destination) else packet.ttl - 1
-        address = addressing.to_host(packet.destination)
-        self._outbox.command(commands.Connect(flow.number, address, segment.destination_port, ttl))
-
-    def _make_room(self, key: Key, destination: IpAddress, now: int) -> bool:
-        limit, victim = self._table.full(destination, now)
-        if not limit and victim is None:
-            return True
-        if victim is not None and victim.is_recorded:
-            self._forget(victim)
-            return True
-        bound = self._limits.connecting if limit == "connecting" else self._limits.tcp_flows
-        if victim is None:
-            error = f"no room: limits.{limit} is {bound}"
-            event = refused(self._table.number(), key, error, "none", now)
-            self._turned_away.note(limit, bound, now, event)
-            return False
-        reason = f"made room for another: limits.{limit} is {bound}"
-        if victim.is_connected:
-            self._turned_away.note(limit, bound, now)
-            self._give_up(victim, reason, now)
-        else:
-            self._turned_away.note(limit, bound, now, refused(victim.number, victim.key, reason, "none", now))
-            self._outbox.command(commands.Reset(victim.number))
-            self._forget(victim)
-        return True
-
     # --- from the host ---
 
     def connected(self, event: events.Connected, now: int) -> None:
         """The host side is open: the guest gets its SYN-ACK."""
-        flow = self._table.by_number(event.flow)
-        if flow is None or flow.is_connected:
-            return
-        self._table.connected(flow)
-        flow.syn = None
-        guest, remote = ends(flow.key)
-        self._outbox.record(
-            FlowOpened(at=now, flow=flow.number, transport="tcp", guest=guest, remote=remote, host=event.host)
-        )
-        flow.connection.accept(now)
-        self._touched[flow.number] = flow
+        flow = self._opening.connected(event, now)
+        if flow is not None:
+            self._touched[flow.number] = flow
 
     def connect_failed(self, event: events.ConnectFailed, now: int) -> None:
         """The host side was refused: so is the guest, with the same error."""
-        flow = self._table.by_number(event.flow)
-        if flow is None or flow.is_connected:
-            return
-        shown = "none"
-        if event.errno in _RESET:
-            shown = "rst"
-            flow.connection.refuse(now)
-            self._transmit(flow, now)
-        elif flow.syn is not None:
-            # Owed, however many there are: each is the answer to a connect(), as a RST would be.
-            shown = answer_error(self._interface, ip.emit(flow.syn), event.errno, event.cause, is_owed=True)
-        told = refused(flow.number, flow.key, show_errno(event.errno), shown, now)
-        if event.errno in _EXHAUSTED:
-            self._turned_away.note("descriptors", 0, now, told)
-        else:
-            self._table.silent(flow.destination)
-            self._outbox.record(told)
-        if event.errno in _RESET:
-            self._table.heard(flow.destination)
-        self._forget(flow)
+        self._opening.failed(event, now)
 
     def received(self, event: events.DataReceived, now: int) -> None:
         """Octets for the guest."""
@@ -313,31 +227,8 @@ class TcpFlows:
                 self._touched[flow.number] = flow
 
     def lost(self, event: events.ConnectionLost, now: int) -> None:
-        """The host's socket failed: the guest gets a reset, after all that came before it.
-
-        A program on the laptop reads what has arrived before it is told of a reset; and so does the guest's.
-        """
-        flow = self._table.by_number(event.flow)
-        if flow is None or flow.lost:
-            return
-        flow.lost = (
-            "reset by the host" if event.errno == errno.ECONNRESET else f"host: {show_errno(event.errno)}"
-        )
-        flow.host_done = flow.write_shut = True
-        self._settle_lost(flow, now)
-
-    def _settle_lost(self, flow: Flow, now: int) -> None:
-        """Bring a flow without a host forward: its reset is due when the guest has acknowledged all."""
-        self._transmit(flow, now)
-        buffer = flow.connection.sender.buffer
-        if buffer.end != buffer.start:
-            self._timers.set(flow.number, flow.connection.poll_at())
-            self._dated.pop(flow.number, None)
-            return
-        flow.connection.abort()
-        self._transmit(flow, now)
-        self._close_record(flow, flow.lost, now)
-        self._forget(flow)
+        """The host's socket failed: so does the guest's connection."""
+        self._ending.lost(event, now)
 
     # --- time ---
 
@@ -347,9 +238,9 @@ class TcpFlows:
         Deadlines of what went the short way are looked at only here: they change several times in a turn.
         """
         if self._dated:
-            dated, self._dated = self._dated, {}
-            for number, flow in dated.items():
+            for number, flow in self._dated.items():
                 self._timers.set(number, flow.connection.poll_at())
+            self._dated.clear()
         return self._timers.poll_at()
 
     def flush(self, now: int) -> None:
@@ -370,11 +261,11 @@ class TcpFlows:
         # Readable data and closing are asked of the connection itself; only why it ended is told by an event.
         reason = ending(connection.events())
         if reason:
-            self._transmit(flow, now)
-            self._give_up(flow, reason, now)
+            transmit(self._interface, flow, now)
+            self._ending.give_up(flow, reason, now)
             return
         if flow.lost:
-            self._settle_lost(flow, now)
+            self._ending.settle_lost(flow, now)
             return
         if flow.is_half_open and connection.state is not State.SYN_RECEIVED:
             self._table.opened(flow)
@@ -382,11 +273,11 @@ class TcpFlows:
             self._move_up(flow)
             self._move_credit(flow)
         if not flow.is_answering:
-            self._transmit(flow, now)
+            transmit(self._interface, flow, now)
         if connection.state in (State.TIME_WAIT, State.CLOSED) and flow.host_done and flow.is_out:
-            self._close_host(flow, now)
+            self._ending.close_host(flow, now)
             if connection.state is State.CLOSED:
-                self._forget(flow)
+                self._ending.forget(flow)
                 return
             self._table.waits(flow)
         self._timers.set(flow.number, connection.poll_at())
@@ -416,52 +307,3 @@ class TcpFlows:
         buffer = flow.connection.sender.buffer
         if buffer.capacity - (buffer.end - buffer.start) - flow.credit >= self._limits.tcp_buffer // 4:
             self._move_credit(flow)
-
-    def _transmit(self, flow: Flow, now: int) -> None:
-        connection = flow.connection
-        while True:
-            runs = connection.transmit_runs(now)
-            ecn = ECT_0 if connection.ect else NOT_ECT
-            for segments in runs:
-                self._interface.send(flow.destination, flow.guest, Protocol.TCP, segments, ecn)
-            if not runs or not connection.has_more:
-                return
-
-    # --- the end ---
-
-    def _give_up(self, flow: Flow, reason: str, now: int) -> None:
-        self._outbox.command(commands.Reset(flow.number))
-        if flow.is_connected:
-            self._close_record(flow, reason, now)
-        else:
-            self._outbox.record(refused(flow.number, flow.key, reason, "none", now))
-        self._forget(flow)
-
-    def _close_host(self, flow: Flow, now: int) -> None:
-        if not flow.is_recorded:
-            self._outbox.command(commands.Close(flow.number))
-            self._close_record(flow, "closed by both sides", now)
-
-    def _close_record(self, flow: Flow, reason: str, now: int) -> None:
-        if flow.is_recorded:
-            return
-        flow.is_recorded = True
-        guest, remote = ends(flow.key)
-        self._outbox.record(
-            FlowClosed(
-                at=now, flow=flow.number, transport="tcp", guest=guest, remote=remote, reason=reason,
-                up=flow.up, down=flow.down,
-            )
-        )  # fmt: skip
-
-    def _detach(self, flow: Flow) -> None:
-        """Make room for a new flow of the same addresses and ports."""
-        if flow.is_recorded:
-            self._forget(flow)
-        else:
-            self._table.detach(flow)
-
-    def _forget(self, flow: Flow) -> None:
-        self._table.forget(flow)
-        self._timers.set(flow.number, None)
-        self._dated.pop(flow.number, None)

@@ -57,6 +57,7 @@ class Namespaces:
 
     def __init__(self) -> None:
         self._descriptors: dict[str, int] = {}
+        self._hidden: dict[str, int] = {}
 
     @property
     def hosts(self) -> list[str]:
@@ -72,7 +73,7 @@ class Namespaces:
         """The calling thread is in the namespace of ``host`` while the block runs."""
         home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            setns(self._descriptors[host], CLONE_NEWNET)
+            setns(self.descriptor(host), CLONE_NEWNET)
             try:
                 yield
             finally:
@@ -107,7 +108,11 @@ class Namespaces:
 
     def descriptor(self, host: str) -> int:
         """The open descriptor of the namespace of ``host``, for setns(2); it stays ours."""
-        return self._descriptors[host]
+        return self._hidden[host] if host in self._hidden else self._descriptors[host]
+
+    def add_hidden(self, name: str, descriptor: int) -> None:
+        """Another namespace, of no host, to go ``inside`` by ``name``. ``descriptor`` stays the caller's."""
+        self._hidden[name] = descriptor
 
 
 def prepare_laptop(world: World) -> None:

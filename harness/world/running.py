@@ -53,7 +53,7 @@ class RunningWorld:
         self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap)
         self.vpns = Vpns(
             world, self.resolver, recorder, clock, seed=seed, on_fault=on_fault, brought=self.check_overlap,
-            watch=self.links.watch,
+            attach=self.links.attach,
         )  # fmt: skip
         self._nat64 = Nat64s(world, lambda *told: self._served(Answered(*told)))
         self.portals = Portals(world, recorder, clock)

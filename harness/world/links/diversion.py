@@ -13,6 +13,9 @@ end is in a namespace that belongs to nobody. There a ring collects it; segments
 complete by then, as these devices have no offloads. What the engine lets through is sent from the device that
 it would have left by, with a mark that the hook knows. Names, addresses, routes and connections stay as they
 are, and without the hook the link is a plain veth pair again.
+
+The two devices need not be each other's peers: between those of a tunnel is whatever carries the tunnel. A
+device without a link layer forwards its packets as they are, and the ring gives them an ethernet header.
 """
 
 import fcntl
@@ -27,6 +30,7 @@ from typing import Final, NamedTuple
 from harness.core.errors import EnvironmentMissing, LabError
 from harness.system.calls import CLONE_NEWNET, setns, unshare
 from harness.world import nft, offloads
+from harness.world.links import bare
 from harness.world.links.ring import MARK, Ring, Sender
 from harness.world.namespaces import Namespaces
 
@@ -34,6 +38,8 @@ _OWN: Final = "/proc/thread-self/ns/net"
 _LARGEST_MTU: Final = 65535
 _ETHERNET: Final = 18
 """Octets of an ethernet header, with a VLAN tag."""
+_ORDINARY: Final = 1500
+"""An MTU that a device may be given later, if it has a smaller one."""
 _RING: Final = 4 << 20
 """Octets of frames that wait at most, in each direction."""
 _SLOTS: Final = 2048
@@ -125,8 +131,10 @@ class Diversion:
         self.sides: list[Side] = []
         with ExitStack() as undo:
             undo.callback(self.restore)
+            size = self._size()
             for which, end in enumerate(ends):
-                self.sides.append(self._take(end, f"w{number}-{which}"))
+                addresses = bare.BACK if which else bare.AWAY
+                self.sides.append(self._take(end, f"w{number}-{which}", size, addresses))
             undo.pop_all()
 
     def divert(self) -> None:
@@ -158,15 +166,26 @@ class Diversion:
             ring.close()
             sender.close()
 
-    def _take(self, end: End, peer: str) -> Side:
+    def _size(self) -> int:
+        """Of the largest frame that gets through. Raises LabError."""
+        mtus = []
+        for end in self._ends:
+            with self._namespaces.inside(end.host):
+                try:
+                    mtus.append(_mtu(end.device))
+                except OSError as error:
+                    raise _refused(end, error.strerror) from error
+        return max(min(mtus), _ORDINARY) + _ETHERNET
+
+    def _take(self, end: End, peer: str, size: int, addresses: bytes) -> Side:
         from pyroute2 import IPRoute
         from pyroute2.netlink.exceptions import NetlinkError
 
         there = self._ether.descriptor
         try:
             with self._namespaces.inside(end.host):
-                size = _mtu(end.device) + _ETHERNET
-                sender = Sender(end.device)
+                is_bare = bare.device_is_bare(end.device)
+                sender = Sender(end.device, is_bare=is_bare)
                 try:
                     with IPRoute() as routes:
                         routes.link(
@@ -177,26 +196,31 @@ class Diversion:
                         offloads.switch_off(self._side)
                         (index,) = routes.link_lookup(ifname=self._side)
                         routes.link("set", index=index, state="up")
-                    ring = self._open_ring(peer, size)
+                    ring = self._open_ring(peer, size, addresses if is_bare else None)
                 except BaseException:
                     sender.close()
                     raise
         except (OSError, NetlinkError) as error:
             reason = os.strerror(error.code) if isinstance(error, NetlinkError) else error.strerror
-            raise LabError(
-                f"the frames of {end.device} on {end.host} can't be taken aside ({reason})",
-                remedy="see whether the link's interface is still there",
-            ) from error
+            raise _refused(end, reason) from error
         return Side(ring, sender)
 
-    def _open_ring(self, device: str, size: int) -> Ring:
+    def _open_ring(self, device: str, size: int, addresses: bytes | None) -> Ring:
         from pyroute2 import IPRoute
 
         with self._ether.inside():
             with IPRoute() as routes:
                 (index,) = routes.link_lookup(ifname=device)
                 routes.link("set", index=index, state="up")
-            return Ring(device, size=size, slots=min(_RING // size, _SLOTS), offloads=False)
+            slots = min(_RING // size, _SLOTS)
+            return Ring(device, size=size, slots=slots, offloads=False, addresses=addresses)
+
+
+def _refused(end: End, reason: str | None) -> LabError:
+    return LabError(
+        f"the frames of {end.device} on {end.host} can't be taken aside ({reason})",
+        remedy="see whether the link's interface is still there",
+    )
 
 
 def _without_ipv6(device: str) -> None:

@@ -32,6 +32,10 @@ _LOST: Final = {
     errno.EMSGSIZE: "longer than the interface's MTU",
     errno.ENOBUFS: "interface full",
     errno.EAGAIN: "interface full",
+    # What WireGuard's interface answers (wg_xmit of drivers/net/wireguard/device.c).
+    errno.ENOKEY: "no peer of the interface has the address",
+    errno.EDESTADDRREQ: "the interface's peer is nowhere",
+    errno.EPROTONOSUPPORT: "not IP",
 }
 """Why a frame that the link let through could not be sent."""
 
@@ -39,7 +43,8 @@ _LOST: Final = {
 class ImpairedLink:
     """Between the two sides of ``diversion``, the first of them at the laptop's end; ``link`` is its engine.
 
-    ``rearm`` is called when the link may want to be called earlier than it has said.
+    ``rearm`` is called when the link may want to be called earlier than it has said. What gets through is
+    captured in the directions ``captured``: in others somebody else does that.
     """
 
     def __init__(
@@ -49,12 +54,14 @@ class ImpairedLink:
         recorder: Recorder,
         clock: LabClock,
         rearm: Callable[[], None],
+        captured: Sequence[Direction] = DIRECTIONS,
     ) -> None:
         self.link = link
         self.diversion = diversion
         self._recorder = recorder
         self._clock = clock
         self._rearm = rearm
+        self._captured = captured
         self._loop = asyncio.get_running_loop()
         near, far = diversion.sides
         self._rings: dict[Direction, Ring] = {"up": near.ring, "down": far.ring}
@@ -139,7 +146,7 @@ class ImpairedLink:
                 self._lose(direction, frames[index:], error, now)
                 frames = frames[:index]
                 break
-        if frames:
+        if frames and direction in self._captured:
             self._recorder.frames(self.link.name, direction, frames, now, comment)
 
     def _lose(self, direction: Direction, frames: Sequence[Frame], error: OSError, now: int) -> None:

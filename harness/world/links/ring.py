@@ -7,16 +7,21 @@ thousands waits there while we do something else. What finds no slot is counted,
 With ``offloads``, frames are as they are within the kernel: up to 64 KiB with a checksum to be completed, and
 before each a virtio net header that says so (PACKET_VNET_HDR). What is too long for a slot is then queued at
 the socket too, as far as that has room.
+
+Frames of devices without a link layer get an ethernet header here, and lose it again; see
+`harness.world.links.bare`.
 """
 
 import errno
 import mmap
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from harness.core.port import Frame
 from harness.wire import virtio
+from harness.world.links import bare
 
 _SOL_PACKET: Final = 263
 _RX_RING: Final = 5
@@ -33,14 +38,12 @@ _ETH_P_ALL: Final = 3
 
 _HEADER: Final = struct.Struct("=IIIHHII")
 """``struct tpacket2_hdr``: status, length, octets kept, where the frame begins, …, seconds, nanoseconds."""
-_ADDRESS: Final = struct.Struct("=2s4xHB")
-"""Of ``struct sockaddr_ll`` from octet 2 on: ethertype, kind of hardware, kind of packet."""
-_ADDRESS_AT: Final = 32 + 2
+_ADDRESS: Final = struct.Struct("=HB")
+"""Of ``struct sockaddr_ll`` from octet 8 on: kind of hardware, kind of packet."""
+_ADDRESS_AT: Final = 32 + 8
 _USER: Final = 1
 _COPIED: Final = 2
 
-_WITH_ETHERNET: Final = frozenset({1, 772})
-"""Kinds of hardware (ARPHRD_ETHER, ARPHRD_LOOPBACK) with an ethernet header."""
 _ROOM: Final = 128
 """Octets of a slot that are not the frame's."""
 _BLOCK: Final = 16
@@ -67,8 +70,15 @@ class Arrival(NamedTuple):
 class Ring:
     """What passes ``device``, in the calling thread's network namespace. Raises OSError."""
 
-    def __init__(self, device: str, *, size: int, slots: int, offloads: bool) -> None:
-        """``slots`` frames of ``size`` octets fit; without ``offloads`` only incoming ones are read."""
+    def __init__(
+        self, device: str, *, size: int, slots: int, offloads: bool, addresses: bytes | None = None
+    ) -> None:
+        """``slots`` frames of ``size`` octets fit; without ``offloads`` only incoming ones are read.
+
+        What passes has no link layer when ``device`` has none. When ``device`` does not tell, as frames of
+        another one were put onto it, ``addresses`` are those of the header that they get.
+        """
+        self._addresses = addresses
         self._slot = 2048
         while self._slot < size + _ROOM:
             self._slot *= 2
@@ -108,7 +118,7 @@ class Ring:
     def read(self, limit: int) -> Iterator[Arrival]:
         """What has passed since the last time, at most ``limit`` frames; a copy of each."""
         octets, words, size, lead = self._octets, self._words, self._slot, self._lead
-        index = self._index
+        index, addresses = self._index, self._addresses
         count = 0
         while count < limit:
             start = index * size
@@ -116,7 +126,7 @@ class Ring:
                 break
             count += 1
             status, length, kept, begin, _, seconds, nanoseconds = _HEADER.unpack_from(octets, start)
-            ethertype, hardware, kind = _ADDRESS.unpack_from(octets, start + _ADDRESS_AT)
+            hardware, kind = _ADDRESS.unpack_from(octets, start + _ADDRESS_AT)
             first = start + begin - lead
             frame = bytearray(octets[first : first + lead + kept])
             words[start >> 2] = 0
@@ -126,11 +136,12 @@ class Ring:
             self._index = index
             if status & _COPIED:
                 frame = self._copied() or frame
-            if hardware not in _WITH_ETHERNET:
-                frame[lead:lead] = bytes(12) + ethertype
-                length += 14
+            if kept and (addresses is not None or bare.is_bare(hardware)):
+                between = addresses or (bare.AWAY if kind == _OUTGOING else bare.BACK)
+                frame[lead:lead] = bare.header(between, frame[lead])
+                length += bare.LENGTH
                 if lead:
-                    _shift(frame, 14)
+                    _shift(frame, bare.LENGTH)
             at = seconds * 1_000_000_000 + nanoseconds
             yield Arrival(memoryview(frame), lead, length, at, kind == _OUTGOING)
 
@@ -170,7 +181,8 @@ class Ring:
 class Sender:
     """Frames onto ``device`` of the calling thread's network namespace, past every hook. Raises OSError."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, is_bare: bool = False) -> None:
+        """Without a link layer, when ``is_bare``: frames lose their ethernet header."""
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_MARK, MARK)
@@ -180,12 +192,15 @@ class Sender:
         except BaseException:
             self._socket.close()
             raise
-        self.send = self._socket.send
+        self.send: Callable[[Frame], int] = self._send_packet if is_bare else self._socket.send
         """Raises OSError."""
 
     def close(self) -> None:
         """Idempotent."""
         self._socket.close()
+
+    def _send_packet(self, frame: Frame) -> int:
+        return self._socket.send(memoryview(frame)[bare.LENGTH :])
 
 
 def _shift(frame: bytearray, by: int) -> None:

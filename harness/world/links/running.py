@@ -1,9 +1,14 @@
-"""All links of a running world: their taps, and what is wrong with which."""
+"""All links of a running world: their taps, and what is wrong with which.
+
+A VPN's tunnel is a link, too, from when it has its devices. Where the device at its far end is not the peer
+of the laptop's, what comes down is captured where it arrives, by a tap: what carries the tunnel has had its
+way with it by then.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from ipaddress import IPv6Interface
-from typing import Final
+from typing import Final, NamedTuple
 
 from harness.core.errors import DescriptionError, LabError
 from harness.core.events import Event, LinkChanged, Noted
@@ -24,6 +29,7 @@ from harness.world.links.tap import SIZE, SLOTS, Tap
 from harness.world.model import LAPTOP
 from harness.world.model import Link as Described
 from harness.world.namespaces import Namespaces
+from harness.world.vpn.model import Vpn
 
 Settings = tuple[Impairments, Impairments]
 """Of "up" and of "down"."""
@@ -32,6 +38,15 @@ _NAMELESS: Final = 0xC0_0008
 """Of an address of IPv6 that stands for no machine: as 192.0.0.8 does (RFC 7600 section 4.8)."""
 _NEVER: Final = 1 << 62
 """What the timer is set for while it is not."""
+
+
+class Ends(NamedTuple):
+    """Of a link; ``near`` is the laptop's, or else the first in the order of the description."""
+
+    near: End
+    far: End
+    are_peers: bool = True
+    """Whether what leaves by one device arrives at the other at once."""
 
 
 class Links:
@@ -59,6 +74,7 @@ class Links:
         self._on_fault = on_fault
         self._namespaces = Namespaces()
         self._ether = Ether()
+        self._ends = {name: _ends(name, link) for name, link in world.links.items()}
         self._engines: dict[str, Link] = {}
         self._impaired: dict[str, ImpairedLink] = {}
         self._taps: dict[str, Tap] = {}
@@ -78,7 +94,7 @@ class Links:
         self._forget = self._clock.on_jump(self._on_timer)
         described = {name: link.impair for name, link in self._world.links.items() if link.impair is not None}
         if self._keeps():
-            ends = {name: self._ends(name)[0] for name in self._world.links if name not in described}
+            ends = {name: self._ends[name].near for name in self._world.links if name not in described}
             rings = await asyncio.to_thread(lambda: {name: self._ring(end) for name, end in ends.items()})
             for name, ring in rings.items():
                 self._taps[name] = self._tap(name, ring)
@@ -89,28 +105,23 @@ class Links:
         for name, impair in described.items():
             await self.put(name, (impair.of("up"), impair.of("down")))
 
+    async def attach(self, name: str, far: End, *, are_peers: bool) -> None:
+        """The VPN ``name`` has its devices now: the laptop's, of its name, and the one at the ``far`` end.
+
+        Capture it, and impair it if it is described so. Raises LabError, EnvironmentMissing.
+        """
+        self._ends[name] = Ends(End(LAPTOP, name), far, are_peers)
+        if self._keeps():
+            self._taps[name] = self._tap(name, await asyncio.to_thread(self._ring, self._ends[name].near))
+        if (impair := self._world.vpns[name].impair) is not None:
+            await self.put(name, (impair.of("up"), impair.of("down")))
+
     @property
     def names(self) -> list[str]:
-        """Of the world's links."""
-        return list(self._world.links)
+        """Of the world's links and VPNs."""
+        return [*self._world.links, *self._world.vpns]
 
     # --- capture ---
-
-    async def watch(self, name: str, host: str, device: str) -> None:
-        """Capture what passes ``device`` of ``host`` as the link ``name``: of a tunnel, say.
-
-        It replaces a former one of the name. Raises LabError.
-        """
-        self.unwatch(name)
-        if self._keeps():
-            ring = await asyncio.to_thread(self._ring, End(host, device))
-            self._taps[name] = self._tap(name, ring)
-
-    def unwatch(self, name: str) -> None:
-        """No more of that."""
-        if (tap := self._taps.pop(name, None)) is not None:
-            self._sweep(name, tap)
-            tap.close()
 
     def sweep(self) -> None:
         """Write down all that has passed so far."""
@@ -159,7 +170,11 @@ class Links:
     async def set_carrier(self, name: str, carrier: bool) -> None:
         """Pull the cable of the link out, or plug it in. Raises DescriptionError, LabError."""
         self._engine(name)
-        _, far = self._ends(name)
+        if name in self._world.vpns:
+            raise DescriptionError(
+                f"{name} is a VPN, which has no plug", remedy=f"say lab.links[{name!r}].impair(down=True)"
+            )
+        far = self._ends[name].far
         async with self._turn:
             if carrier is (name not in self._carriers):
                 return
@@ -224,16 +239,21 @@ class Links:
 
     async def _divert(self, name: str, link: Link) -> None:
         self._count += 1
-        ends = self._ends(name)
-        diversion = await asyncio.to_thread(Diversion, self._namespaces, self._ether, ends, self._count)
-        impaired = ImpairedLink(link, diversion, self._recorder, self._clock, self._rearm)
+        near, far, are_peers = self._ends[name]
+        captured: Sequence[Direction] = DIRECTIONS if are_peers else ("up",)
+        diversion = await asyncio.to_thread(
+            Diversion, self._namespaces, self._ether, (near, far), self._count
+        )
+        impaired = ImpairedLink(link, diversion, self._recorder, self._clock, self._rearm, captured)
         try:
             await asyncio.to_thread(diversion.divert)
         except BaseException:
             impaired.close()
             await asyncio.to_thread(diversion.restore)
             raise
-        self.unwatch(name)
+        if are_peers and (tap := self._taps.pop(name, None)) is not None:
+            self._sweep(name, tap)
+            tap.close()
         self._impaired[name] = impaired
 
     async def _rejoin(self, name: str, impaired: ImpairedLink) -> None:
@@ -242,23 +262,18 @@ class Links:
         del self._impaired[name]
         impaired.close()
         await asyncio.to_thread(impaired.diversion.restore)
-        if self._keeps():
-            self._taps[name] = self._tap(name, await asyncio.to_thread(self._ring, self._ends(name)[0]))
+        if self._keeps() and name not in self._taps:
+            self._taps[name] = self._tap(name, await asyncio.to_thread(self._ring, self._ends[name].near))
 
     def _engine(self, name: str) -> Link:
-        if name not in self._world.links:
+        if name not in self._ends:
             raise DescriptionError(
-                f"there is no link {name!r}", remedy="give one of " + ", ".join(self._world.links)
+                f"there is no link {name!r}", remedy="give one of " + ", ".join(self._ends)
             )
         if name not in self._engines:
-            self._engines[name] = Link(name, self._seed, addresses=_answering(self._world.links[name]))
+            described = self._world.vpns[name] if name in self._world.vpns else self._world.links[name]
+            self._engines[name] = Link(name, self._seed, addresses=_answering(described))
         return self._engines[name]
-
-    def _ends(self, name: str) -> tuple[End, End]:
-        """The laptop's first, or else in the order of the description."""
-        hosts = sorted(self._world.links[name].ends, key=lambda host: host != LAPTOP)
-        near, far = (End(host, name) for host in hosts)
-        return near, far
 
     def _ring(self, end: End) -> Ring:
         try:
@@ -308,7 +323,12 @@ class Links:
             self._on_fault(error)
 
 
-def _answering(link: Described) -> list[Ip6]:
+def _ends(name: str, link: Described) -> Ends:
+    near, far = sorted(link.ends, key=lambda host: host != LAPTOP)
+    return Ends(End(near, name), End(far, name))
+
+
+def _answering(link: Described | Vpn) -> list[Ip6]:
     """Where a link answers from that has no machine of its own: an address in its prefix that nobody has.
 
     One of the link-local scope would not get far. In IPv4 there is one for just that, and it does.

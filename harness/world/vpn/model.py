@@ -5,6 +5,8 @@ from typing import Final
 
 import msgspec
 
+from harness.world.impair import LinkImpairments
+
 ALL: Final = "."
 """The domain of every name."""
 
@@ -48,6 +50,8 @@ class Vpn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Seconds between two signs of life; the peer is held to be dead after three without an answer."""
     up: bool = True
     """Whether the VPN is connected when the lab starts."""
+    impair: LinkImpairments | None = None
+    """What is wrong inside the tunnel from the start; "up" is away from the laptop. Change it by the link."""
 
     @property
     def gateway(self) -> str:

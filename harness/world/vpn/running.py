@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_interface, ip_network
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -21,6 +21,7 @@ from harness.core.rng import stream
 from harness.edge.clock import LabClock
 from harness.world import nft
 from harness.world.description import World
+from harness.world.links.diversion import End
 from harness.world.model import LAPTOP
 from harness.world.namespaces import Namespaces
 from harness.world.place import Problem, WorldError
@@ -39,8 +40,11 @@ Brought = Callable[[str, Sequence[str]], None]
 """Told when a VPN comes up, with its name and the networks that it brings."""
 
 
-Watch = Callable[[str, str, str], Awaitable[None]]
-"""Told to capture, under a name, what passes a host's interface."""
+class Attach(Protocol):
+    """Told that a VPN has its devices, as of `harness.world.links.running.Links.attach`."""
+
+    async def __call__(self, name: str, far: End, *, are_peers: bool) -> None:
+        """``far`` is the device at the other end than the laptop's."""
 
 
 class VpnState(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +69,7 @@ class Vpns:
         seed: int,
         on_fault: Callable[[GuestnetError], None],
         brought: Brought,
-        watch: Watch,
+        attach: Attach,
     ) -> None:
         self._world = world
         self._resolver = resolver
@@ -74,7 +78,7 @@ class Vpns:
         self._seed = seed
         self._on_fault = on_fault
         self._brought = brought
-        self._watch = watch
+        self._attach = attach
         self._clients = {
             name: Client(name, vpn, Numbers(number)) for number, (name, vpn) in enumerate(world.vpns.items())
         }
@@ -112,8 +116,10 @@ class Vpns:
             return
         self._namespaces = namespaces
         await asyncio.to_thread(self._build)
-        for name in self._clients:
-            await self._watch(name, LAPTOP, name)
+        self._namespaces.add_hidden(devices.HIDDEN.name, self._hidden)
+        for client in self._clients.values():
+            far = End(devices.HIDDEN.name, client.numbers.device(is_gateway=False))
+            await self._attach(client.name, far, are_peers=True)
         await self._process.open([self._order(client) for client in self._clients.values()])
         for client in self._clients.values():
             if client.vpn.up:
@@ -182,7 +188,7 @@ class Vpns:
     async def set(self, name: str, changes: dict[str, Any]) -> None:
         """Change settings, by their names in `Vpn`; at once, if it is up. Raises DescriptionError."""
         client = self._client(name)
-        fields = set(Vpn.__struct_fields__) - {"ends", "endpoint", "port", "up"}
+        fields = set(Vpn.__struct_fields__) - {"ends", "endpoint", "port", "up", "impair"}
         for unknown in changes.keys() - fields:
             there_are = ", ".join(sorted(fields))
             raise DescriptionError(f"{name} has no setting {unknown!r}", remedy=f"there are {there_are}")

@@ -25,8 +25,10 @@ from harness.core.events import Event, LinkChanged
 from harness.core.port import Frame
 from harness.core.recorder import Direction
 from harness.core.time import duration, earliest
+from harness.link.flapping import Flapping
 from harness.link.lane import Lane
 from harness.link.passed import NOTHING, Passed
+from harness.link.settings import NOTHING as UNSET
 from harness.link.settings import Impairments, Schedule, cleared, merged
 from harness.link.timetable import Timetable
 from harness.link.words import describe
@@ -44,6 +46,7 @@ class Link:
         self.is_plugged = True
         self._lanes = {direction: Lane(name, direction, seed, addresses) for direction in DIRECTIONS}
         self._timetable: Timetable | None = None
+        self._flapping: dict[Direction, Flapping] = {}
         self._events: list[Event] = []
         self._is_idle = True
         """Nothing is set, held or to be told, in no direction: what most links are, most of the time."""
@@ -78,7 +81,7 @@ class Link:
         which = DIRECTIONS if direction is None else (direction,)
         wanted = {one: merged(self.settings(one), settings) for one in which}
         for one, result in wanted.items():
-            self._lanes[one].change(result, now, fresh=settings)
+            self._set(one, result, now, fresh=settings)
         return [*self._take_events(), *self._told(now, which)]
 
     def clear(self, now: int, *names: str, direction: Direction | None = None) -> list[Event]:
@@ -92,7 +95,7 @@ class Link:
         which = DIRECTIONS if direction is None else (direction,)
         wanted = {one: cleared(self.settings(one), *names) for one in which}
         for one, result in wanted.items():
-            self._lanes[one].change(result, now)
+            self._set(one, result, now)
         return [*self._take_events(), *self._told(now, which)]
 
     def schedule(self, schedule: Schedule | None, now: int) -> list[Event]:
@@ -129,9 +132,9 @@ class Link:
         if self._is_idle:
             return None
         up, down = self._lanes["up"], self._lanes["down"]
-        step = self._timetable.next_at if self._timetable is not None else None
-        self._is_idle = step is None and up.is_clear and down.is_clear and not self._events
-        return earliest(step, up.poll_at(), down.poll_at())
+        at = self._changes_at()
+        self._is_idle = at is None and up.is_clear and down.is_clear and not self._events
+        return earliest(at, up.poll_at(), down.poll_at())
 
     # --- within ---
 
@@ -142,23 +145,50 @@ class Link:
         for lane in self._lanes.values():
             lane.advance(now)
 
+    def _set(self, one: Direction, settings: Impairments, at: int, fresh: Impairments = UNSET) -> None:
+        """As of `Lane.change`, from ``at`` on."""
+        if fresh.flap is not None or settings.flap != self.settings(one).flap:
+            self._flapping.pop(one, None)
+            if settings.flap is not None:
+                self._flapping[one] = Flapping(settings.flap, at)
+        self._lanes[one].change(settings, at, fresh=fresh)
+
+    def _changes_at(self) -> int | None:
+        """When the link changes next by itself."""
+        step = self._timetable.next_at if self._timetable is not None else None
+        return earliest(step, *[flapping.next_at for flapping in self._flapping.values()])
+
     def _follow(self, now: int) -> None:
-        """The steps of the schedule up to ``now``."""
-        table = self._timetable
-        while table is not None and table.next_at is not None and table.next_at <= now:
-            at = table.next_at
-            for lane in self._lanes.values():
-                lane.advance(at)
-            step = table.take(now)
-            which = DIRECTIONS if step.direction is None else (step.direction,)
-            for one in which:
-                settings = self.settings(one)
-                if step.clear:
-                    settings = cleared(settings, *step.clear)
-                self._lanes[one].change(merged(settings, step.impair), at, fresh=step.impair)
-            self._events += self._told(at, which)
-        if table is not None and table.next_at is None:
+        """The link's own changes up to ``now``: steps of the schedule, and the downs and ups of a flap."""
+        while (at := self._changes_at()) is not None and at <= now:
+            self._flap(at, now)
+            if self._timetable is not None and self._timetable.next_at == at:
+                self._step(self._timetable, at, now)
+
+    def _step(self, table: Timetable, at: int, now: int) -> None:
+        for lane in self._lanes.values():
+            lane.advance(at)
+        step = table.take(now)
+        which = DIRECTIONS if step.direction is None else (step.direction,)
+        for one in which:
+            settings = self.settings(one)
+            if step.clear:
+                settings = cleared(settings, *step.clear)
+            self._set(one, merged(settings, step.impair), at, fresh=step.impair)
+        self._events += self._told(at, which)
+        if table.next_at is None:
             self._timetable = None
+
+    def _flap(self, at: int, now: int) -> None:
+        """Tell of what changes at ``at``."""
+        told: dict[Literal["", "up", "down"], tuple[str, object]] = {
+            one: (flapping.take(now), flapping.key)
+            for one, flapping in self._flapping.items()
+            if flapping.next_at == at
+        }
+        if len(told) == 2 and told["up"] == told["down"]:
+            told = {"": told["up"]}
+        self._events += [self._changed(at, one, words) for one, (words, _) in told.items()]
 
     def _told(self, at: int, which: Sequence[Direction]) -> list[Event]:
         """That the settings of the directions ``which`` are as they are now."""
@@ -168,7 +198,9 @@ class Link:
         return [self._event(at, direction, words[direction]) for direction in which]
 
     def _event(self, at: int, direction: Literal["", "up", "down"], words: str) -> LinkChanged:
-        change = f"impaired: {words}" if words else "not impaired"
+        return self._changed(at, direction, f"impaired: {words}" if words else "not impaired")
+
+    def _changed(self, at: int, direction: Literal["", "up", "down"], change: str) -> LinkChanged:
         return LinkChanged(at=at, link=self.name, change=change, direction=direction, seed=self.seed)
 
     def _with_events(self, passed: Passed) -> Passed:

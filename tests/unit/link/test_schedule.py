@@ -1,6 +1,10 @@
 """Settings that change by themselves: schedules and flapping."""
 
-from harness.core.events import LinkChanged
+from collections.abc import Sequence
+
+import pytest
+
+from harness.core.events import Event, LinkChanged
 from harness.core.time import MILLISECOND, SECOND
 from harness.link.link import Link
 from harness.link.settings import Flap, Schedule, Step, impairments
@@ -83,3 +87,49 @@ def test_clearing_all_ends_the_schedule_too() -> None:
     link.schedule(Schedule(steps=(Step(at="1s", impair=impairments(down=True)),)), START)
     link.clear(START)
     assert link.offer("up", FRAMES, START + 2 * SECOND).frames is FRAMES
+
+
+def changes(events: Sequence[Event]) -> list[tuple[int, str, str]]:
+    """Milliseconds since the start, direction and words of all that the link did by itself."""
+    return [
+        ((event.at - START) // MILLISECOND, event.direction, event.change)
+        for event in events
+        if isinstance(event, LinkChanged)
+    ]
+
+
+def test_each_down_and_up_of_a_flap_is_told() -> None:
+    road = linked(flap=Flap("200ms", "50ms"))
+    road.link.impair(impairments(flap=Flap("300ms", "100ms")), START, "down")
+    road.until(START + 450 * MILLISECOND)
+    assert changes(road.events) == [
+        (200, "up", "flap: down"), (250, "up", "flap: up"),
+        (300, "down", "flap: down"), (400, "down", "flap: up"),
+        (450, "up", "flap: down"),
+    ]  # fmt: skip
+    road.link.clear(START + 460 * MILLISECOND)
+    assert road.link.poll_at() is None
+
+
+def test_a_flap_both_ways_is_told_once() -> None:
+    road = linked(flap=Flap("1s", "1s"))
+    road.until(START + 2 * SECOND)
+    assert changes(road.events) == [(1000, "", "flap: down"), (2000, "", "flap: up")]
+
+
+def test_of_a_link_that_flaps_fast_the_changes_are_counted() -> None:
+    road = linked(flap=Flap("4ms", "6ms"))
+    road.until(START + 2 * SECOND)
+    assert changes(road.events) == [(1000, "", "flap: 200 changes"), (2000, "", "flap: 200 changes")]
+
+
+@pytest.mark.parametrize("flap", [Flap("4ms", "6ms"), Flap("200ms", "50ms")])
+def test_the_flaps_of_a_night_are_counted_and_it_goes_on(flap: Flap) -> None:
+    night = START + 8 * 3600 * SECOND
+    road = linked(flap=flap)
+    road.due(night + 60 * MILLISECOND)
+    assert len(changes(road.events)) == 1
+    road.until(night + 2 * SECOND)
+    last, _, words = changes(road.events)[-1]
+    assert words in ("flap: 200 changes", "flap: up")
+    assert last == (night - START) // MILLISECOND + 2000

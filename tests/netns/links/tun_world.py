@@ -25,7 +25,7 @@ from harness.world.vpn.model import Vpn
 
 TUNSETIFF = 0x4004_54CA
 IFF_TUN_NO_PI = 0x0001 | 0x1000
-ENDS = {
+ENDS: dict[str, tuple[str, ...]] = {
     "laptop": ("10.20.255.2/24", "2001:db8:20::2/64"),
     "gateway": ("10.20.255.1/24", "2001:db8:20::1/64"),
 }
@@ -33,6 +33,11 @@ GATEWAY, GATEWAY6 = "10.20.255.1", "2001:db8:20::1"
 RECEIVE = 'timeout 20 python3 -c \'import socket as s; l=s.create_server(("",7)); c,_=l.accept(); n=0\n'
 RECEIVE += "while d:=c.recv(65536): n+=len(d)\nprint(n)'"
 SEND = f"for _ in $(seq 50); do head -c 300000 /dev/zero > /dev/tcp/{GATEWAY}/7 && break; sleep 0.05; done"
+
+
+def carry(one: int, other: int) -> None:
+    """The next packet from device ``one`` to the ``other``."""
+    os.write(other, os.read(one, 65536))
 
 
 class Tunnel:
@@ -53,7 +58,7 @@ class Tunnel:
         """Packets from either device to the other one, from now on."""
         loop = asyncio.get_running_loop()
         for one, other in (self.ends, self.ends[::-1]):
-            loop.add_reader(one, lambda one=one, other=other: os.write(other, os.read(one, 65536)))
+            loop.add_reader(one, carry, one, other)
 
     async def run(self, host: str, command: str) -> str:
         """What ``command`` says."""

@@ -108,7 +108,7 @@ async def tell(folder: Path) -> dict[str, str]:
     await links.impair("corp", impairments(mtu=1300), None)
     await ping("too big", "-M do -s 1350")
     await ping("too big6", "-M do -s 1330", GATEWAY6)
-    await links.put("corp", (impairments(loss="2%", delay="1ms"),) * 2)
+    await links.put("corp", (impairments(drop="every 10th tcp", delay="1ms"),) * 2)
     receiving = asyncio.create_task(tunnel.run("gateway", RECEIVE))
     await tunnel.run("laptop", SEND)
     said["octets"] = await receiving

@@ -1,6 +1,9 @@
+import re
+import tomllib
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -8,7 +11,13 @@ import pytest
 from harness.core.errors import DescriptionError
 from harness.world.description import World
 from harness.world.model import Host, Link, RecordType, Server
-from harness.world.profiles import load_profile, parse_profile, profile_folder, profile_names
+from harness.world.profiles import (
+    load_profile,
+    parse_profile,
+    profile_folder,
+    profile_names,
+    profile_words,
+)
 
 
 def keys(kind: type[msgspec.Struct]) -> str:
@@ -53,6 +62,39 @@ def test_every_ready_profile_can_be_read_and_says_what_it_is(name: str) -> None:
 
     assert world.name == name
     assert head.startswith(f"# {name}: ")
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_the_words_of_a_ready_profile_say_what_works_there_and_how_to_look_at_a_bug(name: str) -> None:
+    words = profile_words(name)
+    begun = [line.partition(":")[0] for line in words if not line.startswith((" ", "-"))]
+
+    parts = ["Works", "Does not", "A bug from there", "Figures", "Try"]
+    assert [each for each in begun if each in parts] == parts
+    assert words[-1].startswith("Try: @pytest.mark.lab")
+    assert name == "plain" or f'(profile="{name}")' in words[-1]
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_the_figures_of_a_ready_profile_are_in_its_words(name: str) -> None:
+    """Its delays (one way or both), losses, rates and MTUs: a change to one is a change to its source."""
+    read = tomllib.loads((profile_folder() / f"{name}.toml").read_text())
+    words = " ".join(" ".join(profile_words(name)).split())
+
+    for figure in figures(read.get("links", {}) | read.get("vpns", {})):
+        spoken = re.sub(r"(?<=\d)(?=[a-zA-Z%])", " ", figure)
+        ways = {spoken} if not spoken.endswith(" ms") else {spoken, f"{2 * int(spoken[:-3])} ms"}
+        assert any(way in words for way in ways), figure
+
+
+def figures(table: dict[str, Any]) -> Iterator[str]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from figures(value)
+        elif key == "mtu" and value != 1500:
+            yield f"MTU {value}"
+        elif isinstance(value, str) and key in ("delay", "jitter", "loss", "mean", "rate"):
+            yield value
 
 
 def test_toml_and_python_are_the_same_model() -> None:

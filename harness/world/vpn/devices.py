@@ -3,41 +3,29 @@
 The laptop gets what ``wg-quick`` would give it. A route for everything is in a table of its own; a rule sends
 all packets there that have not the mark of the tunnel's datagrams, and another one before it lets more
 specific routes of the main table go first. Other routes are in the main table. A client that disconnects, or
-has lost the concentrator, takes its interface down, and all routes by it go.
+has lost the concentrator, takes its interface down, and all routes by it go. What makes the interfaces is the
+transport (`harness.world.vpn.transport`).
 
 All functions block: they are for a thread that runs nothing else meanwhile.
 """
 
-import contextlib
 import errno
 import os
 import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 from ipaddress import ip_interface, ip_network
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.core.errors import DescriptionError, EnvironmentMissing
-from harness.system.calls import CLONE_NEWNET, bind, setns, unshare
-from harness.world import offloads
 from harness.world.model import LAPTOP
-from harness.world.mounts import NETNS
 from harness.world.namespaces import Namespaces
+from harness.world.vpn.client import Numbers
 from harness.world.vpn.model import Vpn
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
-HIDDEN: Final = NETNS / "_vpn"
-"""The namespace at the other ends of all tunnels' interfaces; no host can be called so."""
-
-_FIRST_MARK: Final = 51820
-_FIRST_INDEX: Final = 20000
-"""Of interfaces. Those of a pair must differ, or the kernel may take a second to see the carrier."""
-_FIRST_PRIORITY: Final = 30000
-_LARGEST_MTU: Final = 65535
-_IFF_NOARP: Final = 0x80
 _FIB_RULE_INVERT: Final = 0x2
 _IFA_F_NODAD: Final = 0x02
 _RT_TABLE_MAIN: Final = 254
@@ -46,83 +34,18 @@ _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
 _DEFAULT: Final = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-class Numbers(NamedTuple):
-    """What belongs to the ``number``-th VPN of a world, counted from 0."""
-
-    number: int
-
-    @property
-    def mark(self) -> int:
-        """Of the tunnel's datagrams; the table of routes has the same number."""
-        return _FIRST_MARK + self.number
-
-    @property
-    def priority(self) -> int:
-        """Of the first of two rules."""
-        return _FIRST_PRIORITY + 2 * self.number
-
-    def device(self, is_gateway: bool) -> str:
-        """The name of the interface's other end in the hidden namespace."""
-        return f"_{'g' if is_gateway else 'l'}{self.number}"
-
-    def mac(self, is_gateway: bool) -> str:
-        """Of the interface."""
-        return f"02:00:00:01:{self.number:02x}:{is_gateway:02x}"
-
-
-def make_hidden() -> int:
-    """The namespace, in which the loopback is down; a descriptor, the caller's to close. Raises OSError."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        unshare(CLONE_NEWNET)
-        try:
-            descriptor = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            HIDDEN.touch()
-            bind("/proc/thread-self/ns/net", str(HIDDEN))
-        finally:
-            setns(home, CLONE_NEWNET)
-    finally:
-        os.close(home)
-    return descriptor
-
-
-def make_devices(namespaces: Namespaces, hidden: int, name: str, vpn: Vpn, numbers: Numbers) -> None:
-    """The interface ``name`` on both hosts; the concentrator's is up. Raises DescriptionError and such."""
-    from pyroute2 import IPRoute
-
-    for is_gateway, host in ((False, LAPTOP), (True, vpn.gateway)):
-        with namespaces.inside(host):
-            with IPRoute() as routes:
-                other = {"ifname": numbers.device(is_gateway), "net_ns_fd": hidden, "mtu": _LARGEST_MTU}
-                index = _FIRST_INDEX + 2 * numbers.number + is_gateway
-                _refusable(
-                    f"{host}: {name}",
-                    partial(
-                        routes.link, "add", kind="veth", ifname=name, index=index, mtu=vpn.mtu,
-                        address=numbers.mac(is_gateway), peer=other,
-                    ),
-                )  # fmt: skip
-                routes.link("set", index=index, flags=_IFF_NOARP, change=_IFF_NOARP)
-            offloads.switch_off(name)
-            # No link-local address, and so nobody who looks for routers: it is not ethernet really.
-            with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
-                Path(f"/proc/sys/net/ipv6/conf/{name}/addr_gen_mode").write_text("1")
-        _raise_hidden(hidden, numbers.device(is_gateway))
-    bring_up(namespaces, vpn.gateway, name, vpn.ends[vpn.gateway], vpn.mtu)
-
-
 def bring_up(namespaces: Namespaces, host: str, name: str, addresses: Iterable[str], mtu: int) -> None:
     """The interface is up and has these addresses."""
     from pyroute2 import IPRoute
 
     with namespaces.inside(host), IPRoute() as routes:
-        index = _index(routes, name)
+        index = index_of(routes, name)
         routes.link("set", index=index, mtu=mtu, state="up")
         routes.flush_addr(index=index)
         for text in addresses:
             address = ip_interface(text)
             more = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
-            _refusable(
+            refusable(
                 f"{host}: {text} on {name}",
                 partial(
                     routes.addr, "add", index=index, address=str(address.ip),
@@ -131,13 +54,21 @@ def bring_up(namespaces: Namespaces, host: str, name: str, addresses: Iterable[s
             )  # fmt: skip
 
 
+def take_up(namespaces: Namespaces, name: str) -> None:
+    """The laptop's interface is up, and nothing goes by it yet."""
+    from pyroute2 import IPRoute
+
+    with namespaces.inside(LAPTOP), IPRoute() as routes:
+        routes.link("set", index=index_of(routes, name), state="up")
+
+
 def take_down(namespaces: Namespaces, name: str, numbers: Numbers) -> None:
     """The laptop's interface is down, and everything that goes by it is gone."""
     from pyroute2 import IPRoute
 
     with namespaces.inside(LAPTOP), IPRoute() as routes:
         _drop_rules(routes, numbers)
-        index = _index(routes, name)
+        index = index_of(routes, name)
         routes.link("set", index=index, state="down")
         routes.flush_addr(index=index)
 
@@ -147,7 +78,7 @@ def set_mtu(namespaces: Namespaces, host: str, name: str, mtu: int) -> None:
     from pyroute2 import IPRoute
 
     with namespaces.inside(host), IPRoute() as routes:
-        routes.link("set", index=_index(routes, name), mtu=mtu)
+        routes.link("set", index=index_of(routes, name), mtu=mtu)
 
 
 def add_routes(namespaces: Namespaces, name: str, vpn: Vpn, numbers: Numbers) -> None:
@@ -155,7 +86,7 @@ def add_routes(namespaces: Namespaces, name: str, vpn: Vpn, numbers: Numbers) ->
     from pyroute2 import IPRoute
 
     with namespaces.inside(LAPTOP), IPRoute() as routes:
-        index = _index(routes, name)
+        index = index_of(routes, name)
         _drop_rules(routes, numbers)
         for family in _FAMILIES.values():
             routes.flush_routes(family=family, oif=index, proto=_RTPROT_STATIC)
@@ -181,7 +112,7 @@ def route_hosts(namespaces: Namespaces, name: str, addresses: Iterable[str]) -> 
     from pyroute2 import IPRoute
 
     with namespaces.inside(LAPTOP), IPRoute() as routes:
-        index = _index(routes, name)
+        index = index_of(routes, name)
         for address in addresses:
             _add_route(routes, index, str(ip_network(address)), _RT_TABLE_MAIN)
 
@@ -200,7 +131,8 @@ def local_networks(namespaces: Namespaces, uplinks: Iterable[str]) -> list[str]:
     return found
 
 
-def _index(routes: "IPRoute", name: str) -> int:
+def index_of(routes: "IPRoute", name: str) -> int:
+    """Of the interface ``name``."""
     (index,) = routes.link_lookup(ifname=name)
     return int(index)
 
@@ -211,7 +143,7 @@ def _add_route(routes: "IPRoute", index: int, prefix: str, table: int) -> None:
         # Without one it would get 1024, and lose to the routes of uplinks.
         arguments["priority"] = 1
     # Beside one that is there: a network that the laptop is in itself, like its guests', stays where it is.
-    _refusable(f"{LAPTOP}: route to {prefix}", partial(routes.route, "append", **arguments), errno.EEXIST)
+    refusable(f"{LAPTOP}: route to {prefix}", partial(routes.route, "append", **arguments), errno.EEXIST)
 
 
 def _drop_rules(routes: "IPRoute", numbers: Numbers) -> None:
@@ -220,24 +152,8 @@ def _drop_rules(routes: "IPRoute", numbers: Numbers) -> None:
             routes.flush_rules(family=family, priority=priority)
 
 
-def _raise_hidden(hidden: int, device: str) -> None:
-    from pyroute2 import IPRoute
-
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        setns(hidden, CLONE_NEWNET)
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").write_text("1")
-            with IPRoute() as routes:
-                routes.link("set", index=_index(routes, device), state="up")
-        finally:
-            setns(home, CLONE_NEWNET)
-    finally:
-        os.close(home)
-
-
-def _refusable(what: str, act: Callable[[], object], harmless: int = 0) -> None:
+def refusable(what: str, act: Callable[[], object], harmless: int = 0) -> None:
+    """``act``, which is ``what`` when the kernel refuses it. Raises EnvironmentMissing, DescriptionError."""
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:

@@ -23,7 +23,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from harness.core.errors import WireError
-from harness.system.calls import CLONE_NEWNET, setns
+from harness.system import namespace
 from harness.world.vpn.datagram import OVERHEAD
 from harness.world.vpn.messages import Open, Side
 from harness.world.vpn.session import News, Peer
@@ -280,18 +280,13 @@ class Tunnel:
 
 
 @contextlib.contextmanager
-def _inside(namespace: str) -> Iterator[None]:
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    there = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+def _inside(path: str) -> Iterator[None]:
+    there = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        setns(there, CLONE_NEWNET)
-        try:
+        with namespace.inside(there):
             yield
-        finally:
-            setns(home, CLONE_NEWNET)
     finally:
         os.close(there)
-        os.close(home)
 
 
 def _sockets(made: contextlib.ExitStack, side: Side, hidden: str, version: int, mark: int) -> Sockets:

@@ -1,7 +1,8 @@
 """What the lab and the tunnel process say to each other, one JSON object a line.
 
 The lab writes orders into standard input; its end is the order to stop. The process answers an `Open` with an
-`Opened` or a `Failed`, and says a `Changed` for each change of a tunnel's state.
+`Opened` or a `Failed`, and says a `Changed` for each change of a tunnel's state. `Command` and `Changed` are
+also what any other transport is told and tells (`harness.world.vpn.transport`).
 """
 
 import msgspec
@@ -100,5 +101,6 @@ class Changed(msgspec.Struct, frozen=True, tag="changed"):
     source: str = ""
 
 
-Order = Open | Connect | Disconnect | Renew | Silence | Tune
+Command = Connect | Disconnect | Renew | Silence | Tune
+Order = Open | Command
 Report = Opened | Failed | Changed

@@ -1,7 +1,7 @@
 """What a VPN is made of, and what a scenario may change of it while it runs."""
 
 from ipaddress import ip_network
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -44,12 +44,16 @@ class Vpn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The MSS option of TCP connections that are forwarded through the tunnel is lowered to what fits."""
     frag_needed: bool = True
     """Who sends too large a packet for the tunnel is told (RFC 1191, RFC 8201); else it is a black hole."""
+    transport: Literal["auto", "wireguard", "udp"] = "auto"
+    """What carries the packets: the kernel's WireGuard, our own tunnel over UDP, whose datagrams can be read
+    in a capture, or the first of these that this machine has."""
     rekey: float = 120.0
-    """Seconds after which the keys of a session are changed."""
+    """Seconds after which the keys of a session are changed; by WireGuard no later than after 120."""
     keepalive: float = 10.0
     """Seconds between two signs of life; the peer is held to be dead after three without an answer."""
     up: bool = True
-    """Whether the VPN is connected when the lab starts."""
+    """Whether the VPN is connected when the lab starts. When its concentrator does not answer then, the
+    client tries on, with nothing set up but the kill switch."""
     impair: LinkImpairments | None = None
     """What is wrong inside the tunnel from the start; "up" is away from the laptop. Change it by the link."""
 

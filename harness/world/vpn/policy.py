@@ -11,6 +11,8 @@ A table for each VPN, replaced as a whole, so that nothing gets through in betwe
   included, but DHCP, neighbour discovery and the tunnel.
 - *Clamped MSS*: in SYNs that are forwarded, the option is no more than the smaller of both directions allows.
 - *Black hole*: no ICMP "fragmentation needed" or "packet too big" leaves either end.
+
+A concentrator that is to be silent, and whose kernel is not ours to hush otherwise, has a table of its own.
 """
 
 from collections.abc import Iterable, Sequence
@@ -69,6 +71,19 @@ def gateway_rules(name: str, vpn: Vpn) -> str:
     if vpn.frag_needed:
         return _replaced(name, [])
     return _replaced(name, [_chain("told", "output", _TOO_BIG), _chain("passed", "forward", _TOO_BIG)])
+
+
+def mute_rules(name: str, port: int | None) -> str:
+    """The concentrator hears and says nothing at ``port``; None: it does."""
+    chains = (
+        []
+        if port is None
+        else [
+            _chain("heard", "input", [f"udp dport {port} drop"]),
+            _chain("said", "output", [f"udp sport {port} drop"]),
+        ]
+    )
+    return _replaced(f"{name}-mute", chains)
 
 
 def no_rules(name: str) -> str:

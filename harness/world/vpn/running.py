@@ -2,22 +2,22 @@
 
 A client that is told to connect asks the concentrator for a session first; once it has one it brings its
 interface up and sets policies, routes and resolvers, in this order, so that nothing gets around them. When
-the concentrator does not answer any more, the client finds that out by itself (`harness.world.vpn.session`),
-takes all of that away but the kill switch, and goes on trying.
+the concentrator does not answer any more, the client finds that out by itself (`harness.world.vpn.session`,
+`harness.world.vpn.liveness`), takes all of that away but the kill switch, and goes on trying. So does one
+whose concentrator does not answer when the lab starts.
 """
 
 import asyncio
-import os
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_interface, ip_network
 from typing import Any, Final, Protocol
 
 import msgspec
 
-from harness.core.errors import DescriptionError, GuestnetError, LabError
+from harness.core.errors import CapabilityMissing, DescriptionError, GuestnetError, LabError
 from harness.core.events import VpnChanged
 from harness.core.recorder import Recorder
-from harness.core.rng import stream
 from harness.edge.clock import LabClock
 from harness.world import nft
 from harness.world.description import World
@@ -26,12 +26,14 @@ from harness.world.model import LAPTOP
 from harness.world.namespaces import Namespaces
 from harness.world.place import Problem, WorldError
 from harness.world.resolving import LaptopResolver
-from harness.world.vpn import devices, messages, policy
-from harness.world.vpn.client import Client, Status
-from harness.world.vpn.devices import Numbers
+from harness.world.vpn import messages, wireguard
+from harness.world.vpn.client import Client, Numbers, Status
 from harness.world.vpn.model import Vpn
 from harness.world.vpn.problems import address_problems, setting_problems
-from harness.world.vpn.process import TunnelProcess
+from harness.world.vpn.setup import Setup
+from harness.world.vpn.transport import Transport
+from harness.world.vpn.udp import UdpTransport
+from harness.world.vpn.wireguard import WireGuardTransport
 
 CONNECT_TIMEOUT: Final = 5.0
 _SECOND: Final = 1_000_000_000
@@ -48,11 +50,13 @@ class Attach(Protocol):
 
 
 class VpnState(msgspec.Struct, frozen=True, kw_only=True):
-    """A VPN now. ``source`` is the address and port that the concentrator last saw the laptop at."""
+    """A VPN now. ``source`` is the address and port that the concentrator last saw the laptop at;
+    ``transport`` is what carries it, "wireguard" or "udp"."""
 
     name: str
     status: Status
     settings: Vpn
+    transport: str
     source: str = ""
 
 
@@ -75,7 +79,6 @@ class Vpns:
         self._resolver = resolver
         self._recorder = recorder
         self._clock = clock
-        self._seed = seed
         self._on_fault = on_fault
         self._brought = brought
         self._attach = attach
@@ -83,21 +86,31 @@ class Vpns:
             name: Client(name, vpn, Numbers(number)) for number, (name, vpn) in enumerate(world.vpns.items())
         }
         self._uplinks = [name for name, link in world.links.items() if LAPTOP in link.ends]
-        self._process = TunnelProcess(self._changed, self._ended)
-        self._namespaces = Namespaces()
-        self._hidden = -1
+        self._setup = Setup(Namespaces(), self._uplinks)
+        self._kinds: dict[str, Transport] = {
+            "udp": UdpTransport(seed, self._changed, on_fault),
+            "wireguard": WireGuardTransport(seed, self._changed, on_fault),
+        }
+        self._chosen: dict[str, str] = {}
+        self._choosing: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of the tunnel process."""
-        return {} if self._process.pid is None else {"tunnels": self._process.pid}
+        """Of the transports' processes."""
+        return {what: pid for transport in self._kinds.values() for what, pid in transport.pids.items()}
 
     @property
     def states(self) -> list[VpnState]:
         """All of them, in the order of the description."""
         return [
-            VpnState(name=client.name, status=client.status, settings=client.vpn, source=client.source)
+            VpnState(
+                name=client.name,
+                status=client.status,
+                settings=client.vpn,
+                source=client.source,
+                transport=self._chosen.get(client.name, ""),
+            )
             for client in self._clients.values()
         ]
 
@@ -105,35 +118,36 @@ class Vpns:
         """Start what needs no world. Raises EnvironmentMissing."""
         if self._clients:
             nft.find_nft()
-            await self._process.prepare()
+            # Nobody waits for it before the world is there.
+            self._choosing = asyncio.create_task(self._choose(), name="transports")
 
     async def start(self, namespaces: Namespaces) -> None:
         """Make all tunnels, and connect those that are described so.
 
-        Raises EnvironmentMissing, DescriptionError, LabError.
+        Raises CapabilityMissing, EnvironmentMissing, DescriptionError, LabError.
         """
-        if not self._clients:
+        if self._choosing is None:
             return
-        self._namespaces = namespaces
-        await asyncio.to_thread(self._build)
-        self._namespaces.add_hidden(devices.HIDDEN.name, self._hidden)
+        await self._choosing
+        self._setup = Setup(namespaces, self._uplinks)
+        for kind in sorted(set(self._chosen.values())):
+            clients = [client for client in self._clients.values() if self._chosen[client.name] == kind]
+            await self._kinds[kind].start(namespaces, clients)
         for client in self._clients.values():
-            far = End(devices.HIDDEN.name, client.numbers.device(is_gateway=False))
-            await self._attach(client.name, far, are_peers=True)
-        await self._process.open([self._order(client) for client in self._clients.values()])
-        for client in self._clients.values():
-            if client.vpn.up:
-                await self.connect(client.name)
+            await asyncio.to_thread(self._setup.guard_gateway, client)
+            far = self._kinds[self._chosen[client.name]].far(client)
+            await self._attach(client.name, far.end, are_peers=far.are_peers)
+        await asyncio.gather(*(self._begin(client) for client in self._clients.values() if client.vpn.up))
 
     async def stop(self) -> None:
-        """End the process. The interfaces go with their namespaces. Idempotent."""
-        await self._process.stop()
+        """End what carries them. The interfaces go with their namespaces. Idempotent."""
+        if self._choosing is not None:
+            await asyncio.gather(self._choosing, return_exceptions=True)
+        for transport in self._kinds.values():
+            await transport.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._hidden >= 0:
-            os.close(self._hidden)
-            self._hidden = -1
 
     # What a user or a network does
 
@@ -141,7 +155,7 @@ class Vpns:
         """Connect; of one that was dropped or lost, the concentrator answers again. Raises LabError."""
         client = self._client(name)
         async with client.turn:
-            self._process.tell(messages.Silence(name, is_silent=False))
+            self._tell(messages.Silence(name, is_silent=False))
             await self._connect(client)
 
     async def disconnect(self, name: str) -> None:
@@ -155,7 +169,7 @@ class Vpns:
         """The concentrator falls silent, and nobody tells the client."""
         client = self._client(name)
         async with client.turn:
-            self._process.tell(messages.Silence(name, is_silent=True))
+            self._tell(messages.Silence(name, is_silent=True))
             self._note(client, "dropped")
 
     async def rekey(self, name: str, pause: float) -> None:
@@ -168,7 +182,7 @@ class Vpns:
             raise DescriptionError(f"{name} is {client.status}", remedy=f"connect it: lab.vpns[{name!r}]")
         if not 0 <= pause <= 3600:
             raise DescriptionError(f"a pause of {pause:g} s", remedy="give 0 to 3600 seconds")
-        self._process.tell(messages.Renew(name, round(pause * _SECOND)))
+        self._tell(messages.Renew(name, round(pause * _SECOND)))
         self._note(client, f"rekeys, pausing {pause:g} s" if pause else "rekeys")
 
     async def reconnect(self, name: str, addresses: Sequence[str]) -> None:
@@ -182,13 +196,13 @@ class Vpns:
         async with client.turn:
             await self._disconnect(client)
             self._note(client, "down")
-            self._process.tell(messages.Silence(name, is_silent=False))
+            self._tell(messages.Silence(name, is_silent=False))
             await self._connect(client)
 
     async def set(self, name: str, changes: dict[str, Any]) -> None:
         """Change settings, by their names in `Vpn`; at once, if it is up. Raises DescriptionError."""
         client = self._client(name)
-        fields = set(Vpn.__struct_fields__) - {"ends", "endpoint", "port", "up", "impair"}
+        fields = set(Vpn.__struct_fields__) - {"ends", "endpoint", "port", "transport", "up", "impair"}
         for unknown in changes.keys() - fields:
             there_are = ", ".join(sorted(fields))
             raise DescriptionError(f"{name} has no setting {unknown!r}", remedy=f"there are {there_are}")
@@ -199,12 +213,12 @@ class Vpns:
         _check(list(setting_problems(("vpns", name), vpn)))
         async with client.turn:
             client.vpn = vpn
-            self._process.tell(
-                messages.Tune(name, _ns(vpn.keepalive), _ns(vpn.rekey), frag_needed=vpn.frag_needed)
-            )
-            await asyncio.to_thread(self._set_both_ends, client)
+            self._tell(messages.Tune(name, _ns(vpn.keepalive), _ns(vpn.rekey), frag_needed=vpn.frag_needed))
+            await asyncio.to_thread(self._setup.set_both_ends, client)
+            if client.is_trying:
+                await asyncio.to_thread(self._setup.protect, client)
             if client.status == "up":
-                await asyncio.to_thread(self._apply, client)
+                await asyncio.to_thread(self._setup.apply, client)
                 self._resolve(client)
                 self._bring(client)
             shown = ", ".join(f"{key}={value!r}" for key, value in changes.items())
@@ -224,38 +238,42 @@ class Vpns:
             raise DescriptionError(f"there is no VPN {name!r}", remedy=f"there are {there}")
         return self._clients[name]
 
-    def _build(self) -> None:
-        self._hidden = devices.make_hidden()
-        for client in self._clients.values():
-            devices.make_devices(self._namespaces, self._hidden, client.name, client.vpn, client.numbers)
-            self._guard_gateway(client)
-
-    def _order(self, client: Client) -> messages.Open:
-        vpn, numbers = client.vpn, client.numbers
-        laptop, gateway = (
-            messages.Side(
-                namespace=str(self._namespaces.path(host)),
-                mac=numbers.mac(is_gateway),
-                addresses=vpn.ends[vpn.gateway if host == LAPTOP else LAPTOP],
-                device=numbers.device(is_gateway),
+    async def _choose(self) -> None:
+        """Which transport each gets, and prepare these. Raises CapabilityMissing, EnvironmentMissing."""
+        wanted = {name: client.vpn.transport for name, client in self._clients.items()}
+        has_wireguard = set(wanted.values()) != {"udp"} and await asyncio.to_thread(wireguard.is_there)
+        best = "wireguard" if has_wireguard else "udp"
+        self._chosen = {name: best if kind == "auto" else kind for name, kind in wanted.items()}
+        if not has_wireguard and "wireguard" in self._chosen.values():
+            name = next(name for name, kind in self._chosen.items() if kind == "wireguard")
+            raise CapabilityMissing(
+                f"the VPN {name} is to be WireGuard, which this machine's kernel has not",
+                remedy='as root, run: modprobe wireguard; or choose transport = "auto"',
             )
-            for is_gateway, host in ((False, LAPTOP), (True, vpn.gateway))
-        )
-        rng = stream(self._seed, "vpn", client.name)
-        return messages.Open(
-            client.name, laptop, gateway, str(devices.HIDDEN), vpn.endpoint, vpn.port, numbers.mark,
-            rng.randbytes(32).hex(), rng.getrandbits(63), _ns(vpn.keepalive), _ns(vpn.rekey),
-            frag_needed=vpn.frag_needed,
-        )  # fmt: skip
+        for kind in set(self._chosen.values()):
+            await self._kinds[kind].prepare()
+
+    def _tell(self, command: messages.Command) -> None:
+        self._kinds[self._chosen[command.name]].tell(command)
+
+    async def _begin(self, client: Client) -> None:
+        """Connect when the lab starts: a concentrator that does not answer is tried on."""
+        async with client.turn:
+            client.status = "connecting"
+            await asyncio.to_thread(self._setup.protect, client)
+            # Where no network is, nobody can answer.
+            patience = CONNECT_TIMEOUT if await asyncio.to_thread(self._setup.local_networks) else 0.0
+            with contextlib.suppress(TimeoutError):
+                await self._ask(client, patience)
+                await self._come_up(client)
+                return
+            self._note(client, "connecting")
 
     async def _connect(self, client: Client) -> None:
         if client.status == "up":
             return
-        client.established = asyncio.get_running_loop().create_future()
-        self._process.tell(messages.Connect(client.name))
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                await client.established
+            await self._ask(client, CONNECT_TIMEOUT)
         except TimeoutError as error:
             await self._disconnect(client)
             vpn = client.vpn
@@ -263,12 +281,21 @@ class Vpns:
                 f"the VPN {client.name} can't connect: {vpn.endpoint} port {vpn.port} does not answer",
                 remedy="see whether the laptop's uplink gets there",
             ) from error
-        finally:
-            client.established = None
         await self._come_up(client)
 
+    async def _ask(self, client: Client, patience: float) -> None:
+        """Get a session. Raises TimeoutError after ``patience`` seconds; then the client tries on."""
+        client.established = asyncio.get_running_loop().create_future()
+        await asyncio.to_thread(self._setup.try_on, client)
+        self._tell(messages.Connect(client.name))
+        try:
+            async with asyncio.timeout(patience):
+                await client.established
+        finally:
+            client.established = None
+
     async def _come_up(self, client: Client) -> None:
-        await asyncio.to_thread(self._apply, client, anew=True)
+        await asyncio.to_thread(self._setup.apply, client, anew=True)
         self._resolve(client)
         client.status = "up"
         self._note(client, "up")
@@ -281,19 +308,19 @@ class Vpns:
         self._brought(f"VPN {client.name}", [*own, *routes])
 
     async def _disconnect(self, client: Client) -> None:
-        self._process.tell(messages.Disconnect(client.name))
+        self._tell(messages.Disconnect(client.name))
         client.status = "down"
         client.source = ""
         self._resolver.clear_vpn(client.name)
-        await asyncio.to_thread(self._take_away, client)
+        await asyncio.to_thread(self._setup.take_away, client)
 
     def _changed(self, report: messages.Changed) -> None:
-        """What the tunnel process tells."""
+        """What a transport tells."""
         client = self._clients[report.name]
         client.source = report.source
-        if report.news == "established" and client.established is not None:
-            if not client.established.done():
-                client.established.set_result(None)
+        waiting = client.established
+        if report.news == "established" and waiting is not None and not waiting.done():
+            waiting.set_result(None)
         elif report.news == "established":
             self._own(self._found(client))
         elif report.news == "lost":
@@ -304,7 +331,7 @@ class Vpns:
     async def _follow(self, client: Client) -> None:
         async with client.turn:
             if client.status != "down":
-                await asyncio.to_thread(self._protect, client)
+                await asyncio.to_thread(self._setup.protect, client)
 
     async def _lost(self, client: Client) -> None:
         async with client.turn:
@@ -312,12 +339,12 @@ class Vpns:
                 return
             client.status = "lost"
             self._resolver.clear_vpn(client.name)
-            await asyncio.to_thread(self._take_away, client)
+            await asyncio.to_thread(self._setup.take_away, client)
             self._note(client, "lost")
 
     async def _found(self, client: Client) -> None:
         async with client.turn:
-            if client.status == "lost":
+            if client.is_trying:
                 await self._come_up(client)
 
     def _own(self, work: Awaitable[None]) -> None:
@@ -338,7 +365,7 @@ class Vpns:
 
         async def seen(_: str, addresses: Sequence[str]) -> None:
             if client.status == "up":
-                await asyncio.to_thread(devices.route_hosts, self._namespaces, client.name, addresses)
+                await asyncio.to_thread(self._setup.route_hosts, client, addresses)
 
         if vpn.domains or vpn.names:
             self._resolver.set_vpn(
@@ -346,42 +373,6 @@ class Vpns:
             )
         else:
             self._resolver.clear_vpn(client.name)
-
-    # In a thread
-
-    def _apply(self, client: Client, *, anew: bool = False) -> None:
-        vpn = client.vpn
-        if anew:
-            devices.bring_up(self._namespaces, LAPTOP, client.name, vpn.ends[LAPTOP], vpn.mtu)
-        self._protect(client, is_up=True)
-        devices.add_routes(self._namespaces, client.name, vpn, client.numbers)
-
-    def _take_away(self, client: Client) -> None:
-        self._protect(client)
-        devices.take_down(self._namespaces, client.name, client.numbers)
-
-    def _protect(self, client: Client, *, is_up: bool = False) -> None:
-        is_up = is_up or client.status == "up"
-        if client.status == "down" and not is_up:
-            rules = policy.no_rules(client.name)
-        else:
-            local = devices.local_networks(self._namespaces, self._uplinks)
-            rules = policy.laptop_rules(
-                client.name, client.vpn, mark=client.numbers.mark, uplinks=self._uplinks, local=local,
-                is_up=is_up,
-            )  # fmt: skip
-        nft.load(self._namespaces, LAPTOP, rules, what=f"the policies of the VPN {client.name}")
-
-    def _set_both_ends(self, client: Client) -> None:
-        for host in client.vpn.ends:
-            devices.set_mtu(self._namespaces, host, client.name, client.vpn.mtu)
-        self._guard_gateway(client, always=True)
-
-    def _guard_gateway(self, client: Client, *, always: bool = False) -> None:
-        if always or not client.vpn.frag_needed:
-            rules = policy.gateway_rules(client.name, client.vpn)
-            what = f"the concentrator of the VPN {client.name}"
-            nft.load(self._namespaces, client.vpn.gateway, rules, what=what)
 
     # What happens
 
@@ -395,9 +386,6 @@ class Vpns:
                 addresses=list(client.vpn.ends[LAPTOP]) if up else [],
             )
         )
-
-    def _ended(self, reason: str) -> None:
-        self._on_fault(LabError(f"the world broke: {reason}", remedy="see lab.log"))
 
 
 def _check(found: list[Problem]) -> None:

@@ -3,9 +3,10 @@ in, datagrams and news go out.
 
 The initiator is the laptop's client, the responder the concentrator. A handshake takes one round trip: both
 sides add a nonce, and the session's two keys, one for each direction, follow from these and from the key that
-both have had from the beginning. The initiator repeats its initiation every `RETRY` until it has a response,
-and starts anew when a session is ``rekey`` old; the session before stays valid for what is still under way.
-The responder sends with a new session only once it has heard something on it, as then the initiator has it.
+both have had from the beginning. The initiator repeats its initiation until it has a response, after `RETRY`
+and then less often, down to every `SLOWEST_RETRY`: only the last one counts, and the way may be long. It
+starts anew when a session is ``rekey`` old; the session before stays valid for what is still under way. The
+responder sends with a new session only once it has heard something on it, as then the initiator has it.
 
 Every ``keepalive`` the initiator sends an empty packet, which the responder answers. After `MISSED` of these
 without any answer it holds the peer to be dead, says so, and goes on trying. Packets that come while there is
@@ -24,6 +25,7 @@ from harness.world.vpn import datagram as wire
 from harness.world.vpn.datagram import Initiation, Octets, Response, SealingKey, derive
 
 RETRY: Final = 500 * MILLISECOND
+SLOWEST_RETRY: Final = 4 * RETRY
 MISSED: Final = 3
 STAGED: Final = 128
 WINDOW: Final = 2048
@@ -86,6 +88,7 @@ class Peer:
         self._is_wanted = False
         self._was_up = False
         self._try_at = 0
+        self._retry = RETRY
         self._sign_at = 0
         self._heard = 0
         self._staged: deque[bytes] = deque(maxlen=STAGED)
@@ -113,6 +116,7 @@ class Peer:
         """Ask for a session, again and again until there is one."""
         self._is_wanted = True
         self._try_at = now
+        self._retry = RETRY
         self.poll(now)
 
     def disconnect(self) -> None:
@@ -127,6 +131,7 @@ class Peer:
         self._forget()
         self._heard = now + pause
         self._try_at = now + pause
+        self._retry = RETRY
         self.poll(now)
 
     # Packets and datagrams
@@ -171,10 +176,12 @@ class Peer:
             self._forget()
             self._staged.clear()
             self._was_up = False
+            self._retry = RETRY
             self._news.append("lost")
         current = self._current
         if (current is None or now - current.began >= self.rekey_after) and now >= self._try_at:
-            self._try_at = now + RETRY
+            self._try_at = now + self._retry
+            self._retry = min(2 * self._retry, SLOWEST_RETRY)
             # The stamp grows also when the clock stands still.
             self._stamp = max(now, self._stamp + 1)
             self._asked = Initiation(self._index(), self._rng.randbytes(wire.NONCE), self._stamp)
@@ -218,6 +225,7 @@ class Peer:
         if asked is None or message.receiver != asked.sender:
             raise WireError("a response that nobody waits for")
         self._asked = None
+        self._retry = RETRY
         up, down = self._keys(asked.nonce, message.nonce)
         self._heard = now
         session = Session(asked.sender, message.sender, up, down, now)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from harness.core.errors import WireError
 from harness.core.time import SECOND
 from harness.world.vpn import datagram as wire
-from harness.world.vpn.session import MISSED, RETRY, STAGED, WINDOW, Peer
+from harness.world.vpn.session import MISSED, RETRY, SLOWEST_RETRY, STAGED, WINDOW, Peer
 
 KEY = bytes(range(32))
 KEEPALIVE, REKEY = 10 * SECOND, 120 * SECOND
@@ -196,7 +196,7 @@ def test_a_dead_peer_is_noticed_after_three_signs_and_found_again_when_it_is_bac
 
     tunnel.wait(60 * SECOND)
     tunnel.is_dead = False
-    tunnel.wait(RETRY)
+    tunnel.wait(SLOWEST_RETRY)
 
     assert tunnel.client.take_news() == ["established"]
     tunnel.send(b"back")

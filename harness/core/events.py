@@ -7,9 +7,13 @@ Readers skip types and fields that they do not know, so an old report tool can r
 Addresses are text ("203.0.113.10:80", "52:54:00:65:00:03"): the journal is for people and for JSON tools.
 """
 
-from typing import Literal
+from collections.abc import Iterator
+from itertools import repeat
+from typing import Final, Literal, NamedTuple
 
 import msgspec
+
+from harness.core.columns import values
 
 Transport = Literal["tcp", "udp", "icmp"]
 Outcome = Literal["passed", "failed", "skipped", "error"]
@@ -137,11 +141,25 @@ class LinkChanged(Event, frozen=True):
     seed: int | None = None
 
 
+class Verdict(NamedTuple):
+    """What a rule did to one frame: see the event that tells of it. ``length`` in octets, ``delay`` in ns."""
+
+    at: int
+    link: str
+    direction: Literal["", "up", "down"]
+    what: Literal["dropped", "impaired", "delayed"]
+    rule: str
+    packet_id: int
+    length: int = 0
+    delay: int = 0
+
+
 class FrameDropped(Event, frozen=True):
     """A frame did not get through; ``rule`` names what dropped it, ``frame`` is a one-line show of it.
 
-    Of a flood only the first frames are shown; the others are counted: ``count`` of them within a second,
-    ``length`` octets in all.
+    ``packet_id`` is its number among the frames that entered the link in ``direction`` while anything was
+    set or held there, from 1 on. The capture has the same one (epb_packetid; Wireshark: ``frame.packet_id``),
+    on the interface of the link or that of what it dropped. 0: the frame was not lost by the link's rules.
     """
 
     link: str
@@ -149,7 +167,13 @@ class FrameDropped(Event, frozen=True):
     frame: str
     direction: Literal["", "up", "down"] = ""
     length: int = 0
-    count: int = 1
+    packet_id: int = 0
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """The one."""
+        yield Verdict(
+            self.at, self.link, self.direction, "dropped", self.rule, self.packet_id, self.length
+        )  # fmt: skip
 
 
 class FrameImpaired(Event, frozen=True):
@@ -160,11 +184,63 @@ class FrameImpaired(Event, frozen=True):
     frame: str
     direction: Literal["", "up", "down"] = ""
     length: int = 0
-    count: int = 1
+    packet_id: int = 0
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """The one."""
+        yield Verdict(
+            self.at, self.link, self.direction, "impaired", self.rule, self.packet_id, self.length
+        )  # fmt: skip
+
+
+class _Frames(Event, frozen=True):
+    """``count`` frames, ``octets`` in all, with which a ``rule`` did the same.
+
+    All within a second of the lab clock, from ``first_at`` to ``at``. Three columns (as of
+    ``core.columns``) hold every verdict: ``packet_ids`` as of ``FrameDropped`` (none: they have no numbers),
+    ``times`` in ns since ``first_at``, ``lengths`` in octets.
+    """
+
+    link: str
+    rule: str
+    direction: Literal["", "up", "down"]
+    count: int
+    octets: int
+    first_at: int
+    packet_ids: list[int] = []
+    times: list[int] = []
+    lengths: list[int] = []
+
+    def _verdicts(self, what: Literal["dropped", "impaired"]) -> Iterator[Verdict]:
+        numbers = values(self.packet_ids) if self.packet_ids else repeat(0)
+        # Not strict: numbers may have no end.
+        for number, time, length in zip(numbers, values(self.times), values(self.lengths), strict=False):
+            yield Verdict(self.first_at + time, self.link, self.direction, what, self.rule, number, length)
+
+
+class FramesDropped(_Frames, frozen=True):
+    """Frames of a flood that did not get through, beside those shown one by one; as of ``_Frames``."""
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Each of them."""
+        return self._verdicts("dropped")
+
+
+class FramesImpaired(_Frames, frozen=True):
+    """Frames of a flood that got through changed, beside those shown one by one; as of ``_Frames``."""
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Each of them."""
+        return self._verdicts("impaired")
 
 
 class FramesDelayed(Event, frozen=True):
-    """``count`` frames were held by ``rule`` within a second, for so many nanoseconds each."""
+    """``count`` frames were held by ``rule``: for ``least`` to ``most`` nanoseconds, ``mean`` on average.
+
+    All within a second of the lab clock, from ``first_at`` to ``at``: when the rule decided, for a delay as a
+    frame comes, for a queue as it leaves. Three columns (as of ``core.columns``) hold every verdict:
+    ``packet_ids`` as of ``FrameDropped``, ``times`` in ns since ``first_at``, ``delays`` in ns.
+    """
 
     link: str
     rule: str
@@ -173,6 +249,18 @@ class FramesDelayed(Event, frozen=True):
     least: int
     mean: int
     most: int
+    first_at: int = 0
+    packet_ids: list[int] = []
+    times: list[int] = []
+    delays: list[int] = []
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """Each of them."""
+        columns = values(self.packet_ids), values(self.times), values(self.delays)
+        for number, time, delay in zip(*columns, strict=True):
+            yield Verdict(
+                self.first_at + time, self.link, self.direction, "delayed", self.rule, number, delay=delay
+            )
 
 
 # The laptop's networks
@@ -192,7 +280,8 @@ class UplinkChanged(Event, frozen=True):
 
 class VpnChanged(Event, frozen=True):
     """A VPN of the laptop went "up" or "down", was "lost" (its client found the concentrator dead), "dropped"
-    (the scenario let it die), "rekeyed", or has other settings; ``addresses`` are those that it has now."""
+    (the scenario let it die), "rekeyed", is still "connecting" when the lab has started, or has other
+    settings; ``addresses`` are those that it has now."""
 
     vpn: str
     change: str
@@ -328,6 +417,8 @@ AnyEvent = (
     | LinkChanged
     | FrameDropped
     | FrameImpaired
+    | FramesDropped
+    | FramesImpaired
     | FramesDelayed
     | UplinkChanged
     | VpnChanged
@@ -343,3 +434,8 @@ AnyEvent = (
     | Served
 )
 """For decoders: ``msgspec.json.Decoder(AnyEvent)``."""
+
+COLUMNS: Final = frozenset({"packet_ids", "times", "lengths", "delays"})
+"""Fields for programs alone: their numbers mean nothing before they are added up."""
+VERDICTS: Final = (FrameDropped, FrameImpaired, FramesDropped, FramesImpaired, FramesDelayed)
+"""Events that tell what links did to frames; each has ``verdicts()``."""

@@ -17,6 +17,10 @@ class Recorder(Protocol):
         """Append ``event`` to the journal."""
 
     def frames(
-        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
-    ) -> None:
-        """Append ``frames``, seen on ``link`` at ``now``, to the capture; ``comment`` names their verdict."""
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
+        comment: str = "", packet_ids: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        """Append ``frames``, seen on ``link`` at ``now``, to the capture; ``comment`` names their verdict.
+
+        ``packet_ids``, if there are any, are those that the journal names each of them by.
+        """

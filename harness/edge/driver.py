@@ -19,7 +19,6 @@ from typing import Any, Final, NamedTuple
 
 from harness.core.address import Mac
 from harness.core.events import Event as JournalEvent
-from harness.core.events import FrameDropped
 from harness.core.port import Frame, Port
 from harness.core.recorder import Direction, Recorder
 from harness.core.time import earliest
@@ -36,14 +35,12 @@ from harness.gateway import commands
 from harness.gateway.events import Event, FramesReceived
 from harness.gateway.gateway import Gateway
 from harness.link.link import DIRECTIONS, Link
-from harness.link.passed import DROPPED, Passed
+from harness.link.passed import ANSWER, DROPPED, UNMARKED, Mark, Passed
 from harness.link.switch import Switch
 from harness.link.verdicts import dropped
 from harness.wire.train import Train
 
 _GATEWAY: Final = "gateway"
-_SHOWN_DROPS: Final = 32
-"""Frames of one batch dropped by a full queue that are shown one by one: a flood must not make more work."""
 
 
 class _Ends(NamedTuple):
@@ -78,7 +75,7 @@ class Driver:
         self._switch.add_port(_GATEWAY)
         self._ports: dict[str, Port] = {}
         self._pending: list[Event] = []
-        self._seen: list[tuple[str, Direction, Sequence[Frame], int, str]] = []
+        self._seen: list[tuple[str, Direction, Sequence[Frame], int, Mark]] = []
         self._is_turning = False
         self._is_closed = False
         self._timer = Timer(self._on_timer)
@@ -149,10 +146,8 @@ class Driver:
 
         def lose(frames: Sequence[Frame], rule: str) -> None:
             now = self._clock.now()
-            self._record(dropped(link, rule, frames[:_SHOWN_DROPS], now))
-            if len(frames) > _SHOWN_DROPS:
-                more = f"and {len(frames) - _SHOWN_DROPS} more frames"
-                self._recorder.event(FrameDropped(at=now, link=link, rule=rule, frame=more))
+            self._seen.append((link + DROPPED, "down", frames, now, Mark(rule)))
+            self._record(dropped(link, rule, frames, now))
 
         return _Ends(lambda batches: self._from_guest(link, batches), lose, closed)
 
@@ -189,7 +184,7 @@ class Driver:
         send = self.gateway.hurry(frame, now)
         if send is None:
             return False
-        self._seen.append((link, "up", frames, now, ""))
+        self._seen.append((link, "up", frames, now, UNMARKED))
         self.tcp.send(send)
         return True
 
@@ -201,35 +196,35 @@ class Driver:
             cable = self.cables.get(link) if link is not None else None
             if cable is not None and cable.is_plugged and not cable.is_impaired("down"):
                 self._ports[cable.name].send(frames)
-                self._seen.append((cable.name, "down", frames, now, ""))
+                self._seen.append((cable.name, "down", frames, now, UNMARKED))
                 return
         self._forward(_GATEWAY, frames)
 
     def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:
         """What came out of a cable, at its end: the switch, or the guest. There it is captured."""
-        for frames, comment in passed.groups():
+        for frames, mark in passed.groups():
             if direction == "up":
-                self._seen.append((link, "up", frames, now, comment))
+                self._seen.append((link, "up", frames, now, mark))
             else:
-                self._send(link, frames, now, comment)
+                self._send(link, frames, now, mark)
         if direction == "up" and passed.frames:
             self._forward(link, passed.frames)
         if passed.answers:
             if direction == "up":
-                self._send(link, passed.answers, now, "answer of the link")
+                self._send(link, passed.answers, now, ANSWER)
             else:
-                self._seen.append((link, "up", passed.answers, now, "answer of the link"))
+                self._seen.append((link, "up", passed.answers, now, ANSWER))
                 self._forward(link, passed.answers)
-        for frames, rule in passed.lost():
-            self._seen.append((link + DROPPED, direction, frames, now, rule))
+        for frames, mark in passed.lost():
+            self._seen.append((link + DROPPED, direction, frames, now, mark))
         if passed.events:
             self._record(passed.events)
 
-    def _send(self, link: str, frames: Sequence[Frame], now: int, comment: str) -> None:
+    def _send(self, link: str, frames: Sequence[Frame], now: int, mark: Mark) -> None:
         port = self._ports[link]
         for part in frames.cut() if isinstance(frames, Train) and not port.takes_trains else (frames,):
             port.send(part)
-            self._seen.append((link, "down", part, now, comment))
+            self._seen.append((link, "down", part, now, mark))
 
     def _forward(self, source: str, frames: Sequence[Frame]) -> None:
         now = self._clock.now()
@@ -276,8 +271,8 @@ class Driver:
 
     def _capture(self) -> None:
         seen, self._seen = self._seen, []
-        for link, direction, frames, at, comment in seen:
-            self._recorder.frames(link, direction, frames, at, comment)
+        for link, direction, frames, at, mark in seen:
+            self._recorder.frames(link, direction, frames, at, *mark)
 
     def _woken(self) -> None:
         """Sockets were ready; that may be no news."""

@@ -32,7 +32,10 @@ MOST: Final = 1 << 30
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One frame of a capture. ``number`` counts from 1 over all links, as Wireshark does; ``at`` is in ns."""
+    """One frame of a capture. ``number`` counts from 1 over all links, as Wireshark does; ``at`` is in ns.
+
+    ``packet_id`` is that of its verdicts in the journal, as of ``core.events.FrameDropped``, or 0.
+    """
 
     number: int
     at: int
@@ -41,6 +44,7 @@ class Record(msgspec.Struct, frozen=True):
     data: bytes
     wire_length: int
     comment: str = ""
+    packet_id: int = 0
 
     @property
     def is_cut(self) -> bool:
@@ -95,9 +99,10 @@ class CaptureWriter:
         return 0 if self._is_over or self._file.broken else self._snaplen
 
     def frames(
-        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
-    ) -> None:
-        """Append ``frames``, seen on ``link`` at ``now``; ``comment`` goes to each."""
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
+        comment: str = "", packet_ids: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        """Append ``frames``, seen on ``link`` at ``now``; ``comment`` goes to each, and one of the ids."""
         interface = self._links.get(link) or self._describe(link, now)
         is_list = type(frames) is list  # asking what else it is takes its time
         count = len(frames if is_list or not isinstance(frames, Train) else frames.large(summed=False))
@@ -106,7 +111,10 @@ class CaptureWriter:
             interface.lost += count
             return
         options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
-        if not is_list and isinstance(frames, Run):
+        if packet_ids:
+            pieces = pcapng.identified(interface.number, now, frames, self._snaplen, options, packet_ids)
+            self._file.append(b"".join(pieces), now)
+        elif not is_list and isinstance(frames, Run):
             self._file.append(pcapng.packet_run(interface.number, now, frames, self._snaplen, options), now)
         elif not is_list and isinstance(frames, Train):
             cut = pcapng.packet_train(interface.number, now, frames, self._snaplen, options)
@@ -208,7 +216,7 @@ class CaptureReader:
                     names = self.links
                 yield Record(
                     self._count, block.at, names[block.interface], block.direction,
-                    block.data, block.wire_length, block.comment,
+                    block.data, block.wire_length, block.comment, block.packet_id,
                 )  # fmt: skip
             elif isinstance(block, pcapng.Names):
                 self.names.update(block.records)

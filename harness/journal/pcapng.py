@@ -37,6 +37,7 @@ _MAGIC: Final = 0x1A2B3C4D
 
 _COMMENT: Final = 1
 _EPB_FLAGS: Final = 2
+_EPB_PACKET_ID: Final = 5
 _IF_NAME: Final = 2
 _IF_DESCRIPTION: Final = 3
 _IF_TSRESOL: Final = 9
@@ -47,6 +48,8 @@ _DIRECTION_BITS: Final[dict[Direction, int]] = {"down": 1, "up": 2}
 _DIRECTIONS: Final[dict[int, Direction]] = {1: "down", 2: "up"}
 
 _PACKET_HEAD: Final = struct.Struct("<IIIIIII")
+_IDENTIFIED: Final = struct.Struct("<HHQII")
+"""The end of a block: a packet id, the end of the options, the block's length."""
 _MAX_BLOCK: Final = 64 << 20
 _END: Final = bytes(4)
 
@@ -72,7 +75,10 @@ class Interface(msgspec.Struct, frozen=True):
 
 
 class Packet(msgspec.Struct, frozen=True):
-    """Enhanced Packet Block (4.3): one frame. ``at`` is nanoseconds since the Unix epoch."""
+    """Enhanced Packet Block (4.3): one frame. ``at`` is nanoseconds since the Unix epoch.
+
+    ``packet_id`` is 0 when it has none.
+    """
 
     interface: int
     at: int
@@ -80,6 +86,7 @@ class Packet(msgspec.Struct, frozen=True):
     wire_length: int
     direction: Direction | None = None
     comment: str = ""
+    packet_id: int = 0
 
 
 class Names(msgspec.Struct, frozen=True):
@@ -149,7 +156,7 @@ def interface(description: Interface) -> bytes:
 
 def packet(frame: Packet) -> bytes:
     """One frame."""
-    tail = packet_options(frame.direction, frame.comment)
+    tail = packet_options(frame.direction, frame.comment, frame.packet_id)
     captured = len(frame.data)
     total = 32 + captured + (-captured % 4) + len(tail)
     head = _PACKET_HEAD.pack(
@@ -158,12 +165,39 @@ def packet(frame: Packet) -> bytes:
     return b"".join((head, frame.data, bytes(-captured % 4), tail, total.to_bytes(4, "little")))
 
 
-def packet_options(direction: Direction | None, comment: str) -> bytes:
+def packet_options(direction: Direction | None, comment: str, packet_id: int = 0) -> bytes:
     """The options of a packet, with their end: the same for every frame of a batch."""
     options = _option(_COMMENT, comment.encode()) if comment else b""
     if direction is not None:
         options += _option(_EPB_FLAGS, struct.pack("<I", _DIRECTION_BITS[direction]))
+    if packet_id:
+        options += _option(_EPB_PACKET_ID, struct.pack("<Q", packet_id))
     return options + _END if options else b""
+
+
+def identified(
+    interface: int, at: int, frames: Sequence[Frame], snaplen: int, options: bytes, packet_ids: Sequence[int]
+) -> list[Frame]:
+    """``packets`` of which each has one of the ``packet_ids`` too (epb_packetid, 4.3.1)."""
+    pieces: list[Frame] = []
+    high, low = at >> 32, at & 0xFFFFFFFF
+    others = options.removesuffix(_END)
+    previous = -1
+    head = before = b""
+    total = 0
+    for frame, packet_id in zip(frames, packet_ids, strict=True):
+        length = len(frame)
+        if length != previous:
+            previous = length
+            captured = min(length, snaplen)
+            total = 32 + captured + (-captured % 4) + len(others) + _IDENTIFIED.size - 4
+            head = _PACKET_HEAD.pack(_PACKET, total, interface, high, low, captured, length)
+            before = bytes(-captured % 4) + others
+        pieces += (
+            head, frame[:snaplen] if length > snaplen else frame, before,
+            _IDENTIFIED.pack(_EPB_PACKET_ID, 8, packet_id, 0, total),
+        )  # fmt: skip
+    return pieces
 
 
 def packets(interface: int, at: int, frames: Sequence[Frame], snaplen: int, options: bytes) -> list[Frame]:
@@ -351,13 +385,17 @@ class Parser:
             raise self._wrong(f"{captured} captured octets do not fit in their block")
         direction: Direction | None = None
         comments: list[str] = []
+        packet_id = 0
         for code, value in self._options(body[20 + captured + (-captured % 4) :]):
             if code == _COMMENT:
                 comments.append(value.decode(errors="replace"))
             elif code == _EPB_FLAGS and len(value) == 4:
                 direction = _DIRECTIONS.get(struct.unpack(self._order + "I", value)[0] & 3)
+            elif code == _EPB_PACKET_ID and len(value) == 8:
+                (packet_id,) = struct.unpack(self._order + "Q", value)
         at = self._time(self._interface(number), high, low)
-        return Packet(number, at, body[20 : 20 + captured], length, direction, "\n".join(comments))
+        data = body[20 : 20 + captured]
+        return Packet(number, at, data, length, direction, "\n".join(comments), packet_id)
 
     def _interface_description(self, body: bytes) -> Interface:
         link_type, _, snaplen = struct.unpack_from(self._order + "HHI", body)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import dns.exception
 import dns.message
 
-from harness.core.events import Event
+from harness.core.events import VERDICTS, Event, Verdict
 from harness.core.time import SECOND
 from harness.journal.capture import CaptureReader, Record
 from harness.journal.journal import JournalReader
@@ -80,6 +80,11 @@ class Packet:
     def comment(self) -> str:
         """The verdict or step that the capture marks it with."""
         return self.record.comment
+
+    @property
+    def packet_id(self) -> int:
+        """As of the verdicts of its link in the journal; 0 when there was none on it."""
+        return self.record.packet_id
 
     @property
     def layers(self) -> frame.Packet:
@@ -224,6 +229,20 @@ class Trace:
                 continue
             if where is None or where(event):
                 yield event
+
+    def verdicts(
+        self, where: Callable[[Verdict], bool] | None = None, *,
+        since: int = BEGINNING, until: int | None = None,
+    ) -> Iterator[Verdict]:  # fmt: skip
+        """What the rules of links did to frames, each by itself, however it was written down."""
+        for event in self._events:
+            if not isinstance(event, VERDICTS) or event.at < since:
+                continue
+            for verdict in event.verdicts():
+                if verdict.at < since or (until is not None and verdict.at > until):
+                    continue
+                if where is None or where(verdict):
+                    yield verdict
 
     @property
     def began(self) -> int:

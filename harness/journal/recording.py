@@ -70,14 +70,16 @@ class FileRecorder:
             self.on_activity()
 
     def frames(
-        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
-    ) -> None:
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
+        comment: str = "", packet_ids: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         """Append ``frames``, seen on ``link`` at ``now``, to the capture, each with ``comment``.
 
-        Without one, the comment is the step that is under way, the innermost of several.
+        Without one, the comment is the step that is under way, the innermost of several. ``packet_ids`` are
+        as of ``Recorder``.
         """
         self._now = now
-        self._capture.frames(link, direction, frames, now, comment or self._step)
+        self._capture.frames(link, direction, frames, now, comment or self._step, packet_ids)
         if self.on_activity is not None:
             self.on_activity()
 

@@ -11,7 +11,7 @@ from harness.link import quantities, words
 from harness.link.change import Corruption, Duplicates
 from harness.link.codel import Codel as CodelMachine
 from harness.link.delay import Draw
-from harness.link.item import EntryRule
+from harness.link.entry import EntryRule
 from harness.link.kinds import (
     Burst,
     Codel,

@@ -28,8 +28,8 @@ class Duplicates:
         for item in items:
             out.append(item)
             if (check is None or check(Headers(item[0]))) and random() < share:
-                verdicts.changed(item[0], name, now)
-                out.append((item[0], noted(item[1], name), item[2]))
+                verdicts.changed(item, name, now)
+                out.append((item[0], noted(item[1], name), item[2], item[3]))
         return out
 
 
@@ -54,8 +54,8 @@ class Corruption:
             if (check is None or check(Headers(item[0]))) and random() < share:
                 changed = self._changed(item[0])
                 if changed is not None:
-                    verdicts.changed(item[0], name, now)
-                    item = (changed, noted(item[1], name), item[2])
+                    verdicts.changed(item, name, now)
+                    item = (changed, noted(item[1], name), item[2], item[3])
             out.append(item)
         return out
 

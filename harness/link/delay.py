@@ -16,7 +16,7 @@ from harness.core.rng import Stream
 from harness.link.headers import Headers
 from harness.link.item import Arrival, Item
 from harness.link.terms import Check
-from harness.link.verdicts import Tally, Verdicts
+from harness.link.verdicts import Verdicts
 
 MOST_FRAMES: Final = 1 << 17
 MOST_OCTETS: Final = 64 << 20
@@ -24,8 +24,8 @@ MOST_OCTETS: Final = 64 << 20
 
 Draw = Callable[[int], int]
 """The delay of the next frame, which enters at the time given."""
-Entry = tuple[int, int, Item]
-"""When it is due; a number, so that equal times keep their order; the frame."""
+Entry = tuple[int, int, Item, str]
+"""When it is due; a number, so that equal times keep their order; the frame; what held it, in words."""
 
 
 # Distributions
@@ -95,6 +95,8 @@ class DelayLine:
         self._name = "delay"
         self._check: Check | None = None
         self._keep_order = True
+        self.by = ""
+        """What holds frames that come from now on, for their comments."""
 
     def set(self, name: str, draw: Draw, *, fixed: int | None, check: Check | None, keep_order: bool) -> None:
         """For frames that come from now on; ``fixed`` is their delay when ``draw`` always gives the same."""
@@ -108,11 +110,11 @@ class DelayLine:
         """Items arrive, in order."""
         held, draw, check, keep_order = self._held, self._draw, self._check, self._keep_order
         fixed = self._fixed if check is None else None
-        tally = Tally(self._name, verdicts)
+        add, by = verdicts.delays(self._name).add, self.by
         for at, item in arrivals:
             size = len(item[0])
             if len(held) >= MOST_FRAMES or self._octets + size > MOST_OCTETS:
-                verdicts.lost(item[0], f"{self._name}: the line is full", at)
+                verdicts.lost(item, f"{self._name}: the line is full", at)
                 continue
             self.last_arrival = at
             spared = check is not None and not check(Headers(item[0]))
@@ -121,15 +123,14 @@ class DelayLine:
             self._octets += size
             if due >= self._last:
                 self._last = due
-                held.append((due, self._number, item))
+                held.append((due, self._number, item, by))
             elif keep_order and not spared:
                 due = self._last
-                held.append((due, self._number, item))
+                held.append((due, self._number, item, by))
             else:
-                insort(held, (due, self._number, item))
+                insort(held, (due, self._number, item, by))
             if due > at:
-                tally.add(due - at, at)
-        tally.tell()
+                add(item[3], at, due - at)
 
     def take(self, now: int) -> list[Entry]:
         """What is due at ``now``, in order."""

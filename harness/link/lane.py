@@ -14,6 +14,7 @@ reordering, or the rate with its queue, ends, what it held goes on at once.
 """
 
 from collections.abc import Sequence
+from operator import sub
 from typing import Final
 
 from harness.core.port import Frame
@@ -22,7 +23,8 @@ from harness.core.rng import Stream, stream
 from harness.core.time import duration, earliest
 from harness.link import build
 from harness.link.delay import DelayLine
-from harness.link.item import EntryRule, Item
+from harness.link.entry import EntryRule
+from harness.link.item import Item
 from harness.link.passed import Passed
 from harness.link.queue import Queue, Server, Shaper
 from harness.link.reorder import Overtaking
@@ -56,8 +58,8 @@ class Lane:
         self._line = DelayLine()
         self._flap: tuple[int, int, int] | None = None
         self._is_timed = False
-        self._ready: list[tuple[int, Item]] = []
-        self._held_by = ""
+        self._ready: list[tuple[int, Item, str]] = []
+        self._entered = 0
 
     @property
     def is_clear(self) -> bool:
@@ -103,7 +105,7 @@ class Lane:
             flap = settings.flap
             self._flap = None if flap is None else (now, duration(flap.up), duration(flap.down))
         timed = {field: getattr(settings, field) for field in _DELAYING | {"rate", "trace", "queue", "codel"}}
-        self._held_by = describe(Impairments(**timed))
+        self._line.by = describe(Impairments(**timed))
         self._is_timed = any(
             getattr(settings, field) is not None for field in ("delay", "jitter", "reorder", "rate", "trace")
         )
@@ -134,7 +136,7 @@ class Lane:
     def offer(self, frames: Sequence[Frame], now: int) -> Passed:
         """``frames`` enter."""
         self.advance(now)
-        items: list[Item] = [(frame, "", now) for frame in frames]
+        items = self._numbered(frames, now)
         if reason := self._down(now):
             self._lose(items, reason, now)
             return self._passed()
@@ -142,14 +144,22 @@ class Lane:
             items = each.apply(items, now, self._verdicts)
         if self._is_timed or self._line.poll_at() is not None:
             # Held frames must not hold the whole buffer that they came in.
-            items = [(bytes(item[0]), item[1], item[2]) for item in items]
+            items = [(bytes(item[0]), *item[1:]) for item in items]
             if self._reorder is not None:
                 items = self._reorder.push(items, now, self._verdicts)
             self._queued(items, now)
             self._collect(now)
         else:
-            self._ready += [(now, item) for item in items]
+            self._ready += [(now, item, "") for item in items]
         return self._passed()
+
+    def _numbered(self, frames: Sequence[Frame], now: int) -> list[Item]:
+        """``frames`` with their packet ids: only what lab time alone tells decides who gets one."""
+        if self.settings is NOTHING and self.is_plugged and self._line.poll_at() is None:
+            return [(frame, "", now, 0) for frame in frames]
+        first = self._entered + 1
+        self._entered += len(frames)
+        return [(frame, "", now, number) for number, frame in enumerate(frames, first)]
 
     def due(self, now: int) -> Passed:
         """What leaves at ``now``."""
@@ -193,13 +203,13 @@ class Lane:
         if not due:
             return
         if self.is_plugged and self._flap is None and not self.settings.down:
-            self._ready += [(at, item) for at, _, item in due]
+            self._ready += [(at, item, by) for at, _, item, by in due]
             return
-        for at, _, item in due:
+        for at, _, item, by in due:
             if reason := self._down(at):
                 self._lose([item], reason, at)
             else:
-                self._ready.append((at, item))
+                self._ready.append((at, item, by))
 
     def _down(self, at: int) -> str:
         """Why nothing gets through at ``at``; "" when it does."""
@@ -215,16 +225,17 @@ class Lane:
 
     def _lose(self, items: Sequence[Item], reason: str, at: int) -> None:
         for item in items:
-            self._verdicts.lost(item[0], reason, at)
+            self._verdicts.lost(item, reason, at)
 
     def _passed(self) -> Passed:
         events, dropped, answers = self._verdicts.take()
         ready, self._ready = self._ready, []
         if not ready:
             return Passed((), events, dropped, answers)
-        frames = [item[0] for _, item in ready]
-        held = [at - item[2] for at, item in ready]
-        notes = [item[1] for _, item in ready]
+        times, items, by = zip(*ready, strict=True)
+        passed, notes, entered, packet_ids = zip(*items, strict=True)
+        frames = list(passed)
+        held = list(map(sub, times, entered))
         if not any(held) and not any(notes):
             return Passed(frames, events, dropped, answers)
-        return Passed(frames, events, dropped, answers, held, notes, self._held_by)
+        return Passed(frames, events, dropped, answers, held, notes, by, packet_ids)

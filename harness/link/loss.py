@@ -28,7 +28,7 @@ class Independent:
         kept = []
         for item in items:
             if (check is None or check(Headers(item[0]))) and random() < share:
-                verdicts.lost(item[0], self._name, now)
+                verdicts.lost(item, self._name, now)
             else:
                 kept.append(item)
         return kept
@@ -56,7 +56,7 @@ class Bursts:
                 kept.append(item)
                 continue
             if random() < self._shares[self._state]:
-                verdicts.lost(item[0], self._name, now)
+                verdicts.lost(item, self._name, now)
             else:
                 kept.append(item)
             if random() < self._changes[self._state]:
@@ -81,7 +81,7 @@ class Numbered:
             if check is None or check(Headers(item[0])):
                 self._count += 1
                 if drop.loses(self._count):
-                    verdicts.lost(item[0], self._name, now)
+                    verdicts.lost(item, self._name, now)
                     continue
             kept.append(item)
         return kept

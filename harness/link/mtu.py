@@ -64,10 +64,10 @@ class TooBig:
                 continue
             pieces = self._pieces(item[0], headers)
             if pieces:
-                verdicts.changed(item[0], f"{self._name}: {len(pieces)} fragments", now)
-                out += [(piece, f"fragment, {self._name}", item[2]) for piece in pieces]
+                verdicts.changed(item, f"{self._name}: {len(pieces)} fragments", now)
+                out += [(piece, f"fragment, {self._name}", item[2], item[3]) for piece in pieces]
                 continue
-            verdicts.lost(item[0], self._name, now)
+            verdicts.lost(item, self._name, now)
             if not self._black_hole and (answer := self._answer(item[0], headers)) is not None:
                 verdicts.answer(answer)
         return out

@@ -17,7 +17,7 @@ from harness.link.codel import Codel, Entry
 from harness.link.item import Arrival, Item
 from harness.link.quantities import Bound
 from harness.link.trace import OPPORTUNITY, Opportunities
-from harness.link.verdicts import Tally, Verdicts
+from harness.link.verdicts import Verdicts
 
 DEFAULT: Final = Bound(None, 1000)
 """Of a queue that nobody bounded, as netem's."""
@@ -49,7 +49,7 @@ class Queue:
         if (octets is not None and self.octets + size > octets) or (
             packets is not None and len(self._entries) >= packets
         ):
-            self._verdicts.lost(item[0], f"queue of {self.bound} full", now)
+            self._verdicts.lost(item, f"queue of {self.bound} full", now)
             return False
         self._entries.append((now, item))
         self.octets += size
@@ -69,7 +69,7 @@ class Queue:
 
     def drop(self, entry: Entry, now: int) -> None:
         """CoDel loses ``entry``."""
-        self._verdicts.lost(entry[1][0], "CoDel", now)
+        self._verdicts.lost(entry[1], "CoDel", now)
 
 
 class Server(Protocol):
@@ -212,9 +212,9 @@ class Shaper:
         return self._server.poll_at(self._queue)
 
     def _told(self, out: list[Arrival]) -> list[Arrival]:
-        tally = Tally(self._name, self._verdicts)
-        for at, item in out:
-            if at > item[2]:
-                tally.add(at - item[2], at)
-        tally.tell()
+        if out:
+            add = self._verdicts.delays(self._name).add
+            for at, (_, _, entered, packet_id) in out:
+                if at > entered:
+                    add(packet_id, at, at - entered)
         return out

@@ -43,8 +43,8 @@ class Overtaking:
         out = []
         for item in items:
             if (check is None or check(Headers(item[0]))) and random() < share and len(self._held) < _MOST:
-                verdicts.changed(item[0], self._name, now)
-                held = (item[0], noted(item[1], self._name), item[2])
+                verdicts.changed(item, self._name, now)
+                held = (item[0], noted(item[1], self._name), item[2], item[3])
                 self._held.append(_Held(held, self._distance, now + self._within))
                 continue
             out.append(item)

@@ -1,46 +1,73 @@
 """What the rules of one direction decided: gathered for the journal and the capture.
 
-A drop or a change is an event of its own, until a rule has had ``SHOWN`` of them within a second of lab time:
-decoding a frame for people takes longer than forwarding it. The others are counted, and told when the second
-is over. Delays are counted always. Nothing here depends on how frames are batched: the seconds are those of
-the lab clock, and times are those at which rules decided, not at which somebody asked.
+Every verdict is in the journal. A drop or a change is an event of its own, until a rule has had ``SHOWN`` of
+them within a second of lab time: decoding a frame for people takes longer than forwarding it. The others, and
+all delays, come as columns, up to ``TOGETHER`` a line. Nothing here depends on how frames are batched: the
+seconds are those of the lab clock, and times are those at which rules decided, not at which somebody asked.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
-from harness.core.events import Event, FrameDropped, FrameImpaired, FramesDelayed
+from harness.core.columns import differences
+from harness.core.events import (
+    Event,
+    FrameDropped,
+    FrameImpaired,
+    FramesDelayed,
+    FramesDropped,
+    FramesImpaired,
+)
 from harness.core.port import Frame
 from harness.core.recorder import Direction
 from harness.core.time import SECOND
+from harness.link.item import Item
 from harness.link.passed import Dropped
 from harness.wire import frame as layers
 
 SHOWN: Final = 200
 """Frames a rule and second that are shown one by one."""
+TOGETHER: Final = 1000
+"""Verdicts a line of the journal."""
+_SHOWN_OF_A_BATCH: Final = 32
 
 _Kind = type[FrameDropped] | type[FrameImpaired]
+_Row: TypeAlias = tuple[int, int, int]
+"""Packet id, time, and the octets or the delay."""
 
 
-class _Flood:
-    """Of one rule within ``second``: how many were shown, and what came after those."""
+class Gathered:
+    """Verdicts of one rule within one second, which go to ``tell`` when it is over or enough are here."""
 
-    __slots__ = ("more", "octets", "second", "shown")
+    __slots__ = ("_start", "_tell", "end", "rows", "shown")
 
-    def __init__(self, second: int) -> None:
-        self.second = second
-        self.shown = self.more = self.octets = 0
+    def __init__(self, tell: Callable[[list[_Row]], None]) -> None:
+        self._tell = tell
+        self._start = self.end = 0
+        self.rows: list[_Row] = []
+        self.shown = 0
 
+    def turn(self, at: int) -> None:
+        """Be of the second of ``at``."""
+        if not self._start <= at < self.end:
+            self.tell()
+            self._start = at // SECOND * SECOND
+            self.end = self._start + SECOND
+            self.shown = 0
 
-class _Delays:
-    """Of one rule within ``second``."""
+    def add(self, packet_id: int, at: int, value: int) -> None:
+        """One more."""
+        if not self._start <= at < self.end:
+            self.turn(at)
+        self.rows.append((packet_id, at, value))
+        if len(self.rows) >= TOGETHER:
+            self.tell()
 
-    __slots__ = ("count", "least", "most", "second", "total")
-
-    def __init__(self, second: int) -> None:
-        self.second = second
-        self.count = self.total = self.most = 0
-        self.least = 1 << 62
+    def tell(self) -> None:
+        """Hand over what is here."""
+        if self.rows:
+            rows, self.rows = self.rows, []
+            self._tell(rows)
 
 
 class Verdicts:
@@ -52,60 +79,45 @@ class Verdicts:
         self._events: list[Event] = []
         self._dropped: list[Dropped] = []
         self._answers: list[Frame] = []
-        self._floods: dict[tuple[_Kind, str], _Flood] = {}
-        self._delays: dict[str, _Delays] = {}
+        self._floods: dict[tuple[_Kind, str], Gathered] = {}
+        self._delays: dict[str, Gathered] = {}
 
-    def lost(self, frame: Frame, rule: str, at: int) -> None:
-        """``rule`` dropped ``frame``."""
-        self._dropped.append(Dropped(frame, rule))
-        self._tell(FrameDropped, frame, rule, at)
+    def lost(self, item: Item, rule: str, at: int) -> None:
+        """``rule`` dropped ``item``."""
+        self._dropped.append(Dropped(item[0], rule, item[3]))
+        self._decided(FrameDropped, item, rule, at)
 
-    def changed(self, frame: Frame, rule: str, at: int) -> None:
-        """``rule`` lets ``frame`` through, but not as it was."""
-        self._tell(FrameImpaired, frame, rule, at)
+    def changed(self, item: Item, rule: str, at: int) -> None:
+        """``rule`` lets ``item`` through, but not as it was."""
+        self._decided(FrameImpaired, item, rule, at)
 
     def answer(self, frame: Frame) -> None:
         """``frame`` goes back to where another came from."""
         self._answers.append(frame)
 
-    def held(self, rule: str, count: int, least: int, total: int, most: int, at: int) -> None:
-        """``rule`` holds ``count`` frames in the second of ``at``, ``total`` nanoseconds in all."""
-        second = at // SECOND
+    def delays(self, rule: str) -> Gathered:
+        """Where to ``add`` what ``rule`` holds: for now, not to be kept."""
         delays = self._delays.get(rule)
-        if delays is None or delays.second != second:
-            if delays is not None:
-                self._tell_delays(rule, delays)
-            delays = self._delays[rule] = _Delays(second)
-        delays.count += count
-        delays.total += total
-        delays.least = min(delays.least, least)
-        delays.most = max(delays.most, most)
+        if delays is None:
+            delays = self._delays[rule] = Gathered(lambda rows: self._tell_delays(rule, rows))
+        return delays
 
     def settle(self, now: int) -> None:
-        """Tell what was counted in seconds that are over."""
-        if not (self._delays or self._floods):
-            return
-        second = now // SECOND
-        for rule, delays in list(self._delays.items()):
-            if delays.second < second:
-                self._tell_delays(rule, delays)
-                del self._delays[rule]
-        for key, flood in list(self._floods.items()):
-            if flood.second < second:
-                self._tell_flood(*key, flood)
-                del self._floods[key]
+        """Tell what was gathered in seconds that are over."""
+        for delayed in [rule for rule, one in self._delays.items() if one.end <= now]:
+            self._delays.pop(delayed).tell()
+        for flood in [key for key, one in self._floods.items() if one.end <= now]:
+            self._floods.pop(flood).tell()
 
     def poll_at(self) -> int | None:
         """When there is something to ``settle``."""
-        seconds = [delays.second for delays in self._delays.values()]
-        seconds += [flood.second for flood in self._floods.values() if flood.more]
-        return (min(seconds) + 1) * SECOND if seconds else None
+        return min((one.end for one in self._gathered() if one.rows), default=None)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to tell, now or later."""
-        told = self._events or self._dropped or self._answers or self._delays
-        return not told and not any(flood.more for flood in self._floods.values())
+        told = self._events or self._dropped or self._answers
+        return not told and not any(one.rows for one in self._gathered())
 
     def take(self) -> tuple[Sequence[Event], Sequence[Dropped], Sequence[Frame]]:
         """Events, dropped frames and answers since the last time."""
@@ -113,75 +125,67 @@ class Verdicts:
         self._events, self._dropped, self._answers = [], [], []
         return taken
 
-    def _tell(self, kind: _Kind, frame: Frame, rule: str, at: int) -> None:
-        second = at // SECOND
+    def _gathered(self) -> list[Gathered]:
+        return [*self._delays.values(), *self._floods.values()]
+
+    def _decided(self, kind: _Kind, item: Item, rule: str, at: int) -> None:
         flood = self._floods.get((kind, rule))
-        if flood is None or flood.second != second:
-            if flood is not None:
-                self._tell_flood(kind, rule, flood)
-            flood = self._floods[kind, rule] = _Flood(second)
-        if flood.shown < SHOWN:
-            flood.shown += 1
-            shown = layers.show(layers.decode(frame))
-            event = kind(
-                at=at, link=self._link, direction=self._direction, rule=rule, frame=shown, length=len(frame)
-            )
-            self._events.append(event)
-        else:
-            flood.more += 1
-            flood.octets += len(frame)
+        if flood is None:
+            flood = self._floods[kind, rule] = Gathered(lambda rows: self._tell_flood(kind, rule, rows))
+        flood.turn(at)
+        frame, _, _, packet_id = item
+        if flood.shown >= SHOWN:
+            flood.add(packet_id, at, len(frame))
+            return
+        flood.shown += 1
+        event = kind(
+            at=at, link=self._link, direction=self._direction, rule=rule, frame=_show(frame),
+            length=len(frame), packet_id=packet_id,
+        )  # fmt: skip
+        self._events.append(event)
 
-    def _tell_flood(self, kind: _Kind, rule: str, flood: _Flood) -> None:
-        if flood.more:
-            event = kind(
-                at=(flood.second + 1) * SECOND, link=self._link, direction=self._direction, rule=rule,
-                frame=f"and {flood.more} more frames", length=flood.octets, count=flood.more,
-            )  # fmt: skip
-            self._events.append(event)
+    def _tell_flood(self, kind: _Kind, rule: str, rows: list[_Row]) -> None:
+        packet_ids, times, lengths = zip(*rows, strict=True)
+        batch = FramesDropped if kind is FrameDropped else FramesImpaired
+        event = batch(
+            at=times[-1], link=self._link, direction=self._direction, rule=rule, count=len(rows),
+            octets=sum(lengths), first_at=times[0], packet_ids=differences(packet_ids),
+            times=_since_first(times), lengths=differences(lengths),
+        )  # fmt: skip
+        self._events.append(event)
 
-    def _tell_delays(self, rule: str, delays: _Delays) -> None:
+    def _tell_delays(self, rule: str, rows: list[_Row]) -> None:
+        packet_ids, times, delays = zip(*rows, strict=True)
         event = FramesDelayed(
-            at=(delays.second + 1) * SECOND, link=self._link, direction=self._direction, rule=rule,
-            count=delays.count, least=delays.least, mean=delays.total // delays.count, most=delays.most,
+            at=times[-1], link=self._link, direction=self._direction, rule=rule, count=len(rows),
+            least=min(delays), mean=sum(delays) // len(rows), most=max(delays), first_at=times[0],
+            packet_ids=differences(packet_ids), times=_since_first(times), delays=differences(delays),
         )  # fmt: skip
         self._events.append(event)
 
 
-class Tally:
-    """Delays by ``rule``, added up before they go to ``verdicts``."""
-
-    __slots__ = ("_count", "_least", "_most", "_rule", "_second", "_total", "_verdicts")
-
-    def __init__(self, rule: str, verdicts: Verdicts) -> None:
-        self._rule = rule
-        self._verdicts = verdicts
-        self._second = 0
-        self._count = self._total = self._least = self._most = 0
-
-    def add(self, held: int, at: int) -> None:
-        """A frame is held for ``held`` nanoseconds; it counts in the second of ``at``."""
-        if at // SECOND != self._second:
-            self.tell()
-            self._second = at // SECOND
-        if not self._count or held < self._least:
-            self._least = held
-        if held > self._most:
-            self._most = held
-        self._count += 1
-        self._total += held
-
-    def tell(self) -> None:
-        """Hand over what was added."""
-        if self._count:
-            self._verdicts.held(
-                self._rule, self._count, self._least, self._total, self._most, self._second * SECOND
-            )
-            self._count = self._total = self._most = 0
-
-
 def dropped(link: str, rule: str, frames: Sequence[Frame], now: int) -> list[Event]:
-    """One event for each of ``frames`` that ``rule`` dropped on ``link``, where there are no directions."""
-    return [
-        FrameDropped(at=now, link=link, rule=rule, frame=layers.show(layers.decode(one)), length=len(one))
-        for one in frames
+    """What tells that ``rule`` dropped ``frames`` on ``link``, where there are no directions and no numbers.
+
+    The first are shown, an event each; of a flood the others come together.
+    """
+    shown, more = frames[:_SHOWN_OF_A_BATCH], frames[_SHOWN_OF_A_BATCH:]
+    events: list[Event] = [
+        FrameDropped(at=now, link=link, rule=rule, frame=_show(one), length=len(one)) for one in shown
     ]
+    for first in range(0, len(more), TOGETHER):
+        lengths = [len(one) for one in more[first : first + TOGETHER]]
+        batch = FramesDropped(
+            at=now, link=link, direction="", rule=rule, count=len(lengths), octets=sum(lengths),
+            first_at=now, times=[0] * len(lengths), lengths=differences(lengths),
+        )  # fmt: skip
+        events.append(batch)
+    return events
+
+
+def _since_first(times: Sequence[int]) -> list[int]:
+    return [0, *differences(times)[1:]]
+
+
+def _show(frame: Frame) -> str:
+    return layers.show(layers.decode(frame))

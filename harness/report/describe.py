@@ -133,6 +133,16 @@ def _frame_impaired(event: events.FrameImpaired) -> Line:
     return Line("drop", f"{_way(event.link, event.direction)}: {event.rule}: {event.frame}", "warning")
 
 
+def _frames_dropped(event: events.FramesDropped) -> Line:
+    where = _way(event.link, event.direction)
+    return Line("drop", f"{where} dropped {event.count} more by {event.rule}: {event.octets} B", "bad")
+
+
+def _frames_impaired(event: events.FramesImpaired) -> Line:
+    where = _way(event.link, event.direction)
+    return Line("drop", f"{where}: {event.rule}: {event.count} more frames, {event.octets} B", "warning")
+
+
 def _frames_delayed(event: events.FramesDelayed) -> Line:
     least, mean, most = (f"{time / 1e6:.4g}" for time in (event.least, event.mean, event.most))
     how = f"{least} to {most} ms, {mean} ms in the mean"
@@ -209,6 +219,8 @@ _PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
     events.LinkChanged: _link_changed,
     events.FrameDropped: _frame_dropped,
     events.FrameImpaired: _frame_impaired,
+    events.FramesDropped: _frames_dropped,
+    events.FramesImpaired: _frames_impaired,
     events.FramesDelayed: _frames_delayed,
     events.DhcpServed: _dhcp_served,
     events.DnsAnswered: _dns_answered,

@@ -5,10 +5,10 @@ expected in words, the nearest misses and why they are none, and what the journa
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Generic, TypeVar, cast
 
-from harness.core.errors import ExpectationFailed
+from harness.core.errors import DescriptionError, ExpectationFailed
 from harness.core.events import (
     AddressConflict,
     DhcpServed,
@@ -19,6 +19,7 @@ from harness.core.events import (
     FlowOpened,
     FlowRefused,
     LimitReached,
+    Verdict,
 )
 from harness.journal.query import Packet
 from harness.scenario.matchers import event as event_matchers
@@ -278,6 +279,27 @@ class JournalView(View[Event]):
         self._observer.refresh()
         wanted = event_matchers.event(event_type, where, **fields)
         return [cast(E, event) for _, event in self._items(since) if wanted.matches(event)]
+
+    def verdicts(
+        self,
+        where: Callable[[Verdict], bool] | None = None,
+        /,
+        *,
+        since: Since = None,
+        **fields: object,
+    ) -> list[Verdict]:
+        """What rules of links did to frames so far, one by one, also where one event tells of many.
+
+        Fields by name: ``journal.verdicts(link="wifi", what="delayed")``. Raises DescriptionError.
+        """
+        for name in fields.keys() - set(Verdict._fields):
+            raise DescriptionError(
+                f"a verdict has no field {name!r}", remedy=f"it has {', '.join(Verdict._fields)}"
+            )
+        self._observer.refresh()
+        told = self._observer.trace.verdicts(where, since=self._observer.start(since))
+        wanted = fields.items()
+        return [one for one in told if all(getattr(one, name) == value for name, value in wanted)]
 
     def _require(self, event_type: type[Event]) -> None:
         if issubclass(event_type, OF_THE_STACK):

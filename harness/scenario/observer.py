@@ -15,6 +15,7 @@ from harness.core.events import (
     Event,
     FlowRefused,
     FrameDropped,
+    FramesDropped,
     GuestEnded,
     LinkChanged,
     Noted,
@@ -131,4 +132,6 @@ def _tells(event: Event) -> bool:
         return event.level != "info"
     if isinstance(event, DhcpServed):
         return event.kind == "NAK" or bool(event.reason)
-    return isinstance(event, FrameDropped | FlowRefused | LinkChanged | VpnChanged | GuestEnded)
+    return isinstance(
+        event, FrameDropped | FramesDropped | FlowRefused | LinkChanged | VpnChanged | GuestEnded
+    )

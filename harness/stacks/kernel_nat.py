@@ -301,7 +301,7 @@ class _Cable:
             self._options.recorder.frames(self.link, "down", towards, now)
 
     def _lose(self, frames: Sequence[Frame], rule: str) -> None:
-        for event in dropped(self.link, rule, frames[:_BATCH], self._options.clock.now()):
+        for event in dropped(self.link, rule, frames, self._options.clock.now()):
             self._options.recorder.event(event)
 
 

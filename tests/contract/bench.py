@@ -38,8 +38,9 @@ class Notebook:
         self.events.append(event)
 
     def frames(
-        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
-    ) -> None:
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
+        comment: str = "", packet_ids: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         """As of ``Recorder``; only the count is kept, and the comment if there is one."""
         self.seen.append((link, direction, len(frames)))
         if comment:

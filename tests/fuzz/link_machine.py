@@ -3,7 +3,7 @@
 from typing import Final
 
 from harness.core.errors import DescriptionError
-from harness.core.events import FrameDropped, FrameImpaired
+from harness.core.events import VERDICTS, FrameDropped, FrameImpaired, FramesDropped, FramesImpaired
 from harness.core.time import HOUR, SECOND
 from harness.link.filter import parse
 from harness.link.link import Link
@@ -119,9 +119,12 @@ class _Told:
         self.passed += len(passed.frames)
         self.dropped += sum(len(frames) for frames, _ in passed.lost())
         for event in passed.events:
-            if isinstance(event, FrameDropped):
-                self.in_journal += event.count
-            elif isinstance(event, FrameImpaired) and event.rule.startswith("duplicate"):
-                self.added += event.count
-            elif isinstance(event, FrameImpaired) and event.rule.endswith("fragments"):
-                self.added += (int(event.rule.split()[-2]) - 1) * event.count
+            if not isinstance(event, VERDICTS):
+                continue
+            count = len(list(event.verdicts()))
+            if isinstance(event, FrameDropped | FramesDropped):
+                self.in_journal += count
+            elif isinstance(event, FrameImpaired | FramesImpaired) and event.rule.startswith("duplicate"):
+                self.added += count
+            elif isinstance(event, FrameImpaired | FramesImpaired) and event.rule.endswith("fragments"):
+                self.added += (int(event.rule.split()[-2]) - 1) * count

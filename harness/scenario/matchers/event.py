@@ -1,13 +1,15 @@
 """Events of the journal."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from harness.core.errors import DescriptionError
-from harness.core.events import Event
+from harness.core.events import COLUMNS, Event
 from harness.scenario.matchers.base import Asking, Matchable, Matcher, Question, equal, matcher
 
 E = TypeVar("E", bound=Event)
+
+_UNSHOWN: Final = COLUMNS | {"at", "first_at"}
 
 
 class OfKind(Asking[Event]):
@@ -37,11 +39,11 @@ def event(kind: type[E], where: Matchable[Any] | None = None, /, **fields: objec
 
 
 def show(event: Event) -> str:
-    """One line, without its time and fields left at their default: ``FlowRefused flow=3 transport=tcp …``."""
+    """One line, without times, columns and fields left at their default: ``FlowRefused flow=3 …``."""
     fields = []
     for name, default in zip(event.__struct_fields__, _defaults(event), strict=True):
         value = getattr(event, name)
-        if name != "at" and value != default and value not in ([], {}, ""):
+        if name not in _UNSHOWN and value != default and value not in ([], {}, ""):
             fields.append(
                 f"{name}={value!r}" if isinstance(value, str) and " " in value else f"{name}={value}"
             )

@@ -15,7 +15,7 @@ from harness.core.port import Frame
 from harness.core.recorder import Direction, Recorder
 from harness.edge.clock import LabClock
 from harness.link.link import DIRECTIONS, Link
-from harness.link.passed import DROPPED, Passed
+from harness.link.passed import ANSWER, DROPPED, Mark, Passed
 from harness.link.verdicts import dropped
 from harness.world.links.diversion import Diversion
 from harness.world.links.ring import Ring, Sender
@@ -24,7 +24,6 @@ _LIMIT: Final = 256
 """Frames of one turn: then others have theirs."""
 _TOGETHER: Final = 50_000
 """Nanoseconds within which frames are offered as one batch, if nothing would tell."""
-_SHOWN: Final = 32
 _LOST: Final = {
     errno.ENETDOWN: "interface down",
     errno.ENXIO: "interface gone",
@@ -128,31 +127,31 @@ class ImpairedLink:
         return at
 
     def _carry(self, direction: Direction, passed: Passed, now: int) -> None:
-        for frames, comment in passed.groups():
-            self._send(direction, frames, now, comment)
+        for frames, mark in passed.groups():
+            self._send(direction, frames, now, mark)
         if passed.answers:
-            self._send("down" if direction == "up" else "up", passed.answers, now, "answer of the link")
-        for frames, rule in passed.lost():
-            self._recorder.frames(self.link.name + DROPPED, direction, frames, now, rule)
+            self._send("down" if direction == "up" else "up", passed.answers, now, ANSWER)
+        for frames, mark in passed.lost():
+            self._recorder.frames(self.link.name + DROPPED, direction, frames, now, *mark)
         for event in passed.events:
             self._recorder.event(event)
 
-    def _send(self, direction: Direction, frames: Sequence[Frame], now: int, comment: str) -> None:
+    def _send(self, direction: Direction, frames: Sequence[Frame], now: int, mark: Mark) -> None:
         send = self._senders[direction].send
         for index, frame in enumerate(frames):
             try:
                 send(frame)
             except OSError as error:
                 self._lose(direction, frames[index:], error, now)
-                frames = frames[:index]
+                frames, mark = frames[:index], Mark(mark.comment, mark.packet_ids[:index])
                 break
         if frames and direction in self._captured:
-            self._recorder.frames(self.link.name, direction, frames, now, comment)
+            self._recorder.frames(self.link.name, direction, frames, now, *mark)
 
     def _lose(self, direction: Direction, frames: Sequence[Frame], error: OSError, now: int) -> None:
         if error.errno not in _LOST:
             raise error
         rule = _LOST[error.errno]
-        for event in dropped(self.link.name, rule, frames[:_SHOWN], now):
+        for event in dropped(self.link.name, rule, frames, now):
             self._recorder.event(event)
         self._recorder.frames(self.link.name + DROPPED, direction, frames, now, rule)

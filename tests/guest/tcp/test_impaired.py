@@ -53,13 +53,14 @@ class Film:
         """As of ``Recorder``."""
 
     def frames(
-        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
-    ) -> None:
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
+        comment: str = "", packet_ids: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         """As of ``Recorder``; what was dropped is counted."""
         if link == "cable" + DROPPED:
             self.lost[direction] += len(frames)
         else:
-            self.writer.frames(link, direction, frames, now, comment)
+            self.writer.frames(link, direction, frames, now, comment, packet_ids)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

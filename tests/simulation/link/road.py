@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from harness.core.events import Event, FrameDropped, FramesDelayed
+from harness.core.events import VERDICTS, Event, FrameDropped, FramesDelayed, Verdict
 from harness.core.port import Frame
 from harness.core.recorder import Direction
 from harness.core.time import SECOND
 from harness.link.link import Link
-from harness.link.passed import Passed
+from harness.link.passed import Mark, Passed
 from harness.link.settings import impairments
 
 START = 1_700_000_000 * SECOND
@@ -32,6 +32,8 @@ class Road:
         self.answers: list[Frame] = []
         self.events: list[Event] = []
         self.captured: list[tuple[bytes, str]] = []
+        self.marks: list[Mark] = []
+        """Of the capture: of frames that got through, then of those that did not."""
         self.arrived: list[tuple[int, bytes]] = []
         """When each frame left, if whoever asked was on time."""
 
@@ -49,6 +51,7 @@ class Road:
         self.answers += passed.answers
         self.events += passed.events
         self.captured += [(bytes(one.frame), one.rule) for one in passed.dropped]
+        self.marks += [mark for _, mark in (*passed.groups(), *passed.lost()) if mark.comment]
 
     def until(self, now: int) -> None:
         """Ask for what is due, exactly when it is, up to ``now``."""
@@ -71,6 +74,11 @@ class Road:
     @property
     def delayed(self) -> list[FramesDelayed]:
         return [event for event in self.events if isinstance(event, FramesDelayed)]
+
+
+def verdicts(events: Iterable[Event]) -> list[Verdict]:
+    """All that ``events`` tell of, in order."""
+    return [one for event in events if isinstance(event, VERDICTS) for one in event.verdicts()]
 
 
 def numbered(number: int, size: int = 60) -> bytes:

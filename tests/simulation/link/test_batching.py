@@ -1,15 +1,16 @@
 """The same frames at the same times have the same fate, whoever asks, when, and in how many pieces."""
 
-from collections import Counter
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core.events import Event
 from harness.core.time import MICROSECOND, MILLISECOND, SECOND
+from harness.link import verdicts
 from harness.link.link import Link
 from harness.link.settings import (
     Burst,
@@ -41,6 +42,16 @@ WEATHERS = [
     impairments(mtu=100, delay="1ms"),
 ]
 
+
+@pytest.fixture(scope="module", autouse=True)
+def few() -> Iterator[None]:
+    """Few frames are a flood already, and two verdicts fill a line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verdicts, "SHOWN", 3)
+        patch.setattr(verdicts, "TOGETHER", 2)
+        yield
+
+
 GAPS = (0, 0, 0, 0, 10 * MICROSECOND, 300 * MICROSECOND, 2 * MILLISECOND, 2 * SECOND)
 
 
@@ -54,8 +65,9 @@ def a_script(chance: Random) -> list[tuple[int, bytes]]:
 
 
 def outcome(road: Road) -> tuple[Any, ...]:
-    events: Counter[Event] = Counter(road.events)
-    return road.out, sorted(road.captured), road.answers, events
+    marks = sorted((mark.comment, number) for mark in road.marks for number in mark.packet_ids)
+    lines = sorted(map(msgspec.json.encode, road.events))
+    return road.out, sorted(road.captured), road.answers, marks, lines
 
 
 @pytest.mark.parametrize("weather", WEATHERS, ids=describe)

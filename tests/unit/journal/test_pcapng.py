@@ -22,6 +22,7 @@ PACKETS = st.builds(
     wire_length=st.integers(0, 70000),
     direction=st.sampled_from([None, "up", "down"]),
     comment=TEXT,
+    packet_id=st.integers(0, 2**64 - 1),
 )
 
 
@@ -79,6 +80,24 @@ def test_a_batch_is_the_same_as_its_packets(frames: list[bytes], snaplen: int, c
     batch = b"".join(pcapng.packets(0, at, frames, snaplen, options))
 
     one_by_one = (Packet(0, at, frame[:snaplen], len(frame), "up", comment) for frame in frames)
+    assert batch == b"".join(map(pcapng.packet, one_by_one))
+
+
+@given(
+    st.lists(st.binary(max_size=100), max_size=8), st.integers(1, 120), st.sampled_from(["", "rule"]), TIMES
+)
+def test_a_batch_with_packet_ids_is_the_same_as_its_packets(
+    frames: list[bytes], snaplen: int, comment: str, at: int
+) -> None:
+    options = pcapng.packet_options("up", comment)
+    ids = range(1, len(frames) + 1)
+
+    batch = b"".join(pcapng.identified(0, at, frames, snaplen, options, ids))
+
+    one_by_one = (
+        Packet(0, at, frame[:snaplen], len(frame), "up", comment, packet_id)
+        for frame, packet_id in zip(frames, ids, strict=True)
+    )
     assert batch == b"".join(map(pcapng.packet, one_by_one))
 
 

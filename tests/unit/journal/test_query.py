@@ -8,9 +8,13 @@ from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
-from harness.core.events import Event, FlowOpened, Noted
+from harness.core.events import Event, FlowOpened, FrameDropped, Noted
+from harness.core.time import SECOND
 from harness.journal.query import Trace
 from harness.journal.recording import FileRecorder
+from harness.link.link import Link
+from harness.link.settings import impairments
+from harness.link.verdicts import SHOWN
 
 QUERY = bytes(
     Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5, dport=53) / DNS(qd=DNSQR(qname="a.example"))
@@ -93,3 +97,24 @@ def test_an_empty_folder_is_an_empty_trace(tmp_path: Path) -> None:
     assert list(trace.packets()) == []
     assert list(trace.events(Event)) == []
     assert trace.began == 0
+
+
+def test_every_verdict_is_told_alone_or_with_others(tmp_path: Path) -> None:
+    recorder = FileRecorder(tmp_path)
+    link = Link("wifi", seed=3)
+    link.impair(impairments(delay="40ms", drop="every 2nd"), SECOND)
+    frames = [WHO] * (4 * SHOWN)
+    for event in (*link.offer("up", frames, SECOND).events, *link.due("up", 2 * SECOND).events):
+        recorder.event(event)
+    recorder.close(2 * SECOND)
+    trace = Trace(tmp_path)
+    trace.refresh()
+
+    verdicts = list(trace.verdicts())
+    assert sorted(one.packet_id for one in verdicts) == list(range(1, len(frames) + 1))
+    assert {(one.what, one.packet_id % 2) for one in verdicts} == {("delayed", 1), ("dropped", 0)}
+    assert {one.delay for one in verdicts} == {0, 40_000_000}
+    assert len(list(trace.events(FrameDropped))) == SHOWN
+    assert len(list(trace.verdicts(lambda one: one.what == "dropped", since=SECOND))) == 2 * SHOWN
+    assert not list(trace.verdicts(since=SECOND + 1))
+    assert not list(trace.verdicts(until=SECOND - 1))

@@ -29,8 +29,9 @@ class Journal:
         self.events.append(event)
 
     def frames(
-        self, link: str, direction: Direction, frames: Sequence[Frame], now: int, comment: str = ""
-    ) -> None:
+        self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
+        comment: str = "", packet_ids: Sequence[int] = (),
+    ) -> None:  # fmt: skip
         raise AssertionError("guests record no frames themselves")
 
 

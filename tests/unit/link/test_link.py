@@ -4,19 +4,29 @@ from typing import Any
 
 import pytest
 
-from harness.core.events import Event, FrameDropped, FrameImpaired, FramesDelayed, LinkChanged
+from harness.core.events import (
+    Event,
+    FrameDropped,
+    FrameImpaired,
+    FramesDelayed,
+    FramesDropped,
+    FramesImpaired,
+    LinkChanged,
+    Verdict,
+)
 from harness.core.time import MILLISECOND, SECOND
 from harness.link.link import Link
-from harness.link.passed import Passed
+from harness.link.passed import Mark, Passed
 from harness.link.settings import (
     Duplicate,
     Loss,
     Reorder,
     SettingError,
+    Uniform,
     impairments,
 )
 from harness.link.verdicts import SHOWN
-from tests.simulation.link.road import FRAMES, START, linked, lost, numbered, numbers
+from tests.simulation.link.road import FRAMES, START, linked, lost, number_of, numbered, numbers, verdicts
 from tests.unit.link.frames import an_arp
 
 # Plain
@@ -145,47 +155,104 @@ def test_frames_that_follow_each_other_with_the_same_fate_are_captured_together(
     link = Link("wifi")
     link.impair(impairments(delay="40ms", drop="2nd"), START)
     passed = link.offer("up", FRAMES[:3], START)
-    assert [(list(frames), rule) for frames, rule in passed.lost()] == [([FRAMES[1]], "drop 2nd")]
+    assert list(passed.lost()) == [([FRAMES[1]], Mark("drop 2nd", (2,)))]
     passed = link.due("up", START + 40 * MILLISECOND)
-    held = [([FRAMES[0], FRAMES[2]], "held 40 ms by delay 40 ms")]
-    assert [(list(frames), comment) for frames, comment in passed.groups()] == held
+    assert list(passed.groups()) == [
+        ([FRAMES[0], FRAMES[2]], Mark("held 40 ms by delay 40 ms", (1, 3)))
+    ]  # fmt: skip
 
 
 def test_frames_that_pass_at_once_have_no_comment() -> None:
     link = Link("wifi")
     link.impair(impairments(duplicate=Duplicate(1.0, only="size > 60")), START)
     passed = link.offer("up", [FRAMES[0], numbered(1, 61)], START)
-    comments = [(len(frames), comment) for frames, comment in passed.groups()]
-    assert comments == [(2, ""), (1, "duplicate 100% only size > 60")]
+    marks = [(len(frames), mark) for frames, mark in passed.groups()]
+    assert marks == [(2, Mark()), (1, Mark("duplicate 100% only size > 60", (2,)))]
     assert list(Passed().groups()) == []
 
 
-def test_delays_are_told_by_the_second() -> None:
+def test_every_delay_is_told_when_its_second_is_over() -> None:
     road = linked(delay="40ms")
     for number in range(30):
         road.offer([numbered(number)], START + number * 50 * MILLISECOND)
     road.until(START + 5 * SECOND)
-    time = 40 * MILLISECOND
+    time, gap = 40 * MILLISECOND, 50 * MILLISECOND
     assert road.delayed == [
         FramesDelayed(
-            at=START + second * SECOND, link="wifi", direction="up", rule="delay 40 ms", count=count,
-            least=time, mean=time, most=time,
+            at=first_at + (count - 1) * gap, link="wifi", direction="up", rule="delay 40 ms", count=count,
+            least=time, mean=time, most=time, first_at=first_at,
+            packet_ids=[first, *[1] * (count - 1)], times=[0, *[gap] * (count - 1)],
+            delays=[time, *[0] * (count - 1)],
         )
-        for second, count in ((1, 20), (2, 10))
+        for first, first_at, count in ((1, START, 20), (21, START + SECOND, 10))
     ]  # fmt: skip
+    assert list(road.delayed[1].verdicts())[2] == Verdict(
+        START + SECOND + 2 * gap, "wifi", "up", "delayed", "delay 40 ms", 23, delay=time
+    )
 
 
-def test_a_flood_of_drops_is_shown_in_part_and_counted_in_all() -> None:
+def test_of_many_delays_each_line_has_a_thousand_at_most() -> None:
+    road = linked(delay=Uniform("1ms", "9ms"), keep_order=False)
+    road.drive([(START, [numbered(number) for number in range(2500)])])
+    assert [event.count for event in road.delayed] == [1000, 1000, 500]
+    delays = {one.packet_id: one.delay for one in verdicts(road.delayed)}
+    assert [delays[number_of(out.frame) + 1] for out in road.out] == [out.held for out in road.out]
+    for event in road.delayed:
+        among = [one.delay for one in event.verdicts()]
+        assert (event.least, event.mean, event.most) == (min(among), sum(among) // len(among), max(among))
+
+
+def test_a_flood_of_drops_is_shown_in_part_and_told_in_all() -> None:
     road = linked(loss=Loss(1.0))
-    count = SHOWN + 5000
-    road.offer([numbered(number) for number in range(count)], START)
+    count = SHOWN + 2300
+    road.offer([numbered(number, 60 + number % 7) for number in range(count)], START)
     assert len(road.dropped) == SHOWN
     assert len(road.captured) == count
     road.until(START + SECOND)
-    last = road.dropped[-1]
-    assert (last.at, last.count, last.length) == (START + SECOND, 5000, 5000 * 60)
-    assert last.frame == "and 5000 more frames"
-    assert sum(event.count for event in road.dropped) == count
+    batches = [event for event in road.events if isinstance(event, FramesDropped)]
+    assert [event.count for event in batches] == [1000, 1000, 300]
+    told = verdicts(road.events)
+    assert [one.packet_id for one in told] == list(range(1, count + 1))
+    assert [one.length for one in told] == [len(frame) for frame, _ in road.captured]
+    assert [event.octets for event in batches] == [
+        sum(one.length for one in event.verdicts()) for event in batches
+    ]
+
+
+def test_a_flood_of_changes_is_told_in_all() -> None:
+    road = linked(duplicate=1.0)
+    road.drive([(START, [numbered(number) for number in range(SHOWN + 10)])])
+    (batch,) = [event for event in road.events if isinstance(event, FramesImpaired)]
+    assert [one.packet_id for one in batch.verdicts()] == list(range(SHOWN + 1, SHOWN + 11))
+    assert len(verdicts(road.events)) == SHOWN + 10
+
+
+def test_what_is_in_the_journal_and_what_the_capture_marks_is_the_same() -> None:
+    road = linked(loss=0.2, duplicate=0.2, corrupt=0.2, reorder=0.2, rate="1Mbit/s", queue="9 packets")
+    road.drive([(START, [numbered(number) for number in range(200)])])
+    marked = {number for mark in road.marks for number in mark.packet_ids}
+    assert {one.packet_id for one in verdicts(road.events)} == marked
+    assert all(mark.packet_ids for mark in road.marks)
+
+
+def test_packet_ids_go_on_when_the_settings_change_and_rest_when_there_are_none() -> None:
+    road = linked(delay="1ms")
+    road.offer(FRAMES[:3], START)
+    road.link.clear(START)
+    road.offer(FRAMES[3:5], START)  # behind those that are held
+    road.until(START + SECOND)
+    road.offer(FRAMES[5:9], START + SECOND)
+    road.link.impair(impairments(drop="all"), START + SECOND)
+    road.offer(FRAMES[9:], START + SECOND)
+    assert [one.packet_id for one in verdicts(road.events)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_comment_names_what_held_a_frame_and_not_what_holds_others_when_it_leaves() -> None:
+    road = linked(delay="40ms")
+    road.offer(FRAMES[:1], START)
+    road.link.impair(impairments(delay="90ms"), START + MILLISECOND)
+    road.until(START + SECOND)
+    assert road.marks == [Mark("held 40 ms by delay 40 ms", (1,))]
 
 
 def test_all_events_are_of_the_vocabulary() -> None:

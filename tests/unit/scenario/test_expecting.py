@@ -5,7 +5,7 @@ import re
 import pytest
 
 from harness.core.errors import DescriptionError, ExpectationFailed
-from harness.core.events import Expected, FlowRefused, FrameDropped, Noted, StepBegan
+from harness.core.events import Expected, FlowRefused, FrameDropped, FramesDelayed, Noted, StepBegan
 from harness.scenario import event, icmp, tcp, udp
 from harness.scenario.expecting import JournalView, LinkView
 from tests.unit.scenario.fake_lab import GUEST, SECOND, SHOP, START, FakeLab, tcp_frame, udp_frame
@@ -267,3 +267,55 @@ def test_events_in_sequence_all_of_them_and_none(fake: FakeLab, journal: Journal
     journal.expect_none(FrameDropped, for_=0)
     with pytest.raises(ExpectationFailed, match="no Noted event with text two on the journal; but there was"):
         journal.expect_none(Noted, for_=0, text="two")
+
+
+def test_verdicts_are_found_one_by_one_though_an_event_tells_of_many(
+    fake: FakeLab, journal: JournalView
+) -> None:
+    fake.event(FrameDropped(at=0, link="wifi", direction="up", rule="loss 3%", frame="IP …", packet_id=1))
+    fake.event(
+        FramesDelayed(
+            at=0,
+            link="wifi",
+            direction="up",
+            rule="delay 1 ms",
+            count=2,
+            least=5,
+            mean=6,
+            most=7,
+            first_at=fake.now,
+            packet_ids=[2, 1],
+            times=[0, 3],
+            delays=[5, 2],
+        )
+    )
+
+    found = journal.verdicts(what="delayed")
+    assert [(one.packet_id, one.at - fake.now, one.delay) for one in found] == [(2, 0, 5), (3, 3, 7)]
+    assert [one.packet_id for one in journal.verdicts(link="wifi")] == [1, 2, 3]
+    assert [one.rule for one in journal.verdicts(lambda one: one.packet_id == 1)] == ["loss 3%"]
+    assert journal.verdicts(link="lte") == []
+    with pytest.raises(DescriptionError, match=r"no field 'number'.*it has .*packet_id"):
+        journal.verdicts(number=1)
+
+
+def test_columns_are_not_shown_to_people(fake: FakeLab, journal: JournalView) -> None:
+    fake.event(
+        FramesDelayed(
+            at=0,
+            link="wifi",
+            direction="up",
+            rule="delay 1 ms",
+            count=1,
+            least=5,
+            mean=5,
+            most=5,
+            packet_ids=[2],
+            times=[0],
+            delays=[5],
+        )
+    )
+    with pytest.raises(ExpectationFailed) as failure:
+        journal.expect_none(FramesDelayed, for_=0)
+    assert "rule='delay 1 ms' direction=up count=1 least=5 mean=5 most=5" in str(failure.value)
+    assert "packet_ids" not in str(failure.value)

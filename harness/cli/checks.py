@@ -131,6 +131,27 @@ def check_lab() -> Finding:
     return check("lab", "the world, in namespaces", start)
 
 
+def check_impairments() -> Finding:
+    """By impairing a link of a world: nftables hooks at the egress of devices."""
+    from harness.lab.description import LabDescription
+    from harness.scenario import Lab
+
+    name, purpose = "egress hooks", "a world's links, impaired"
+
+    def impair() -> str:
+        description = LabDescription(scenario="guestnet doctor", seed=0, guests=0, capture="none")
+        with (
+            tempfile.TemporaryDirectory(prefix="guestnet-") as folder,
+            Lab.start(description, Path(folder)) as lab,
+        ):
+            lab.links.wifi.impair(loss="1%")
+            return "work"
+
+    finding = check(name, purpose, impair)
+    # A lab whose links are sound does without.
+    return finding if finding.verdict == "ok" else msgspec.structs.replace(finding, verdict="optional")
+
+
 def check_tun(device: Path = Path("/dev/net/tun")) -> Finding:
     """Whether TAP devices can be made: the cable of netns guests."""
     purpose = "netns guests"

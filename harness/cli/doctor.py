@@ -35,6 +35,7 @@ def examine(quick: bool) -> list[Finding]:
         checks.check_program("dnsmasq", "the world's resolver"),
         checks.check_program("nft", "a world's NAT, VPNs and portals"),
         checks.check_lab(),
+        checks.check_impairments(),
         checks.check_tun(),
         checks.check_program("apt-get", "building images"),
         checks.check_program("dpkg-deb", "building images"),

@@ -9,6 +9,9 @@ from harness.world.namespaces import Namespaces
 
 _PLACES: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
 _TIMEOUT: Final = 10.0
+_MODPROBE: Final = "as root, run: modprobe nf_tables"
+_UNABLE: Final = ("Operation not supported", "No such file", "unknown chain hook")
+"""What nft says when it, or the kernel, is too old or lacks a part."""
 
 
 def find_nft() -> str:
@@ -19,11 +22,11 @@ def find_nft() -> str:
     return found
 
 
-def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str) -> None:
+def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str, remedy: str = _MODPROBE) -> None:
     """Add ``ruleset`` to the tables of ``host``, all of it or nothing; ``what`` names it in errors.
 
-    The calling thread visits the namespace meanwhile. Raises EnvironmentMissing, and DescriptionError with
-    nft's own words when it refuses.
+    The calling thread visits the namespace meanwhile. Raises EnvironmentMissing with ``remedy`` when this
+    machine can't do such rules, and DescriptionError with nft's own words when it refuses these.
     """
     with namespaces.inside(host):
         ran = subprocess.run(
@@ -32,8 +35,6 @@ def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str) -> None:
         )  # fmt: skip
     if ran.returncode:
         said = ran.stderr.strip()
-        if "Operation not supported" in said or "No such file" in said:
-            raise EnvironmentMissing(
-                f"this kernel can't do {what} ({said})", remedy="as root, run: modprobe nf_tables"
-            )
+        if any(words in said for words in _UNABLE):
+            raise EnvironmentMissing(f"this kernel can't do {what} ({said})", remedy=remedy)
         raise DescriptionError(f"nft refuses {what}: {said}", remedy="see nft(8)")

@@ -45,6 +45,9 @@ _RING: Final = 4 << 20
 _SLOTS: Final = 2048
 _SIOCGIFMTU: Final = 0x8921
 
+REMEDY: Final = "use Linux 5.16 or newer with CONFIG_NETFILTER_EGRESS, and nft 1.0.1 or newer"
+"""Where the hook can't be."""
+
 _HOOK: Final = """
 table netdev {table} {{
     chain out {{
@@ -141,7 +144,8 @@ class Diversion:
         """From here on frames go into the rings."""
         for end in self._ends:
             ruleset = _HOOK.format(table=self._table, device=end.device, mark=MARK, side=self._side)
-            nft.load(self._namespaces, end.host, ruleset, what=f"a hook at the egress of {end.device}")
+            what = f"a hook at the egress of {end.device}"
+            nft.load(self._namespaces, end.host, ruleset, what=what, remedy=REMEDY)
 
     def rejoin(self) -> None:
         """From here on frames go their own way; what is in the rings is still to be sent on."""

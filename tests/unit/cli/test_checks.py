@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli import checks
+from harness.core.errors import EnvironmentMissing
+from harness.lab.client import LabProcess
 
 
 @pytest.fixture
@@ -67,6 +69,16 @@ def test_a_program_of_the_tests_is_optional(programs: Path) -> None:
     put(programs, "chromium", "")
     finding = checks.check_program("chromium", "tests", optional=True)
     assert (finding.verdict, finding.found) == ("ok", str(programs / "chromium"))
+
+
+def test_a_kernel_without_egress_hooks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_: object, **__: object) -> LabProcess:
+        raise EnvironmentMissing("this kernel can't do a hook", remedy="use Linux 5.16 or newer")
+
+    monkeypatch.setattr(LabProcess, "start", start)
+    finding = checks.check_impairments()
+    assert (finding.verdict, finding.found) == ("optional", "this kernel can't do a hook")
+    assert finding.remedy == "use Linux 5.16 or newer"
 
 
 def test_a_missing_tun_device_is_told(tmp_path: Path) -> None:

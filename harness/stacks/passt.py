@@ -11,12 +11,15 @@ oldest that is known to work.
 import shutil
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Final
 
 from harness.core.address import Mac
 from harness.core.errors import DescriptionError, EnvironmentMissing
 from harness.edge.qemu_port import socket_pair
 from harness.stacks.base import Plug, StackOptions
 from harness.stacks.processes import Processes
+
+_OLDEST: Final = "that of Debian 12 (2023-03-09)"
 
 
 class PasstStack:
@@ -31,7 +34,7 @@ class PasstStack:
                 f"the stack passt with an MTU of {options.mtu}", remedy="choose 576 to 65520"
             )
         self._options = options
-        self._processes = Processes(options.artifacts)
+        self._processes = Processes(options.artifacts, _OLDEST)
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing when passt is not installed."""

@@ -17,6 +17,7 @@ from harness.stacks.base import Plug, StackOptions
 from harness.stacks.processes import Processes
 
 _QEMU_MTU: Final = 1500
+_OLDEST: Final = "slirp4netns 1.2.0"
 
 
 class SlirpStack:
@@ -30,7 +31,7 @@ class SlirpStack:
     def __init__(self, options: StackOptions) -> None:
         self._mtu = options.mtu
         self._network = IPv4Network(options.subnet)
-        self._processes = Processes(options.artifacts)
+        self._processes = Processes(options.artifacts, _OLDEST)
 
     async def start(self) -> None:
         """As of ``Stack``: there is nothing to open."""

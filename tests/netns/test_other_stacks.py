@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from harness.core.errors import GuestError
+from harness.core.errors import GuestError, LabError
 from harness.guest import tap
 from harness.guest.image import find
 from harness.scenario import Lab
@@ -29,6 +29,15 @@ def test_slirp4netns_serves_a_guest_also_after_a_reset(lab: Lab) -> None:
 @pytest.mark.lab(guest="netns", stack="passt", mtu=9000)
 def test_pasta_serves_a_guest_also_after_a_reset(lab: Lab) -> None:
     assert serves(lab) == "192.168.65.3"
+
+
+@pytest.mark.lab(guest="netns", stack="slirp")
+def test_a_stack_that_breaks_ends_the_lab_and_is_named(lab: Lab) -> None:
+    (pid,) = lab.laptop.run("pidof slirp4netns", check=True).stdout.split()
+    with pytest.raises(
+        LabError, match=r"slirp4netns for guest1 ended with SIGSEGV: the stack under test is no"
+    ):
+        lab.laptop.run(f"kill -SEGV {pid}; sleep 60")
 
 
 def serves(lab: Lab) -> str:

@@ -1,6 +1,7 @@
 """The registry of stacks, and what each says about itself."""
 
 import asyncio
+import re
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -97,21 +98,78 @@ def test_a_missing_program_for_netns_guests_is_told_with_its_remedy(
 
 
 @pytest.mark.parametrize(
-    ("script", "comes_up"), [("echo ready >/proc/self/fd/$1; exec sleep 60", True), ("exit 1", False)]
+    ("script", "said"),
+    [("exit 1", ""), ("echo 'no such option: --mtu'; exit 1", r" \(no such option: --mtu\)")],
 )
-def test_a_process_of_a_stack_is_there_once_it_says_so(tmp_path: Path, script: str, comes_up: bool) -> None:
+def test_a_process_of_a_stack_that_does_not_come_up_is_told_with_its_words(
+    tmp_path: Path, script: str, said: str
+) -> None:
     async def scenario() -> None:
-        processes = Processes(tmp_path)
-        start = processes.start_ready("guest1", "cable", lambda fd: ["sh", "-c", script, "sh", str(fd)])
-        if comes_up:
-            await start
-        else:
-            with pytest.raises(LabError, match=r"sh for guest1 did not come up: see sh-cable\.log"):
-                await start
-        processes.end_all()
+        processes = Processes(tmp_path, "sh 1.0")
+        told = rf"sh for guest1 did not come up{said}: see sh-cable\.log; the oldest .* is sh 1\.0"
+        with pytest.raises(LabError, match=told):
+            await processes.start_ready("guest1", "cable", lambda fd: ["sh", "-c", script])
         processes.end_all()
 
     asyncio.run(scenario())
+
+
+READY = "echo ready >/proc/self/fd/$1; "
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("kill -SEGV $$", "sh for guest1 ended with SIGSEGV: the stack under test is no more"),
+        (
+            "echo no more memory; exit 3",
+            "sh for guest1 ended with status 3: .* no more \\(no more memory\\): see",
+        ),
+        ("exit 0", "sh for guest1 ended unasked: the stack under test is no more"),
+    ],
+)
+def test_a_process_of_a_stack_that_ends_unasked_is_an_error_of_the_loop(
+    tmp_path: Path, script: str, told: str
+) -> None:
+    async def scenario() -> BaseException:
+        heard: asyncio.Queue[BaseException] = asyncio.Queue()
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: heard.put_nowait(context["exception"])
+        )
+        processes = Processes(tmp_path, "sh 1.0", told_within=0.01)
+        await processes.start_ready("guest1", "cable", lambda fd: ["sh", "-c", READY + script, "sh", str(fd)])
+        async with asyncio.timeout(20):
+            error = await heard.get()
+        processes.end_all()
+        assert heard.empty()
+        return error
+
+    error = asyncio.run(scenario())
+    assert isinstance(error, LabError)
+    assert re.match(told, str(error))
+
+
+@pytest.mark.parametrize("script", ["exec sleep 60", "exit 0"])
+def test_a_process_of_a_stack_that_is_told_to_end_is_no_error(tmp_path: Path, script: str) -> None:
+    """Also one that went before it was told, because its guest had gone."""
+
+    async def scenario() -> list[str]:
+        heard: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context["message"]))
+        processes = Processes(tmp_path, "sh 1.0", told_within=60)
+        for _ in range(2):
+            await processes.start_ready(
+                "guest1", "cable", lambda fd: ["sh", "-c", READY + script, "sh", str(fd)]
+            )
+        processes.start("guest2", "cable-guest2", ["sh", "-c", script])
+        await asyncio.sleep(0.05)
+        processes.end("guest1")
+        processes.end_all()
+        processes.end_all()
+        await asyncio.sleep(0)
+        return heard
+
+    assert asyncio.run(scenario()) == []
 
 
 @pytest.mark.parametrize("mtu", [100, 70000])

@@ -1,5 +1,6 @@
 """Commands on the hosts of a world."""
 
+import errno
 import os
 import shlex
 from collections.abc import Sequence
@@ -41,9 +42,10 @@ async def run_on(
             remedy="give it a longer timeout",
         ) from error
     except OSError as error:
-        raise LabError(
-            f"{arguments[0]}: {error.strerror}", remedy=f"install it on this machine, {host} runs on it"
-        ) from error
+        remedy = f"install it on this machine, {host} runs on it"
+        if error.errno == errno.E2BIG:
+            remedy = "give what is long as standard input"
+        raise LabError(f"{arguments[0]}: {error.strerror}", remedy=remedy) from error
     except TooMuchOutput as error:
         raise LabError(
             f"a command's output is longer than {_OUTPUT_LIMIT >> 20} MiB",

@@ -118,10 +118,10 @@ class Guests:
                 accelerator=made.accelerator,
             )
         )
-        await self._tell_time(made.guest)
         info = GuestInfo(name=name, mac=str(mac), link=link, kind=self._kind)
         watch = asyncio.create_task(self._watch(name, made.guest), name=f"{name}'s end")
         self._residents[name] = _Resident(info, made.guest, watch)
+        await self._tell_time(made.guest)
         return info
 
     async def handle(self, request: Request[Any]) -> object:

@@ -76,6 +76,8 @@ def _name_problems(table: str, names: Iterable[str]) -> Iterator[Problem]:
             yield Problem(
                 (table, name), "'lo' is the loopback interface of every host", "choose another name"
             )
+        elif (table, name) == ("servers", "servers"):
+            yield Problem((table, name), "'servers' is what they are called together", "choose another name")
 
 
 def _link_problems(name: str, link: Link, hosts: dict[str, Host]) -> Iterator[Problem]:

@@ -73,7 +73,7 @@ def _option_problems(path: Place, server: Server) -> Iterator[Problem]:
         yield Problem((*path, "names"), "names are those of a certificate", 'write certificate = "valid" too')
     if server.octets < 0:
         yield Problem((*path, "octets"), f"{server.octets} octets can't be sent", "give 0 or more")
-    if abs(server.offset) > 1e9:
+    if not abs(server.offset) <= 1e9:
         yield Problem((*path, "offset"), f"{server.offset:g} s are too many", "give 1e9 seconds at most")
     if server.login and not re.fullmatch(r"[!-9;-~]+:[!-~]+", server.login):
         yield Problem((*path, "login"), f"{server.login!r} is no login", 'write it as "user:password"')

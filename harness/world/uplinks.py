@@ -26,7 +26,7 @@ from harness.edge.clock import LabClock
 from harness.world.description import World
 from harness.world.model import LAPTOP, Route, Uplink, UplinkKind
 from harness.world.overlap import networks_of
-from harness.world.place import is_interface, on_link
+from harness.world.place import is_address, is_interface, on_link
 from harness.world.resolving import LaptopResolver
 from harness.world.uplink_problems import link_of, metric_of
 
@@ -118,22 +118,22 @@ class Uplinks:
 
         Raises DescriptionError for what can't be.
         """
-        state = self._state(name)
-        versions = {_version(address) for address in addresses}
-        kept = [address for address in state.addresses if _version(address) not in versions]
-        new = (*addresses, *kept)
-        ways = tuple(
-            gateway
-            for gateway in (state.gateways if gateways is None else gateways)
-            if any(on_link(gateway, address) for address in new)
-        )
-        if gateways is not None and len(ways) != len(gateways):
-            raise DescriptionError(
-                f"a gateway of {', '.join(gateways)} is in none of {', '.join(new)}",
-                remedy="give gateways in the prefixes of the addresses",
-            )
+        self._state(name)
         async with self._turn:
             was = self._states[name]
+            versions = {_version(address) for address in addresses}
+            kept = [address for address in was.addresses if _version(address) not in versions]
+            new = (*addresses, *kept)
+            ways = tuple(
+                gateway
+                for gateway in (was.gateways if gateways is None else gateways)
+                if is_address(gateway) and any(on_link(gateway, address) for address in new)
+            )
+            if gateways is not None and len(ways) != len(gateways):
+                raise DescriptionError(
+                    f"a gateway of {', '.join(gateways)} is in none of {', '.join(new)}",
+                    remedy="give gateways in the prefixes of the addresses",
+                )
             self._states[name] = msgspec.structs.replace(was, addresses=new, gateways=ways)
             if was.up:
                 gone = [address for address in was.addresses if address not in new]
@@ -241,8 +241,10 @@ def _described(world: World, name: str, uplink: Uplink) -> UplinkState:
 
 
 def _version(address: str) -> int:
-    if not is_interface(address):
-        raise DescriptionError(f"{address!r} is no address", remedy="write it as 192.168.1.10/24")
+    if "/" not in address or not is_interface(address):
+        raise DescriptionError(
+            f"{address!r} is no address with a prefix length", remedy="write it as 192.168.1.10/24"
+        )
     return ip_interface(address).version
 
 

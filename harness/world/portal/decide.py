@@ -173,6 +173,8 @@ def name(
         (question,) = asked.question
     except (dns.exception.DNSException, ValueError):
         return Forged()
+    if asked.flags & dns.flags.QR:
+        return Forged()
     response = dns.message.make_response(asked, recursion_available=True)
     kind = dns.rdatatype.to_text(question.rdtype)
     wanted = question.name.to_text(omit_final_dot=True)

@@ -15,6 +15,7 @@ PORTS: Final = {53: "the resolver", 80: "its pages", 443: "its pages over TLS", 
 
 _MAX_TTL: Final = 2**31 - 1
 """RFC 2181 section 8."""
+_MAX_SESSION: Final = 1e9
 _ADDRESS_RULE: Final = "write it as 203.0.113.10 or 2001:db8::10"
 
 
@@ -36,9 +37,9 @@ def portal_problems(
         for index, resolver in enumerate(portal.resolvers):
             if not is_address(resolver):
                 yield Problem((*path, "resolvers", index), f"{resolver!r} is no address", _ADDRESS_RULE)
-        known = {record.name for server in servers.values() for record in server.records}
+        known = {record.name.lower() for server in servers.values() for record in server.records}
         for index, garden in enumerate(portal.garden):
-            if not is_network(garden) and garden not in known:
+            if not is_network(garden) and garden.lower() not in known:
                 allowed = "give a name that a server of the world has a record of, an address or a prefix"
                 yield Problem((*path, "garden", index), f"there is no {garden!r}", allowed)
 
@@ -76,6 +77,11 @@ def _place_problems(
     if len(portal.pool) not in (0, 2):
         what = f"a pool has two ends, not {len(portal.pool)}"
         yield Problem((*path, "pool"), what, "give its first and its last address")
+    elif all(is_address(each, version=4) for each in portal.pool):
+        ends = [int(ip_address(each)) for each in portal.pool]
+        if ends != sorted(ends):
+            what = f"{portal.pool[1]} is before {portal.pool[0]}"
+            yield Problem((*path, "pool", 1), what, "give its first and its last address")
 
 
 def way_problems(path: Place, portal: Portal) -> Iterator[Problem]:
@@ -85,7 +91,8 @@ def way_problems(path: Place, portal: Portal) -> Iterator[Problem]:
         yield Problem((*path, "name"), f"{portal.name!r} is no domain name", allowed)
     if not 0 <= portal.ttl <= _MAX_TTL:
         yield Problem((*path, "ttl"), f"a TTL of {portal.ttl} s can't be", f"give 0 to {_MAX_TTL}")
-    if portal.session < 0:
-        yield Problem((*path, "session"), f"a session of {portal.session:g} s can't be", "give 0 or more")
+    if not 0 <= portal.session <= _MAX_SESSION:
+        what = f"a session of {portal.session:g} s can't be"
+        yield Problem((*path, "session"), what, f"give 0 to {_MAX_SESSION:g}")
     if portal.account and not re.fullmatch(r"[^:\s]+:\S+", portal.account):
         yield Problem((*path, "account"), f"{portal.account!r} is no account", 'write it as "user:password"')

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from harness.core.errors import DescriptionError, LabError
+from harness.core.errors import DescriptionError, GuestnetError
 from harness.core.events import Noted, PortalChanged, Served
 from harness.core.recorder import Recorder
 from harness.edge.clock import LabClock
@@ -115,7 +115,9 @@ class RunningPortal:
         self._write_options()
         words = resolver.command(self._portal, self._addresses, self._folder)
         path = namespaces.path(self._portal.host)
-        await asyncio.gather(self._load(), processes.run_in(path, self._name, words, STARTED, read))
+        await asyncio.gather(
+            self._load(), processes.run_in(path, self._name, words, STARTED, read, of="portals")
+        )
 
     def close(self) -> None:
         """Let go of timers. Idempotent."""
@@ -211,7 +213,7 @@ class RunningPortal:
             async with self._turn:
                 over = self._sessions.expire(self._clock.now())
                 await self._load()
-        except (LabError, DescriptionError) as error:
+        except GuestnetError as error:
             self._recorder.event(Noted(at=self._clock.now(), text=str(error), level="error"))
             return
         for machine in over:
@@ -257,19 +259,20 @@ def garden(names: tuple[str, ...], world: World) -> list[str]:
 
 
 def records(names: tuple[str, ...], world: World) -> dict[str, list[tuple[str, str]]]:
-    """Address records of those of ``names`` that are domain names, by name, through aliases."""
-    zone = [record for server in world.servers.values() for record in server.records]
+    """Address records of those of ``names`` that are domain names, by name in small letters, through
+    aliases."""
+    zone = [(each.name.lower(), each) for server in world.servers.values() for each in server.records]
 
     def of(name: str, depth: int = 8) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
-        for record in zone:
-            if record.name == name and record.type in ("A", "AAAA"):
+        for known, record in zone:
+            if known == name and record.type in ("A", "AAAA"):
                 found.append((record.type, record.value))
-            elif record.name == name and record.type == "CNAME" and depth:
-                found += of(record.value, depth - 1)
+            elif known == name and record.type == "CNAME" and depth:
+                found += of(record.value.lower(), depth - 1)
         return list(dict.fromkeys(found))
 
-    return {name: of(name) for name in names if not is_network(name)}
+    return {name.lower(): of(name.lower()) for name in names if not is_network(name)}
 
 
 def _address(client: str) -> str:

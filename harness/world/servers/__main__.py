@@ -23,6 +23,7 @@ from harness.world.servers import broken, packages, registry
 from harness.world.servers.asking import ROUTES, NameServer, Questions
 from harness.world.servers.http import PAGES, serve_http
 from harness.world.servers.messages import (
+    LINE_LIMIT,
     Clock,
     Failed,
     Order,
@@ -32,6 +33,7 @@ from harness.world.servers.messages import (
     Report,
     Request,
     Told,
+    shown,
 )
 from harness.world.servers.ntp import Clock as LabTime
 from harness.world.servers.ntp import NtpServer
@@ -53,7 +55,7 @@ def _report(report: Report) -> None:
 
 
 def _log(server: str, client: str, request: str, status: str) -> None:
-    _report(Request(server, client, request, status))
+    _report(Request(server, client, shown(request), status))
 
 
 def _bind(address: str, port: int, kind: socket.SocketKind, *, deaf: bool = False) -> socket.socket:
@@ -185,7 +187,7 @@ def _enter(namespace: str) -> None:
 
 async def _main() -> int:
     loop = asyncio.get_running_loop()
-    told = asyncio.StreamReader(limit=1 << 20)
+    told = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
     servers = _Servers(msgspec.json.decode(await told.readline(), type=Orders))
     if not await servers.start():

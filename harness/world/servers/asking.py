@@ -51,11 +51,13 @@ class Questions:
             del self._pages[number]
 
     def name(self, portal: str, client: str, query: bytes, reply: Callable[[bytes], None]) -> None:
-        """Let ``reply`` have the answer to ``query``, if there is to be one."""
-        if len(self._names) < _WAITING:
-            number = next(self._numbers)
-            self._names[number] = reply
-            self._ask(AskedName(number, portal, client, query))
+        """Let ``reply`` have the answer to ``query``, empty when there is to be none."""
+        if len(self._names) >= _WAITING:
+            reply(b"")
+            return
+        number = next(self._numbers)
+        self._names[number] = reply
+        self._ask(AskedName(number, portal, client, query))
 
     def answered(self, answer: Page | Name) -> None:
         """The lab has answered."""
@@ -63,8 +65,13 @@ class Questions:
             future = self._pages.get(answer.number)
             if future is not None and not future.done():
                 future.set_result(answer)
-        elif (reply := self._names.pop(answer.number, None)) is not None and answer.answer:
+        elif (reply := self._names.pop(answer.number, None)) is not None:
             reply(answer.answer)
+
+
+def _settle(answered: "asyncio.Future[bytes]", answer: bytes) -> None:
+    if not answered.done():
+        answered.set_result(answer)
 
 
 class _Asking(Handler):
@@ -86,7 +93,7 @@ class _Asking(Handler):
         return None
 
 
-ROUTES: Final[Routes] = [(r"/.*", _Asking)]
+ROUTES: Final[Routes] = [(r".*", _Asking)]
 
 
 class NameServer:
@@ -109,6 +116,8 @@ class NameServer:
             self._questions.name(self._portal, show(address), query, partial(self._send, address))
 
     def _send(self, to: tuple[str, int], answer: bytes) -> None:
+        if not answer:
+            return
         try:
             self._socket.sendto(answer, to)
         except OSError:  # a client that can't be answered any more
@@ -121,8 +130,15 @@ class NameServer:
             while True:
                 (length,) = struct.unpack("!H", await reader.readexactly(2))
                 query = await reader.readexactly(length)
-                self._questions.name(
-                    self._portal, client, query, lambda it: writer.write(struct.pack("!H", len(it)) + it)
-                )
-        except (asyncio.IncompleteReadError, ConnectionError):
+                answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+                self._questions.name(self._portal, client, query, partial(_settle, answered))
+                # One after the other: who reads no answers asks no more questions.
+                answer = await answered
+                if not answer:
+                    return
+                writer.write(struct.pack("!H", len(answer)) + answer)
+                await writer.drain()
+        except (EOFError, OSError):  # the client has done, or is gone
+            return
+        finally:
             writer.close()

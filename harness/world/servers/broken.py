@@ -63,8 +63,11 @@ def reset_when_sent(connected: socket.socket) -> None:
 
 
 async def wait_until_sent(connected: socket.socket) -> None:
-    """Until the other side has acknowledged everything (tcp(7), SIOCOUTQ), or for half a minute."""
+    """Until the other side has acknowledged everything (tcp(7), SIOCOUTQ), or is gone, or for half a
+    minute."""
     for _ in range(round(_SENT_WITHIN / _SENT_CHECK)):
+        if connected.fileno() < 0:
+            return
         (unsent,) = struct.unpack("i", fcntl.ioctl(connected, termios.TIOCOUTQ, bytes(4)))
         if not unsent:
             return

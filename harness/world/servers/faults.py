@@ -33,6 +33,8 @@ def answer(
         (question,) = asked.question
     except (dns.exception.DNSException, ValueError):
         return None
+    if asked.flags & dns.flags.QR:
+        return None
     name = question.name.to_text(omit_final_dot=True).lower()
     fault = next((fault for failed, fault in faults.items() if _is_below(name, failed.lower())), "REFUSED")
     if fault == "SILENT":
@@ -85,5 +87,7 @@ class FailingServer:
                 if (reply := answer(query, self._faults, self._records, stream=True)) is not None:
                     writer.write(struct.pack("!H", len(reply)) + reply)
                     await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (EOFError, OSError):  # the client has done, or is gone
+            return
+        finally:
             writer.close()

@@ -2,7 +2,7 @@
 
 - ``GET /`` a small page that names the server
 - ``GET /generate_204`` nothing, with status 204: what machines ask to find captive portals
-- ``GET /size/N`` N bytes of `content`, with their SHA-256 in ``X-Sha256``
+- ``GET /size/N`` N bytes of `content` (at most 64 GiB), with their SHA-256 in ``X-Sha256``
 - ``PUT`` or ``POST`` anywhere: ``{"sha256": …, "size": …}`` of the body
 - ``GET /delay/S`` the page after S seconds (at most 300)
 - ``GET /status/N`` an answer of status N
@@ -13,12 +13,14 @@
 
 import asyncio
 import hashlib
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
@@ -27,10 +29,17 @@ from harness.world.servers.broken import reset_when_sent, wait_until_sent
 from harness.world.servers.content import BLOCK, blocks, content, digest
 
 BODY_LIMIT: Final = 1 << 40
+"""Of what nobody keeps: a body that is read as it comes."""
+_KEPT_LIMIT: Final = 1 << 16
+"""Of a body that is read as a whole."""
+_SIZE_LIMIT: Final = 1 << 36
+_AT_ONCE: Final = 1 << 22
+"""The digest of more octets takes so long that it is a thread's work."""
 _DELAY_LIMIT: Final = 300.0
 _DRIPS: Final = 20
 """In a second, unless a byte is more than that."""
 _RESET_LIMIT: Final = 16 << 20
+_WHOLE_URL: Final = re.compile(r"https?://([^/?#]*)([^#]*).*", re.IGNORECASE)
 
 Routes = Sequence[tuple[str, type[RequestHandler]]]
 """Regular expressions of paths, and what answers to these."""
@@ -52,6 +61,8 @@ class _Page(Handler):
     """Any path: a small page to read, and a place to send bodies to."""
 
     def prepare(self) -> None:
+        connection: Any = self.request.connection
+        connection.set_max_body_size(BODY_LIMIT)
         self._sha256 = hashlib.sha256()
         self._size = 0
 
@@ -76,7 +87,7 @@ class _Page(Handler):
 
 class _Size(Handler):
     async def get(self, size: str) -> None:
-        self._describe(int(size))
+        await self._describe(int(size))
         for block in blocks(int(size)):
             self.write(block)
             try:
@@ -85,14 +96,17 @@ class _Size(Handler):
                 return
         self.finish()
 
-    def head(self, size: str) -> None:
-        self._describe(int(size))
+    async def head(self, size: str, rate: str = "") -> None:
+        await self._describe(int(size))
         self.finish()
 
-    def _describe(self, size: int) -> None:
+    async def _describe(self, size: int) -> None:
+        if size > _SIZE_LIMIT:
+            raise HTTPError(400, reason=f"At most {_SIZE_LIMIT} bytes")
+        sha256 = digest(size) if size <= _AT_ONCE else await asyncio.to_thread(digest, size)
         self.set_header("Content-Type", "application/octet-stream")
         self.set_header("Content-Length", size)
-        self.set_header("X-Sha256", digest(size))
+        self.set_header("X-Sha256", sha256)
 
     def compute_etag(self) -> None:
         return None
@@ -124,7 +138,7 @@ class _Drip(_Size):
     async def get(self, size: str, rate: str = "0") -> None:
         if not int(rate):
             raise HTTPError(400, reason="At least a byte a second")
-        self._describe(int(size))
+        await self._describe(int(size))
         for drop in _drops(int(size), max(1, int(rate) // _DRIPS)):
             self.write(drop)
             try:
@@ -142,12 +156,13 @@ class _Reset(Handler):
         self._log()
         stream: Any = self.detach()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {2 * int(size)}\r\n\r\n"
+        connected = stream.socket
         try:
             await stream.write(head.encode() + content(int(size)))
-        except StreamClosedError:
+            reset_when_sent(connected)
+        except (StreamClosedError, OSError):  # the client is gone
             return
-        reset_when_sent(stream.socket)
-        await wait_until_sent(stream.socket)
+        await wait_until_sent(connected)
         stream.close()
 
 
@@ -181,6 +196,16 @@ PAGES: Final[Routes] = [
 ]
 
 
+class _Site(Application):
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Who takes us for a proxy asks for a whole URL, and gets its page (RFC 9112 section 3.2.2)."""
+        if found := _WHOLE_URL.fullmatch(request.uri or ""):
+            request.host = found[1]
+            request.uri = found[2] if found[2].startswith("/") else f"/{found[2]}"
+            request.path, _, request.query = request.uri.partition("?")
+        return super().find_handler(request, **kwargs)
+
+
 def serve_http(
     name: str,
     listening: socket.socket,
@@ -197,7 +222,7 @@ def serve_http(
         request = handler.request
         log(name, client_of(handler), f"{request.method} {request.uri}", str(handler.get_status()))
 
-    application = Application(list(routes), server=name, log_function=log_request, **settings)
-    server = HTTPServer(application, max_body_size=BODY_LIMIT, ssl_options=tls)
+    application = _Site(list(routes), server=name, log_function=log_request, **settings)
+    server = HTTPServer(application, max_body_size=_KEPT_LIMIT, ssl_options=tls)
     server.add_sockets([listening])
     return server

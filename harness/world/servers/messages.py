@@ -5,9 +5,15 @@ stop. The server process answers with one `Ready` or `Failed` on standard output
 each that a server answered, and asks the lab what a portal is to answer (`AskedPage`, `AskedName`).
 """
 
+from typing import Final
+
 import msgspec
 
 from harness.world.model import Server
+
+LINE_LIMIT: Final = 1 << 20
+"""Octets of a line: what a client may send to a portal, twice, with every octet written as an escape."""
+_SHOWN: Final = 2000
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -52,7 +58,7 @@ class Orders(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True, tag="page"):
-    """The answer to the `AskedPage` of that number; with status 0 the connection is closed instead."""
+    """The answer to the `AskedPage` of that number."""
 
     number: int
     status: int
@@ -119,3 +125,8 @@ class AskedName(msgspec.Struct, frozen=True, tag="name"):
 
 
 Report = Ready | Failed | Request | AskedPage | AskedName
+
+
+def shown(request: str) -> str:
+    """``request`` as the access log has it: of a long one the beginning."""
+    return request if len(request) <= _SHOWN else request[:_SHOWN] + "…"

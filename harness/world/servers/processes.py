@@ -34,10 +34,13 @@ class Processes:
         """Let ``process`` be ended by `stop`."""
         self._processes[name] = process
 
-    async def run_in(self, namespace: Path, name: str, command: list[str], started: str, read: Read) -> None:
+    async def run_in(
+        self, namespace: Path, name: str, command: list[str], started: str, read: Read, *, of: str = "servers"
+    ) -> None:
         """Run ``command`` in a network namespace; return when it has said ``started``, on either output.
 
-        ``read`` gets each line that it says after that. Raises LabError with its words when it can't start.
+        ``read`` gets each line that it says after that. Raises LabError with its words when it can't start;
+        ``of`` is the table of the description that has ``name``.
         """
         process = await asyncio.create_subprocess_exec(
             "nsenter", f"--net={namespace}", "--", *command,
@@ -52,7 +55,9 @@ class Processes:
                 self.follow(name, process, _read_lines(process.stdout, read))
                 return
             said.append(text)
-        raise cannot(name, "; ".join(each for each in said[-_SAID:] if each) or f"{command[0]} ended")
+        raise cannot(
+            f"{of}.{name}", "; ".join(each for each in said[-_SAID:] if each) or f"{command[0]} ended"
+        )
 
     def follow(self, name: str, process: Process, reading: Coroutine[None, None, None]) -> None:
         """Own the task that reads what ``process`` reports; it ends with the process."""
@@ -91,10 +96,8 @@ async def _read_lines(stream: asyncio.StreamReader, read: Read) -> None:
             read(text)
 
 
-def cannot(server: str, reason: str) -> LabError | DescriptionError:
-    """The error of a server that does not start."""
+def cannot(place: str, reason: str) -> LabError | DescriptionError:
+    """The error of what does not start, described at ``place``."""
     if "in use" in reason:
-        return DescriptionError(
-            f"servers.{server} can't listen: {reason}", remedy="give it another port or address"
-        )
-    return LabError(f"servers.{server} can't start: {reason}")
+        return DescriptionError(f"{place} can't listen: {reason}", remedy="give it another port or address")
+    return LabError(f"{place} can't start: {reason}")

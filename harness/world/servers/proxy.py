@@ -20,7 +20,7 @@ from mitmproxy.tools.dump import DumpMaster
 
 from harness.system.calls import CLONE_NEWNET, CLONE_NEWNS, bind, setns, unshare
 from harness.world.model import Server
-from harness.world.servers.messages import Failed, ProxyOrder, Ready, Report, Request
+from harness.world.servers.messages import LINE_LIMIT, Failed, ProxyOrder, Ready, Report, Request, shown
 from harness.world.servers.paths import CA, CA_WITH_KEY, proxy_folder
 from harness.world.servers.streams import show
 
@@ -72,7 +72,7 @@ class _Access:
         request = flow.request
         target = f"{request.host}:{request.port}" if request.method == "CONNECT" else request.pretty_url
         client = show(flow.client_conn.peername)
-        _report(Request(self._name, client, f"{request.method} {target}", status))
+        _report(Request(self._name, client, shown(f"{request.method} {target}"), status))
 
 
 def _enter(order: ProxyOrder) -> None:
@@ -108,7 +108,7 @@ def _master(name: str, server: Server) -> Any:
 
 async def _main() -> int:
     loop = asyncio.get_running_loop()
-    told = asyncio.StreamReader()
+    told = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
     order = msgspec.json.decode(await told.readline(), type=ProxyOrder)
     _enter(order)

@@ -23,6 +23,7 @@ from harness.world.server_problems import WITH_TLS
 from harness.world.servers import iperf3
 from harness.world.servers.dnsmasq import STARTED, QueryLog, command, find_dnsmasq
 from harness.world.servers.messages import (
+    LINE_LIMIT,
     AskedName,
     AskedPage,
     Clock,
@@ -81,6 +82,7 @@ class Servers:
     ) -> None:
         self._world = world
         self._on_answer = on_answer
+        self._on_end = on_end
         self._now = now
         self._ask = ask
         self.processes = Processes(on_end)
@@ -141,7 +143,7 @@ class Servers:
 
     async def _python_process(self, name: str, module: str) -> Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", module, stdin=PIPE, stdout=PIPE
+            sys.executable, "-P", "-m", module, stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT
         )
         self.processes.own(name, process)
         return process
@@ -191,7 +193,8 @@ class Servers:
         line = await process.stdout.readline()
         first = decoder.decode(line) if line else Failed(name, "its process ended; lab.log has its words")
         if isinstance(first, Failed):
-            raise cannot(first.server, first.reason)
+            table = "portals" if first.server in self._world.portals else "servers"
+            raise cannot(_OURS if first.server == _OURS else f"{table}.{first.server}", first.reason)
         assert isinstance(first, Ready)
         self.processes.follow(name, process, self._read_reports(process, decoder))
 
@@ -204,7 +207,13 @@ class Servers:
             elif isinstance(report, (AskedPage, AskedName)):
                 task = asyncio.create_task(self._answer(report), name=f"asked by {report.portal}")
                 self._asking.add(task)
-                task.add_done_callback(self._asking.discard)
+                task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s, and what it got", task.get_name(), exc_info=error)
+            self._on_end(f"a portal does not know what to answer ({error or type(error).__name__})")
 
     async def _answer(self, asked: AskedPage | AskedName) -> None:
         self._tell(await self._ask(asked))
@@ -217,7 +226,7 @@ class Servers:
     # Others' servers, and none
 
     async def _start_dns(self, name: str, server: Server, namespaces: Namespaces) -> None:
-        folder = RUN / name
+        folder = RUN / f"dns-{name}"
         folder.mkdir()
         number = list(self._world.servers).index(name)
         words = command(server, folder, fault_address_of(number))

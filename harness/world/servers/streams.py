@@ -90,7 +90,7 @@ async def serve(name: str, listening: socket.socket, log: Log, answer: Answer) -
         client = show(writer.get_extra_info("peername"))
         try:
             status = f"{await answer(reader, writer)} bytes"
-        except (ConnectionError, TimeoutError) as error:
+        except OSError as error:
             status = type(error).__name__
         writer.close()
         log(name, client, "tcp", status)

@@ -4,6 +4,9 @@ Within QEMU each guest has one of its own: no switch, no capture, no events. sli
 ships it) is the same library in a process that makes the guest's TAP device. Addresses are made alike where
 they can be: host address .2, resolver .3, guests from .15 on. The MTU is fixed in QEMU; slirp4netns takes
 any, but its DHCP server does not tell it.
+
+What scenarios show of both is libslirp's own doing: the guest hears nothing of an ICMP error that the laptop
+gets for its connect.
 """
 
 import shutil

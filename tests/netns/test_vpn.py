@@ -112,6 +112,33 @@ def test_a_concentrator_that_does_not_answer_is_told_and_leaves_nothing_behind(l
     assert lab.laptop.ping(REGISTRY, count=1).received == 1
 
 
+@pytest.mark.lab(profile="waiting.toml", guests=0)
+def test_a_vpn_that_is_to_be_up_waits_for_its_network_behind_its_kill_switch(lab: Lab) -> None:
+    """The lab starts; nothing gets past the VPN while it connects, and it does so by itself."""
+    lab.journal.expect(events.VpnChanged, vpn="corp", change="connecting")
+    assert lab.vpn.state.status == "connecting"
+    assert "fwmark" not in text(lab, "ip rule")
+    leaving = "nft list chain inet vpn-corp leaving"
+    assert "drop" in text(lab, leaving)
+
+    lab.vpn.set(block_local=True)
+    assert lab.vpn.state.status == "connecting"
+    lab.roam("wifi")
+    lab.journal.expect(events.VpnChanged, vpn="corp", change="up", within=20.0)
+    assert lab.laptop.ping(REGISTRY, count=1).received == 1
+    assert "192.168.1.0/24" in text(lab, leaving)
+
+
+@pytest.mark.lab(profile="waiting.toml", guests=0)
+def test_who_gives_up_on_a_vpn_that_still_connects_gets_out(lab: Lab) -> None:
+    lab.vpn.disconnect()
+    assert lab.vpn.state.status == "down"
+    assert not lab.laptop.run("nft list chain inet vpn-corp leaving").ok
+    lab.roam("wifi")
+    assert lab.laptop.ping("198.51.100.18", count=1).received == 1
+    assert not lab.vpn.is_up
+
+
 def test_routes_change_and_those_of_the_laptop_itself_stay(lab: Lab) -> None:
     lab.vpn.set(routes=["2001:db8:20::/48", "198.18.0.0/15", "192.168.1.0/24"])
     assert "198.18.0.0/15 dev corp" in text(lab, "ip route")

@@ -151,7 +151,6 @@ class Liveness:
             self._retry = min(2 * self._retry, SLOWEST_RETRY)
             self._look_soon(now)
         if self._is_signed and seen.concentrator != self._heard:
-            self._heard = seen.concentrator
             self._is_signed = False
             deeds.append("answer")
         if now >= self._look_at:
@@ -177,7 +176,6 @@ class Liveness:
         before = self._seen
         if before is None:
             self._seen = seen
-            self._heard = seen.concentrator
             return
         if seen.handshake != before.handshake:
             self._news.append("rekeyed" if self._is_up else "established")
@@ -201,6 +199,7 @@ class Liveness:
             self._ask_at(now)
             return []
         self._is_signed = True
+        self._heard = seen.concentrator
         self._look_soon(now)
         return ["sign"]
 

@@ -129,7 +129,7 @@ class Pair:
         self._set(LAPTOP, private_key=self._keys[LAPTOP], fwmark=self._mark)
         self._set(vpn.gateway, private_key=self._keys[vpn.gateway], listen_port=vpn.port)
         for host, other in ((LAPTOP, vpn.gateway), (vpn.gateway, LAPTOP)):
-            key = self._get(other).get_attr("WGDEVICE_A_PUBLIC_KEY")["value"]
+            key = self._get(other).get_attr("WGDEVICE_A_PUBLIC_KEY")
             self._public[host] = key.decode()
         there = {"endpoint_addr": vpn.endpoint, "endpoint_port": vpn.port}
         self._set_peer(LAPTOP, allowed_ips=_EVERYTHING, **there)

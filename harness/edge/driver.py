@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from harness.core.address import Mac
 from harness.core.events import Event as JournalEvent
 from harness.core.port import Frame, Port
-from harness.core.recorder import Direction, Recorder
+from harness.core.recorder import Direction, Mark, Recorder
 from harness.core.time import earliest
 from harness.edge.clock import LabClock
 from harness.edge.host_ping import HostPing
@@ -35,7 +35,7 @@ from harness.gateway import commands
 from harness.gateway.events import Event, FramesReceived
 from harness.gateway.gateway import Gateway
 from harness.link.link import DIRECTIONS, Link
-from harness.link.passed import ANSWER, DROPPED, UNMARKED, Mark, Passed
+from harness.link.passed import ANSWER, DROPPED, Passed
 from harness.link.switch import Switch
 from harness.link.verdicts import dropped
 from harness.wire.train import Train
@@ -75,7 +75,7 @@ class Driver:
         self._switch.add_port(_GATEWAY)
         self._ports: dict[str, Port] = {}
         self._pending: list[Event] = []
-        self._seen: list[tuple[str, Direction, Sequence[Frame], int, Mark]] = []
+        self._seen: list[tuple[str, Direction, Sequence[Frame], int, str, Sequence[Mark]]] = []
         self._is_turning = False
         self._is_closed = False
         self._timer = Timer(self._on_timer)
@@ -146,7 +146,7 @@ class Driver:
 
         def lose(frames: Sequence[Frame], rule: str) -> None:
             now = self._clock.now()
-            self._seen.append((link + DROPPED, "down", frames, now, Mark(rule)))
+            self._seen.append((link + DROPPED, "down", frames, now, rule, ()))
             self._record(dropped(link, rule, frames, now))
 
         return _Ends(lambda batches: self._from_guest(link, batches), lose, closed)
@@ -184,7 +184,7 @@ class Driver:
         send = self.gateway.hurry(frame, now)
         if send is None:
             return False
-        self._seen.append((link, "up", frames, now, UNMARKED))
+        self._seen.append((link, "up", frames, now, "", ()))
         self.tcp.send(send)
         return True
 
@@ -196,35 +196,36 @@ class Driver:
             cable = self.cables.get(link) if link is not None else None
             if cable is not None and cable.is_plugged and not cable.is_impaired("down"):
                 self._ports[cable.name].send(frames)
-                self._seen.append((cable.name, "down", frames, now, UNMARKED))
+                self._seen.append((cable.name, "down", frames, now, "", ()))
                 return
         self._forward(_GATEWAY, frames)
 
     def _leave(self, direction: Direction, link: str, passed: Passed, now: int) -> None:
         """What came out of a cable, at its end: the switch, or the guest. There it is captured."""
-        for frames, mark in passed.groups():
-            if direction == "up":
-                self._seen.append((link, "up", frames, now, mark))
-            else:
-                self._send(link, frames, now, mark)
-        if direction == "up" and passed.frames:
+        if passed.frames and direction == "up":
+            self._seen.append((link, "up", passed.frames, now, "", passed.marks()))
             self._forward(link, passed.frames)
+        elif passed.frames:
+            self._send(link, passed.frames, now, marks=passed.marks())
         if passed.answers:
             if direction == "up":
                 self._send(link, passed.answers, now, ANSWER)
             else:
-                self._seen.append((link, "up", passed.answers, now, ANSWER))
+                self._seen.append((link, "up", passed.answers, now, ANSWER, ()))
                 self._forward(link, passed.answers)
-        for frames, mark in passed.lost():
-            self._seen.append((link + DROPPED, direction, frames, now, mark))
+        if passed.dropped:
+            frames, marks = passed.lost()
+            self._seen.append((link + DROPPED, direction, frames, now, "", marks))
         if passed.events:
             self._record(passed.events)
 
-    def _send(self, link: str, frames: Sequence[Frame], now: int, mark: Mark) -> None:
+    def _send(
+        self, link: str, frames: Sequence[Frame], now: int, comment: str = "", marks: Sequence[Mark] = ()
+    ) -> None:
         port = self._ports[link]
         for part in frames.cut() if isinstance(frames, Train) and not port.takes_trains else (frames,):
             port.send(part)
-            self._seen.append((link, "down", part, now, mark))
+            self._seen.append((link, "down", part, now, comment, marks))
 
     def _forward(self, source: str, frames: Sequence[Frame]) -> None:
         now = self._clock.now()
@@ -271,8 +272,8 @@ class Driver:
 
     def _capture(self) -> None:
         seen, self._seen = self._seen, []
-        for link, direction, frames, at, mark in seen:
-            self._recorder.frames(link, direction, frames, at, *mark)
+        for link, direction, frames, at, comment, marks in seen:
+            self._recorder.frames(link, direction, frames, at, comment, marks)
 
     def _woken(self) -> None:
         """Sockets were ready; that may be no news."""

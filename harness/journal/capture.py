@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from harness.core.port import Frame
+from harness.core.recorder import Mark
 from harness.journal import pcapng
 from harness.journal.append import AppendFile
 from harness.journal.pcapng import Direction
@@ -100,9 +101,9 @@ class CaptureWriter:
 
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
-        comment: str = "", packet_ids: Sequence[int] = (),
+        comment: str = "", marks: Sequence[Mark] = (),
     ) -> None:  # fmt: skip
-        """Append ``frames``, seen on ``link`` at ``now``; ``comment`` goes to each, and one of the ids."""
+        """Append ``frames``, seen on ``link`` at ``now``; as of ``Recorder``."""
         interface = self._links.get(link) or self._describe(link, now)
         is_list = type(frames) is list  # asking what else it is takes its time
         count = len(frames if is_list or not isinstance(frames, Train) else frames.large(summed=False))
@@ -111,8 +112,8 @@ class CaptureWriter:
             interface.lost += count
             return
         options = pcapng.packet_options(direction, comment) if comment else interface.options[direction]
-        if packet_ids:
-            pieces = pcapng.identified(interface.number, now, frames, self._snaplen, options, packet_ids)
+        if marks:
+            pieces = pcapng.marked_packets(interface.number, now, frames, self._snaplen, direction, marks)
             self._file.append(b"".join(pieces), now)
         elif not is_list and isinstance(frames, Run):
             self._file.append(pcapng.packet_run(interface.number, now, frames, self._snaplen, options), now)

@@ -17,6 +17,7 @@ import numpy as np
 
 from harness.core.errors import WireError
 from harness.core.port import Frame
+from harness.core.recorder import Mark
 from harness.wire.octets import Octets
 from harness.wire.run import Run
 from harness.wire.train import LARGEST, Train
@@ -175,28 +176,35 @@ def packet_options(direction: Direction | None, comment: str, packet_id: int = 0
     return options + _END if options else b""
 
 
-def identified(
-    interface: int, at: int, frames: Sequence[Frame], snaplen: int, options: bytes, packet_ids: Sequence[int]
+def marked_packets(
+    interface: int,
+    at: int,
+    frames: Sequence[Frame],
+    snaplen: int,
+    direction: Direction,
+    marks: Sequence[Mark],
 ) -> list[Frame]:
-    """``packets`` of which each has one of the ``packet_ids`` too (epb_packetid, 4.3.1)."""
+    """``packets`` of which each has one of the ``marks``: a comment and a packet id, if it has them."""
     pieces: list[Frame] = []
     high, low = at >> 32, at & 0xFFFFFFFF
-    others = options.removesuffix(_END)
-    previous = -1
+    previous: tuple[int, str] = (-1, "")
     head = before = b""
     total = 0
-    for frame, packet_id in zip(frames, packet_ids, strict=True):
+    for frame, (comment, packet_id) in zip(frames, marks, strict=True):
         length = len(frame)
-        if length != previous:
-            previous = length
+        if (length, comment) != previous:
+            previous = length, comment
             captured = min(length, snaplen)
-            total = 32 + captured + (-captured % 4) + len(others) + _IDENTIFIED.size - 4
+            # The direction is there: so are options, and their end.
+            before = bytes(-captured % 4) + packet_options(direction, comment)[:-4]
+            total = 28 + captured + len(before) + _IDENTIFIED.size
             head = _PACKET_HEAD.pack(_PACKET, total, interface, high, low, captured, length)
-            before = bytes(-captured % 4) + others
-        pieces += (
-            head, frame[:snaplen] if length > snaplen else frame, before,
-            _IDENTIFIED.pack(_EPB_PACKET_ID, 8, packet_id, 0, total),
-        )  # fmt: skip
+        octets = frame[:snaplen] if length > snaplen else frame
+        if packet_id:
+            pieces += (head, octets, before, _IDENTIFIED.pack(_EPB_PACKET_ID, 8, packet_id, 0, total))
+        else:
+            alone = packet_options(direction, comment)
+            pieces += packets(interface, at, (frame,), snaplen, alone)
     return pieces
 
 

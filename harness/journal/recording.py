@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from harness.core.events import Event, Noted, StepBegan, StepEnded
 from harness.core.port import Frame
-from harness.core.recorder import Direction
+from harness.core.recorder import Direction, Mark
 from harness.journal.capture import ENOUGH, WHOLE, CaptureWriter
 from harness.journal.journal import JournalWriter
 
@@ -71,15 +71,17 @@ class FileRecorder:
 
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
-        comment: str = "", packet_ids: Sequence[int] = (),
+        comment: str = "", marks: Sequence[Mark] = (),
     ) -> None:  # fmt: skip
         """Append ``frames``, seen on ``link`` at ``now``, to the capture, each with ``comment``.
 
-        Without one, the comment is the step that is under way, the innermost of several. ``packet_ids`` are
-        as of ``Recorder``.
+        Without one, the comment is the step that is under way, the innermost of several. ``marks`` are as of
+        ``Recorder``.
         """
         self._now = now
-        self._capture.frames(link, direction, frames, now, comment or self._step, packet_ids)
+        if marks and self._step:
+            marks = [(own or self._step, packet_id) for own, packet_id in marks]
+        self._capture.frames(link, direction, frames, now, comment or self._step, marks)
         if self.on_activity is not None:
             self.on_activity()
 

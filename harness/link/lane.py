@@ -144,7 +144,7 @@ class Lane:
             items = each.apply(items, now, self._verdicts)
         if self._is_timed or self._line.poll_at() is not None:
             # Held frames must not hold the whole buffer that they came in.
-            items = [(bytes(item[0]), *item[1:]) for item in items]
+            items = [(bytes(frame), note, entered, number) for frame, note, entered, number in items]
             if self._reorder is not None:
                 items = self._reorder.push(items, now, self._verdicts)
             self._queued(items, now)

@@ -1,16 +1,17 @@
 """What a link says about the frames that it was offered, or that it held until now."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from harness.core.events import Event
 from harness.core.port import Frame
+from harness.core.recorder import Mark
 from harness.link.quantities import show_duration
 
+ANSWER: Final = "answer of the link"
+"""What marks an answer in a capture."""
 DROPPED: Final = "-dropped"
 """After a link's name: the interface of a capture that holds what the link dropped."""
 
@@ -21,17 +22,6 @@ class Dropped(NamedTuple):
     frame: Frame
     rule: str
     packet_id: int
-
-
-class Mark(NamedTuple):
-    """What marks frames in a capture, as ``Recorder.frames`` takes it: a comment, the packet id of each."""
-
-    comment: str = ""
-    packet_ids: Sequence[int] = ()
-
-
-UNMARKED: Final = Mark()
-ANSWER: Final = Mark("answer of the link")
 
 
 class Passed(Struct, frozen=True):
@@ -51,25 +41,24 @@ class Passed(Struct, frozen=True):
     by: Sequence[str] = ()
     packet_ids: Sequence[int] = ()
 
-    def groups(self) -> Iterator[tuple[Sequence[Frame], Mark]]:
-        """The frames with what marks them in a capture, nothing for those that passed at once; in order.
+    def marks(self) -> list[Mark]:
+        """What marks each frame in a capture: ("", 0) those that passed at once, or no marks when all did."""
+        marks: list[Mark] = []
+        held, note, by, comment = 0, "", "", ""
+        told = zip(self.held, self.notes, self.by, self.packet_ids, strict=True)
+        for its_held, its_note, its_by, packet_id in told:
+            if not its_held and not its_note:
+                marks.append(("", 0))
+                continue
+            if its_held != held or its_note != note or its_by != by:
+                held, note, by = its_held, its_note, its_by
+                comment = _comment(held, note, by)
+            marks.append((comment, packet_id))
+        return marks
 
-        Frames that follow each other with the same comment come together.
-        """
-        if not self.held:
-            if self.frames:
-                yield self.frames, UNMARKED
-            return
-        told = zip(self.held, self.notes, self.by, self.frames, self.packet_ids, strict=True)
-        for (held, note, by), group in groupby(told, key=itemgetter(0, 1, 2)):
-            _, _, _, frames, packet_ids = zip(*group, strict=True)
-            yield list(frames), Mark(_comment(held, note, by), packet_ids) if held or note else UNMARKED
-
-    def lost(self) -> Iterator[tuple[Sequence[Frame], Mark]]:
-        """What was dropped, with the rule: as of ``groups``."""
-        for rule, group in groupby(self.dropped, key=itemgetter(1)):
-            frames, _, packet_ids = zip(*group, strict=True)
-            yield list(frames), Mark(rule, packet_ids)
+    def lost(self) -> tuple[list[Frame], list[Mark]]:
+        """What was dropped, with the rules: as of ``marks``."""
+        return [one[0] for one in self.dropped], [one[1:] for one in self.dropped]
 
 
 def _comment(held: int, note: str, by: str) -> str:

@@ -111,22 +111,22 @@ class Verdicts:
 
     def poll_at(self) -> int | None:
         """When there is something to ``settle``."""
-        return min((one.end for one in self._gathered() if one.rows), default=None)
+        ends = [one.end for one in self._delays.values() if one.rows]
+        if self._floods:
+            ends += [one.end for one in self._floods.values() if one.rows]
+        return min(ends, default=None)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to tell, now or later."""
         told = self._events or self._dropped or self._answers
-        return not told and not any(one.rows for one in self._gathered())
+        return not told and self.poll_at() is None
 
     def take(self) -> tuple[Sequence[Event], Sequence[Dropped], Sequence[Frame]]:
         """Events, dropped frames and answers since the last time."""
         taken = (self._events, self._dropped, self._answers)
         self._events, self._dropped, self._answers = [], [], []
         return taken
-
-    def _gathered(self) -> list[Gathered]:
-        return [*self._delays.values(), *self._floods.values()]
 
     def _decided(self, kind: _Kind, item: Item, rule: str, at: int) -> None:
         flood = self._floods.get((kind, rule))

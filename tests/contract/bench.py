@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from harness.core.events import Event
 from harness.core.port import Frame
-from harness.core.recorder import Direction
+from harness.core.recorder import Direction, Mark
 from harness.core.time import SECOND
 from harness.edge.clock import LabClock
 from harness.stacks.base import Stack, StackOptions
@@ -39,12 +39,12 @@ class Notebook:
 
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
-        comment: str = "", packet_ids: Sequence[int] = (),
+        comment: str = "", marks: Sequence[Mark] = (),
     ) -> None:  # fmt: skip
         """As of ``Recorder``; only the count is kept, and the comment if there is one."""
         self.seen.append((link, direction, len(frames)))
-        if comment:
-            self.comments.append((link, direction, comment))
+        told = dict.fromkeys([comment, *[own for own, _ in marks]])
+        self.comments += [(link, direction, one) for one in told if one]
 
     def noted(self, kind: type[E]) -> list[E]:
         """The events of ``kind``."""

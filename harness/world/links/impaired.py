@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from harness.core.port import Frame
-from harness.core.recorder import Direction, Recorder
+from harness.core.recorder import Direction, Mark, Recorder
 from harness.edge.clock import LabClock
 from harness.link.link import DIRECTIONS, Link
-from harness.link.passed import ANSWER, DROPPED, Mark, Passed
+from harness.link.passed import ANSWER, DROPPED, Passed
 from harness.link.verdicts import dropped
 from harness.world.links.diversion import Diversion
 from harness.world.links.ring import Ring, Sender
@@ -127,26 +127,34 @@ class ImpairedLink:
         return at
 
     def _carry(self, direction: Direction, passed: Passed, now: int) -> None:
-        for frames, mark in passed.groups():
-            self._send(direction, frames, now, mark)
+        if passed.frames:
+            self._send(direction, passed.frames, now, marks=passed.marks())
         if passed.answers:
             self._send("down" if direction == "up" else "up", passed.answers, now, ANSWER)
-        for frames, mark in passed.lost():
-            self._recorder.frames(self.link.name + DROPPED, direction, frames, now, *mark)
+        if passed.dropped:
+            frames, marks = passed.lost()
+            self._recorder.frames(self.link.name + DROPPED, direction, frames, now, marks=marks)
         for event in passed.events:
             self._recorder.event(event)
 
-    def _send(self, direction: Direction, frames: Sequence[Frame], now: int, mark: Mark) -> None:
+    def _send(
+        self,
+        direction: Direction,
+        frames: Sequence[Frame],
+        now: int,
+        comment: str = "",
+        marks: Sequence[Mark] = (),
+    ) -> None:
         send = self._senders[direction].send
         for index, frame in enumerate(frames):
             try:
                 send(frame)
             except OSError as error:
                 self._lose(direction, frames[index:], error, now)
-                frames, mark = frames[:index], Mark(mark.comment, mark.packet_ids[:index])
+                frames, marks = frames[:index], marks[:index]
                 break
         if frames and direction in self._captured:
-            self._recorder.frames(self.link.name, direction, frames, now, *mark)
+            self._recorder.frames(self.link.name, direction, frames, now, comment, marks)
 
     def _lose(self, direction: Direction, frames: Sequence[Frame], error: OSError, now: int) -> None:
         if error.errno not in _LOST:

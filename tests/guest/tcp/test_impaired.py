@@ -10,7 +10,7 @@ import pytest
 from harness.core.address import Mac
 from harness.core.events import Event
 from harness.core.port import Frame
-from harness.core.recorder import Direction
+from harness.core.recorder import Direction, Mark
 from harness.edge.clock import LabClock
 from harness.guest import image, snapshot
 from harness.guest.accelerator import choose
@@ -54,13 +54,13 @@ class Film:
 
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
-        comment: str = "", packet_ids: Sequence[int] = (),
+        comment: str = "", marks: Sequence[Mark] = (),
     ) -> None:  # fmt: skip
         """As of ``Recorder``; what was dropped is counted."""
         if link == "cable" + DROPPED:
             self.lost[direction] += len(frames)
         else:
-            self.writer.frames(link, direction, frames, now, comment, packet_ids)
+            self.writer.frames(link, direction, frames, now, comment, marks)
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

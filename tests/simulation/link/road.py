@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from harness.core.events import VERDICTS, Event, FrameDropped, FramesDelayed, Verdict
 from harness.core.port import Frame
-from harness.core.recorder import Direction
+from harness.core.recorder import Direction, Mark
 from harness.core.time import SECOND
 from harness.link.link import Link
-from harness.link.passed import Mark, Passed
+from harness.link.passed import Passed
 from harness.link.settings import impairments
 
 START = 1_700_000_000 * SECOND
@@ -51,7 +51,7 @@ class Road:
         self.answers += passed.answers
         self.events += passed.events
         self.captured += [(bytes(one.frame), one.rule) for one in passed.dropped]
-        self.marks += [mark for _, mark in (*passed.groups(), *passed.lost()) if mark.comment]
+        self.marks += [mark for mark in (*passed.marks(), *passed.lost()[1]) if mark != ("", 0)]
 
     def until(self, now: int) -> None:
         """Ask for what is due, exactly when it is, up to ``now``."""

@@ -51,15 +51,12 @@ def test_frames_come_back_with_link_time_direction_and_comment(path: Path) -> No
 
 def test_each_frame_has_the_packet_id_that_the_journal_names_it_by(path: Path) -> None:
     writer = CaptureWriter(path, say_nothing)
-    writer.frames("wifi", "up", [SYN, DNS, SYN], T0, "held 40 ms", (7, 1 << 40, 9))
+    marks = [("held 40 ms", 7), ("", 0), ("held 1 s", 1 << 40)]
+    writer.frames("wifi", "up", [SYN, DNS, SYN], T0, marks=marks)
     writer.close(T0)
 
     records = list(CaptureReader(path).read())
-    assert [(record.comment, record.packet_id) for record in records] == [
-        ("held 40 ms", 7),
-        ("held 40 ms", 1 << 40),
-        ("held 40 ms", 9),
-    ]
+    assert [(record.comment, record.packet_id) for record in records] == marks
     assert [record.data for record in records] == [SYN, DNS, SYN]
 
 

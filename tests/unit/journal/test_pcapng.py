@@ -84,19 +84,26 @@ def test_a_batch_is_the_same_as_its_packets(frames: list[bytes], snaplen: int, c
 
 
 @given(
-    st.lists(st.binary(max_size=100), max_size=8), st.integers(1, 120), st.sampled_from(["", "rule"]), TIMES
+    st.lists(
+        st.tuples(
+            st.binary(max_size=100),
+            st.tuples(st.sampled_from(["", "rule", "règle"]), st.integers(0, 1 << 60)),
+        ),
+        max_size=8,
+    ),
+    st.integers(1, 120),
+    TIMES,
 )
-def test_a_batch_with_packet_ids_is_the_same_as_its_packets(
-    frames: list[bytes], snaplen: int, comment: str, at: int
+def test_a_batch_with_marks_is_the_same_as_its_packets(
+    marked: list[tuple[bytes, tuple[str, int]]], snaplen: int, at: int
 ) -> None:
-    options = pcapng.packet_options("up", comment)
-    ids = range(1, len(frames) + 1)
+    frames, marks = [frame for frame, _ in marked], [mark for _, mark in marked]
 
-    batch = b"".join(pcapng.identified(0, at, frames, snaplen, options, ids))
+    batch = b"".join(pcapng.marked_packets(0, at, frames, snaplen, "up", marks))
 
     one_by_one = (
         Packet(0, at, frame[:snaplen], len(frame), "up", comment, packet_id)
-        for frame, packet_id in zip(frames, ids, strict=True)
+        for frame, (comment, packet_id) in marked
     )
     assert batch == b"".join(map(pcapng.packet, one_by_one))
 

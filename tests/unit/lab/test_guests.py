@@ -10,7 +10,7 @@ from harness.core.address import Mac
 from harness.core.errors import GuestError
 from harness.core.events import ClockJumped, CommandRun, Event, GuestEnded, GuestStarted, LinkChanged
 from harness.core.port import Frame
-from harness.core.recorder import Direction
+from harness.core.recorder import Direction, Mark
 from harness.core.time import HOUR, SECOND
 from harness.edge.clock import LabClock
 from harness.guest.base import Command, RunResult
@@ -30,7 +30,7 @@ class Journal:
 
     def frames(
         self, link: str, direction: Direction, frames: Sequence[Frame], now: int,
-        comment: str = "", packet_ids: Sequence[int] = (),
+        comment: str = "", marks: Sequence[Mark] = (),
     ) -> None:  # fmt: skip
         raise AssertionError("guests record no frames themselves")
 

@@ -16,7 +16,7 @@ from harness.core.events import (
 )
 from harness.core.time import MILLISECOND, SECOND
 from harness.link.link import Link
-from harness.link.passed import Mark, Passed
+from harness.link.passed import Passed
 from harness.link.settings import (
     Duplicate,
     Loss,
@@ -151,24 +151,23 @@ def test_what_is_held_when_all_is_cleared_leaves_in_its_time_and_in_order() -> N
 # What is told
 
 
-def test_frames_that_follow_each_other_with_the_same_fate_are_captured_together() -> None:
+def test_each_frame_is_marked_in_the_capture_with_its_fate() -> None:
     link = Link("wifi")
     link.impair(impairments(delay="40ms", drop="2nd"), START)
     passed = link.offer("up", FRAMES[:3], START)
-    assert list(passed.lost()) == [([FRAMES[1]], Mark("drop 2nd", (2,)))]
+    assert passed.lost() == ([FRAMES[1]], [("drop 2nd", 2)])
     passed = link.due("up", START + 40 * MILLISECOND)
-    assert list(passed.groups()) == [
-        ([FRAMES[0], FRAMES[2]], Mark("held 40 ms by delay 40 ms", (1, 3)))
-    ]  # fmt: skip
+    assert passed.frames == [FRAMES[0], FRAMES[2]]
+    assert passed.marks() == [("held 40 ms by delay 40 ms", 1), ("held 40 ms by delay 40 ms", 3)]
 
 
-def test_frames_that_pass_at_once_have_no_comment() -> None:
+def test_frames_that_pass_at_once_have_no_mark() -> None:
     link = Link("wifi")
     link.impair(impairments(duplicate=Duplicate(1.0, only="size > 60")), START)
     passed = link.offer("up", [FRAMES[0], numbered(1, 61)], START)
-    marks = [(len(frames), mark) for frames, mark in passed.groups()]
-    assert marks == [(2, Mark()), (1, Mark("duplicate 100% only size > 60", (2,)))]
-    assert list(Passed().groups()) == []
+    assert passed.marks() == [("", 0), ("", 0), ("duplicate 100% only size > 60", 2)]
+    assert link.offer("up", FRAMES[:2], START).marks() == []
+    assert Passed().marks() == []
 
 
 def test_every_delay_is_told_when_its_second_is_over() -> None:
@@ -230,9 +229,9 @@ def test_a_flood_of_changes_is_told_in_all() -> None:
 def test_what_is_in_the_journal_and_what_the_capture_marks_is_the_same() -> None:
     road = linked(loss=0.2, duplicate=0.2, corrupt=0.2, reorder=0.2, rate="1Mbit/s", queue="9 packets")
     road.drive([(START, [numbered(number) for number in range(200)])])
-    marked = {number for mark in road.marks for number in mark.packet_ids}
+    marked = {number for _, number in road.marks}
     assert {one.packet_id for one in verdicts(road.events)} == marked
-    assert all(mark.packet_ids for mark in road.marks)
+    assert all(comment and number for comment, number in road.marks)
 
 
 def test_packet_ids_go_on_when_the_settings_change_and_rest_when_there_are_none() -> None:
@@ -252,7 +251,7 @@ def test_the_comment_names_what_held_a_frame_and_not_what_holds_others_when_it_l
     road.offer(FRAMES[:1], START)
     road.link.impair(impairments(delay="90ms"), START + MILLISECOND)
     road.until(START + SECOND)
-    assert road.marks == [Mark("held 40 ms by delay 40 ms", (1,))]
+    assert road.marks == [("held 40 ms by delay 40 ms", 1)]
 
 
 def test_all_events_are_of_the_vocabulary() -> None:

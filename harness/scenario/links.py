@@ -9,6 +9,7 @@
         ...
     lab.links.wifi.schedule([at("1s", down=True), at("2s", clear="down")], repeat="10s")
     lab.links.ethernet.pull()                                   no carrier
+    lab.links.corp.impair(loss="10%")                           inside the tunnel of the VPN "corp"
     lab.links.wifi.clear("delay"); lab.links.wifi.clear()
 
 `harness.link.settings.Impairments` has all settings, `harness.link.filter` the language of filters.
@@ -33,7 +34,8 @@ class Link(LinkView):
 
     "up" is away from the guest, or from the laptop. All verbs raise DescriptionError for a setting that can't
     be, and when there is no such link or it can't be impaired. A link of the world is captured at the end of
-    the laptop, or at the first one; what impairments drop is the link of this name with "-dropped".
+    the laptop, or at the first one; what impairments drop is the link of this name with "-dropped". A VPN's
+    tunnel is a link, too: of the packets inside it, whatever becomes of the datagrams on the uplink.
     """
 
     @property
@@ -83,7 +85,7 @@ class Link(LinkView):
     def pull(self) -> None:
         """Pull the plug out: the guest, or the laptop (or the first end), sees no carrier.
 
-        A radio link that loses everything in silence is ``impair(down=True)``.
+        A radio link that loses everything in silence is ``impair(down=True)``; a VPN has no plug.
         """
         self._observer.call(ask.SetCarrier(link=self.name, carrier=False))
 

@@ -18,7 +18,7 @@ from harness.scenario.observer import Observer
 
 class VpnView:
     """One VPN of the laptop. Each change is a `VpnChanged` in the journal; its packets are on the link of its
-    name, ``lab.links["corp"]``, and its datagrams on the uplink's."""
+    name, ``lab.links["corp"]``, which can be impaired as any link, and its datagrams on the uplink's."""
 
     def __init__(self, name: str, observer: Observer) -> None:
         self.name = name

@@ -21,22 +21,17 @@ BACK: Final = NEAR + FAR
 _ETHERTYPES: Final = {4: b"\x08\x00", 6: b"\x86\xdd"}
 _NONE: Final = b"\xff\xff"
 """The ethertype that stands for none (reserved, RFC 1701)."""
-_WITH_ETHERNET: Final = frozenset({1, 772})
+WITH_ETHERNET: Final = frozenset({1, 772})
 """Kinds of hardware (ARPHRD_ETHER, ARPHRD_LOOPBACK of linux/if_arp.h) with an ethernet header."""
 _SIOCGIFHWADDR: Final = 0x8927
 
 
-def is_bare(hardware: int) -> bool:
-    """Whether devices of this kind (ARPHRD) have frames without an ethernet header."""
-    return hardware not in _WITH_ETHERNET
-
-
-def device_is_bare(device: str) -> bool:
-    """As of ``is_bare``, of ``device`` in the calling thread's network namespace. Raises OSError."""
+def is_bare(device: str) -> bool:
+    """Whether ``device``, in the calling thread's network namespace, has no link layer. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         answer = fcntl.ioctl(handle, _SIOCGIFHWADDR, struct.pack("16s24x", device.encode()))
     (hardware,) = struct.unpack_from("=H", answer, 16)
-    return is_bare(hardware)
+    return hardware not in WITH_ETHERNET
 
 
 def header(addresses: bytes, first: int) -> bytes:

@@ -188,7 +188,7 @@ class Diversion:
         there = self._ether.descriptor
         try:
             with self._namespaces.inside(end.host):
-                is_bare = bare.device_is_bare(end.device)
+                is_bare = bare.is_bare(end.device)
                 sender = Sender(end.device, is_bare=is_bare)
                 try:
                     with IPRoute() as routes:

@@ -136,7 +136,7 @@ class Ring:
             self._index = index
             if status & _COPIED:
                 frame = self._copied() or frame
-            if kept and (addresses is not None or bare.is_bare(hardware)):
+            if kept and (addresses is not None or hardware not in bare.WITH_ETHERNET):
                 between = addresses or (bare.AWAY if kind == _OUTGOING else bare.BACK)
                 frame[lead:lead] = bare.header(between, frame[lead])
                 length += bare.LENGTH

@@ -88,13 +88,31 @@ def _parts(own: _File, folders: Sequence[Path]) -> list[_File]:
 def _part(own: _File, name: str, index: int, folders: Sequence[Path]) -> _File:
     for folder in folders:
         path = folder / PARTS / f"{name}.toml"
-        if path.is_file():
-            part = _read(path.read_text(encoding="utf-8"), str(path))
+        if _is_there(own, path, index):
+            part = _read(text_of(path, str(path)), str(path))
             if INCLUDE in part.data:
                 raise _error(part, (INCLUDE,), "a part includes nothing", "include it in the profile")
             return part
     there = sorted({path.stem for folder in folders for path in (folder / PARTS).glob("*.toml")})
     raise _error(own, (INCLUDE, index), f"there is no part {name!r}", "give one of " + ", ".join(there))
+
+
+def _is_there(own: _File, path: Path, index: int) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        remedy = "let the user who runs this read it"
+        raise _error(own, (INCLUDE, index), f"{path}: {error.strerror}", remedy) from error
+
+
+def text_of(path: Path, name: str) -> str:
+    """The text of the file at ``path``, which errors call ``name``. Raises DescriptionError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DescriptionError(f"{name}: {error.strerror}", remedy="give a readable TOML file") from error
+    except UnicodeDecodeError as error:
+        raise DescriptionError(f"{name} is not UTF-8 ({error})", remedy="TOML files are UTF-8") from error
 
 
 def _read(text: str, file: str) -> _File:

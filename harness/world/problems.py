@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface, ip_network
 from typing import TYPE_CHECKING, Final
 
 from harness.world.model import LAPTOP, Host, Link, Route, Server, Uplink
@@ -93,6 +93,7 @@ def _link_problems(name: str, link: Link, hosts: dict[str, Host]) -> Iterator[Pr
     ):
         allowed = f"give {MIN_MTU6} to 65535, or no IPv6 addresses"
         yield Problem((*path, "mtu"), f"IPv6 needs more than an MTU of {link.mtu} bytes", allowed)
+    seen: dict[IPv4Address | IPv6Address, str] = {}
     for host, addresses in link.ends.items():
         if host not in hosts:
             yield _unknown_host((*path, "ends", host), host, hosts)
@@ -103,6 +104,9 @@ def _link_problems(name: str, link: Link, hosts: dict[str, Host]) -> Iterator[Pr
                     f"{address!r} is no address with a prefix length",
                     "write it as 192.168.1.10/24 or 2001:db8:1::10/64",
                 )
+            elif (owner := seen.setdefault(ip_interface(address).ip, host)) != host:
+                what = f"{address} is the address of {owner} already"
+                yield Problem((*path, "ends", host, index), what, "give each end one of its own")
             else:
                 yield from _scope_problems((*path, "ends", host, index), address)
 
@@ -180,8 +184,15 @@ def _unknown_host(path: Place, host: str, hosts: dict[str, Host]) -> Problem:
 
 
 def _scope_problems(path: Place, text: str) -> Iterator[Problem]:
-    """A link-local address means something only together with an interface (RFC 4007 section 6)."""
+    """An address is one machine's; a link-local one of IPv6 means something only together with an interface
+    (RFC 4007 section 6)."""
     address = ip_interface(text).ip
-    if address.version == 6 and (address.is_link_local or address.is_multicast):
-        kind = "a link-local" if address.is_link_local else "a multicast"
-        yield Problem(path, f"{address} is {kind} address", "give a unicast address of wider scope")
+    kind = ""
+    if address.is_multicast:
+        kind = "a multicast address"
+    elif address.is_unspecified:
+        kind = "no machine's address"
+    elif address.version == 6 and address.is_link_local:
+        kind = "a link-local address"
+    if kind:
+        yield Problem(path, f"{address} is {kind}", "give a unicast address of wider scope")

@@ -13,7 +13,7 @@ import harness
 from harness.core.errors import DescriptionError
 from harness.world.description import World
 from harness.world.impair import LinkImpairments
-from harness.world.include import INCLUDE, Source
+from harness.world.include import INCLUDE, Source, text_of
 from harness.world.model import Host, Link, Record, Route, Server, Uplink
 from harness.world.nat64.model import Nat64
 from harness.world.place import Place, WorldError
@@ -57,7 +57,7 @@ def profile_names() -> list[str]:
 
 def profile_words(name: str) -> list[str]:
     """The page of words at the head of the ready profile ``name``, in lines. Raises DescriptionError."""
-    lines = _text_of(_path_of(name), name).splitlines()
+    lines = text_of(_path_of(name), name).splitlines()
     return [line.removeprefix("#").removeprefix(" ") for line in takewhile(_is_comment, lines)]
 
 
@@ -69,7 +69,7 @@ def load_profile(name: str) -> World:
     """The ready profile called ``name``, or the one in the file at the path ``name`` (which has a "/" or ends
     in ".toml"). Raises DescriptionError."""
     path = _path_of(name)
-    return parse_profile(_text_of(path, name), str(path))
+    return parse_profile(text_of(path, name), str(path))
 
 
 def _path_of(name: str) -> Path:
@@ -84,15 +84,6 @@ def _path_of(name: str) -> Path:
     return path
 
 
-def _text_of(path: Path, name: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DescriptionError(f"{name}: {error.strerror}", remedy="give a readable TOML file") from error
-    except UnicodeDecodeError as error:
-        raise DescriptionError(f"{path} is not UTF-8 ({error})", remedy="TOML files are UTF-8") from error
-
-
 def parse_profile(text: str, file: str) -> World:
     """The world that the TOML ``text`` describes; ``file`` names it in errors, and parts that it includes are
     looked for beside it first. Raises DescriptionError."""
@@ -101,8 +92,10 @@ def parse_profile(text: str, file: str) -> World:
     for key in data:
         if key not in _KEYS:
             raise wrong((key,), "unknown key", "there are " + ", ".join(_KEYS))
-    if not isinstance(data.get("name"), str):
-        raise wrong(("name",) if "name" in data else (), "the profile has no name", 'write name = "…"')
+    if "name" not in data:
+        raise wrong((), "the profile has no name", 'write name = "…"')
+    if not isinstance(data["name"], str):
+        raise wrong(("name",), f"{data['name']!r} is no text", 'write name = "…"')
     tables: dict[str, dict[str, Any]] = {}
     for key, kind in _TABLES.items():
         entries = data.get(key, {})
@@ -123,7 +116,9 @@ def _convert(entry: object, kind: type[T], place: Place, wrong: _Wrong) -> T:
         where = _field_place(entry, place, error)
         raise wrong(where, error.message.removeprefix(f"{where[-1]}: "), error.remedy) from error
     except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at `$")
+        what, _, path = str(error).partition(" - at ")
+        # Of a key, "`key` in `$.nat_timeouts`".
+        path = path.removeprefix("`key` in ").removeprefix("`$")
         inner = _places(path.rstrip("`"))
         structs = [_NESTED[step] for step in inner if step in _NESTED]
         fields = {
@@ -136,9 +131,20 @@ def _convert(entry: object, kind: type[T], place: Place, wrong: _Wrong) -> T:
             raise wrong((*place, *inner), f"the key {missing[1]!r} is missing", there_are) from error
         if expected := re.fullmatch(r"Expected `(.+)`, got `(.+)`", what):
             raise wrong((*place, *inner), f"a value of type {expected[2]}", f"give {expected[1]}") from error
-        choices = typing.get_args(fields.get(str(inner[-1]))) if inner else ()
+        choices = _choices(fields.get(str(inner[-1])), "`key` in" in str(error)) if inner else []
         allowed = "give one of " + ", ".join(map(str, choices)) if choices else there_are
         raise wrong((*place, *inner), what[0].lower() + what[1:], allowed) from error
+
+
+def _choices(kind: object, of_keys: bool) -> list[object]:
+    """What a value of ``kind`` can be where that is a list, of an optional one too; of a mapping its keys or
+    its values."""
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is typing.Literal:
+        return list(arguments)
+    if typing.get_origin(kind) is dict:
+        arguments = arguments[:1] if of_keys else arguments[1:]
+    return [choice for each in arguments for choice in _choices(each, of_keys)]
 
 
 def _field_place(entry: object, place: Place, error: DescriptionError) -> Place:

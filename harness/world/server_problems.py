@@ -59,6 +59,7 @@ def server_problems(
             yield Problem((*path, field.name), what, f"only kind {only} has")
     for index, record in enumerate(server.records):
         yield from _record_problems((*path, "records", index), record)
+    yield from _alias_problems((*path, "records"), server)
     yield from _option_problems(path, server)
 
 
@@ -92,12 +93,17 @@ def _listening_problems(
 ) -> Iterator[Problem]:
     if not server.addresses:
         yield Problem(path, "a server listens somewhere", "give an address of its host")
+    seen: set[IPv4Address | IPv6Address] = set()
     for index, text in enumerate(server.addresses):
         if not is_address(text):
             yield Problem((*path, index), f"{text!r} is no address", _ADDRESS_RULE)
         elif (address := ip_address(text)) not in owned and not address.is_loopback:
             allowed = "give one of " + ", ".join(["127.0.0.1", "::1", *map(str, owned)])
             yield Problem((*path, index), f"{server.host} does not own {address}", allowed)
+        elif address in seen:
+            yield Problem((*path, index), f"{address} is there twice", "leave it out")
+        else:
+            seen.add(address)
 
 
 def _record_problems(path: Place, record: Record) -> Iterator[Problem]:
@@ -107,6 +113,20 @@ def _record_problems(path: Place, record: Record) -> Iterator[Problem]:
     fits, allowed = _VALUES[record.type]
     if not fits(record.value):
         yield Problem((*path, "value"), f"{record.value!r} is no value of a {record.type} record", allowed)
+
+
+def _alias_problems(path: Place, server: Server) -> Iterator[Problem]:
+    aliases = {
+        record.name.lower(): record.value.lower() for record in server.records if record.type == "CNAME"
+    }
+    for index, record in enumerate(server.records):
+        name, seen = record.name.lower(), set[str]()
+        while record.type == "CNAME" and name in aliases and name not in seen:
+            seen.add(name)
+            name = aliases[name]
+        if name in seen:
+            what = f"{record.name} is an alias of itself in the end"
+            yield Problem((*path, index, "value"), what, "let aliases end at a name that is none")
 
 
 def _is_text(text: str) -> bool:

@@ -1,10 +1,10 @@
 """What can't be in the uplinks of a world, and in what a host does to packets that it forwards."""
 
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface
 
 from harness.world.model import LAPTOP, METRICS, Host, Link, Uplink
-from harness.world.place import Place, Problem, is_address, on_link
+from harness.world.place import Place, Problem, is_address, is_interface, on_link
 
 MAX_METRIC = 1 << 31
 
@@ -53,6 +53,9 @@ def _gateway_problems(path: Place, uplink: Uplink, link: Link) -> Iterator[Probl
         if not is_address(gateway) or not any(on_link(gateway, address) for address in own):
             allowed = "give an address in the prefix of " + (" or ".join(own) or "one of its addresses")
             yield Problem((*path, index), f"{gateway!r} is not on the link", allowed)
+        elif any(ip_address(gateway) == ip_interface(address).ip for address in own if is_interface(address)):
+            what = f"{gateway} is the laptop itself"
+            yield Problem((*path, index), what, "give the address of a router there")
         elif (version := ip_address(gateway).version) in versions:
             yield Problem((*path, index), f"a second gateway of IPv{version}", "give one of each version")
         else:

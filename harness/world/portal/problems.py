@@ -86,7 +86,7 @@ def _place_problems(
 
 def way_problems(path: Place, portal: Portal) -> Iterator[Problem]:
     """Everything impossible in how ``portal`` behaves."""
-    if not is_domain(portal.name) or "." not in portal.name:
+    if not is_domain(portal.name) or "." not in portal.name or is_address(portal.name):
         allowed = "write it as portal.example, no dot at its end"
         yield Problem((*path, "name"), f"{portal.name!r} is no domain name", allowed)
     if not 0 <= portal.ttl <= _MAX_TTL:

@@ -253,7 +253,7 @@ class Servers:
 
         for index, address in enumerate(server.addresses):
             words = iperf3.command(address, server.port)
-            known_as = name if index == 0 else f"{name}-{index}"
+            known_as = name if index == 0 else f"{name}.{index}"
             await self.processes.run_in(namespaces.path(server.host), known_as, words, iperf3.STARTED, read)
 
     async def _prohibit(self, namespaces: Namespaces) -> None:

@@ -3,6 +3,7 @@
 import json
 from urllib.parse import urlencode
 
+import dns.flags
 import dns.message
 import dns.rcode
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from harness.world.description import World
 from harness.world.model import Host, Link, Record, Server
 from harness.world.place import WorldError
-from harness.world.portal.decide import Answer, Asked, Session, api_url, name, page
+from harness.world.portal.decide import Answer, Asked, Forged, Session, api_url, name, page
 from harness.world.portal.model import Changes, Portal
 from harness.world.portal.ruleset import ruleset
 from harness.world.portal.running import garden, records
@@ -169,21 +170,31 @@ def test_names_of_the_garden_are_followed_through_aliases() -> None:
     zone = (
         Record(name="menu.example", type="CNAME", value="www.example"),
         Record(name="www.example", type="A", value="203.0.113.9"),
-        Record(name="loop.example", type="CNAME", value="loop.example"),
+        Record(name="loop.example", type="CNAME", value="other.example"),
     )
+    back = (Record(name="other.example", type="CNAME", value="Loop.example"),)
     world = World(
         name="w",
-        hosts={"laptop": Host(), "far": Host(addresses=("203.0.113.53",))},
+        hosts={"laptop": Host(), "far": Host(addresses=("203.0.113.53", "203.0.113.54"))},
         servers={
             "dns": Server(kind="dns", host="far", addresses=("203.0.113.53",), port=53, records=zone),
+            "two": Server(kind="dns", host="far", addresses=("203.0.113.54",), port=53, records=back),
         },
     )  # fmt: skip
 
-    assert records(("menu.example", "loop.example"), world) == {
+    assert records(("Menu.example", "loop.example"), world) == {
         "menu.example": [("A", "203.0.113.9")],
         "loop.example": [],
     }
     assert garden(("menu.example", "198.51.100.0/24"), world) == ["198.51.100.0/24", "203.0.113.9"]
+
+
+@pytest.mark.parametrize("flags", ["QR", "TC QR"])
+def test_an_answer_is_not_answered(flags: str) -> None:
+    message = dns.message.make_query("shop.example", "A")
+    message.flags = dns.flags.from_text(flags)
+
+    assert name(message.to_wire(), HERE, 7, {}) == Forged()
 
 
 def test_changes_are_those_that_were_given() -> None:
@@ -210,6 +221,7 @@ WIFI = Link(ends={"laptop": ("10.0.0.2/24",), "hotel": ("10.0.0.1/24",)})
         ("portals.p.garden[1]", {"garden": ("10.0.0.0/8", "nowhere.example")}, HOTEL),
         ("portals.p.pool[1]", {"pool": ("10.0.0.5", "10.0.1.5")}, HOTEL),
         ("portals.p.pool", {"pool": ("10.0.0.5",)}, HOTEL),
+        ("portals.p.session", {"session": float("nan")}, HOTEL),
     ],
 )
 def test_what_can_not_be_is_an_error_that_names_the_place(

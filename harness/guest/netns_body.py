@@ -205,7 +205,10 @@ def _lay_root(plan: Plan) -> None:
         for folder in (lower, upper, work, root):
             folder.mkdir()
         bind(f"/proc/self/fd/{tree}", str(lower))
-        mount("overlay", str(root), "overlay", data=f"lowerdir={lower},upperdir={upper},workdir={work}")
+        # A folder can be renamed only when it can be marked, and in user namespaces only by such attributes:
+        # dpkg renames each. Before Linux 6.6 tmpfs has none, and only that fails.
+        layers = f"userxattr,lowerdir={lower},upperdir={upper},workdir={work}"
+        mount("overlay", str(root), "overlay", data=layers)
         _fill_dev(root / "dev", console)
         for kind, target in (("proc", root / "proc"), ("sysfs", root / "sys")):
             _show_kernel(kind, target)

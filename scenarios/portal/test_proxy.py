@@ -7,6 +7,7 @@ from harness.core import events
 from harness.scenario import Lab
 from harness.world.description import World
 from harness.world.profiles import load_profile
+from scenarios.portal.debian import SITE, apt, use_repository
 
 OFFICE = load_profile("corp-proxy-only")
 PROXY = "http://proxy.corp.example:3128"
@@ -32,12 +33,13 @@ def test_only_the_proxy_leads_out(lab: Lab) -> None:
         assert guest.fetch("http://shop.example/", proxy=PROXY).ok
         assert guest.fetch("https://shop.example/", proxy=PROXY).ok
         assert guest.download("http://files.example/size/100000", proxy=PROXY).intact
-        by_environment = (
-            f"http_proxy={PROXY} curl --silent --fail --max-time 10 http://deb.example/dists/stable/Release"
-        )
-        assert "Origin: guestnet" in guest.run(by_environment, check=True).stdout
     lab.journal.expect(events.Served, server="proxy", request="GET http://shop.example/", status="200")
     lab.journal.expect(events.Served, server="proxy", request="CONNECT shop.example:443", status="200")
+    with lab.step("apt"):
+        use_repository(guest)
+        assert "Could not resolve 'deb.example'" in apt(guest, "update", patient=False).stderr
+        assert apt(guest, "update", environment=f"http_proxy={PROXY}").stderr == ""
+    lab.journal.expect(events.Served, server="proxy", request=f"GET {SITE}/dists/stable/InRelease")
     with lab.step("what the proxy can't reach"):
         assert guest.fetch("http://dead.example/", proxy=PROXY).status == 502
         assert "502" in guest.fetch("https://dead.example/", proxy=PROXY).error

@@ -153,7 +153,7 @@ def test_the_release_has_the_hash_of_the_index_and_that_has_those_of_the_package
 
 
 def test_a_package_is_an_archive_of_three_parts() -> None:
-    archive = packages.deb("hello", b"odd")
+    archive = packages.deb("hello", "usr/bin/hello", b"odd")
     parts, at = [], 8
     while at < len(archive):
         assert archive[at + 58 : at + 60] == b"`\n"

@@ -61,6 +61,12 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session
+def kernel(session: nox.Session) -> None:
+    """What follows ``--`` is for pytest, which runs on Debian's generic kernel in QEMU (see tests/kernel)."""
+    session.run("python", "-m", "tests.kernel", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Nightly: ten million inputs for every parser and machine; ``-- --seed N`` repeats a night's."""
     session.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[fuzz]")

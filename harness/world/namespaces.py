@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from harness.core.errors import DescriptionError, EnvironmentMissing
-from harness.system.calls import CLONE_NEWNET, bind, setns, unshare
+from harness.system import namespace
+from harness.system.calls import bind
 from harness.world.description import World
 from harness.world.model import LAPTOP, Host, Link, Route
 from harness.world.mounts import NETNS
@@ -27,7 +28,6 @@ from harness.world.uplink_problems import link_of
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
-_OWN: Final = "/proc/thread-self/ns/net"
 _LOOPBACK: Final = 1
 _FIRST_INDEX: Final = 1000
 """Of the interfaces at the links' first ends."""
@@ -71,15 +71,8 @@ class Namespaces:
     @contextmanager
     def inside(self, host: str) -> Iterator[None]:
         """The calling thread is in the namespace of ``host`` while the block runs."""
-        home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            setns(self.descriptor(host), CLONE_NEWNET)
-            try:
-                yield
-            finally:
-                setns(home, CLONE_NEWNET)
-        finally:
-            os.close(home)
+        with namespace.inside(self.descriptor(host)):
+            yield
 
     def close(self) -> None:
         """Let go of the namespaces."""
@@ -90,20 +83,16 @@ class Namespaces:
     def make(cls, world: World) -> Self:
         """A namespace for each host of ``world``; the laptop's is the calling thread's. Raises OSError."""
         self = cls()
-        home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
-        self._descriptors[LAPTOP] = home
         try:
+            self._descriptors[LAPTOP] = namespace.current()
             for host in world.hosts:
                 if host != LAPTOP:
-                    unshare(CLONE_NEWNET)
-                    self._descriptors[host] = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+                    self._descriptors[host] = namespace.make()
                 self.path(host).touch()
-                bind(_OWN if host != LAPTOP else f"/proc/self/fd/{home}", str(self.path(host)))
+                bind(f"/proc/self/fd/{self._descriptors[host]}", str(self.path(host)))
         except BaseException:
-            setns(home, CLONE_NEWNET)
             self.close()
             raise
-        setns(home, CLONE_NEWNET)
         return self
 
     def descriptor(self, host: str) -> int:

@@ -28,13 +28,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from harness.core.errors import EnvironmentMissing, LabError
-from harness.system.calls import CLONE_NEWNET, setns, unshare
+from harness.system import namespace
 from harness.world import nft, offloads
 from harness.world.links import bare
 from harness.world.links.ring import MARK, Ring, Sender
 from harness.world.namespaces import Namespaces
 
-_OWN: Final = "/proc/thread-self/ns/net"
 _LARGEST_MTU: Final = 65535
 _ETHERNET: Final = 18
 """Octets of an ethernet header, with a VLAN tag."""
@@ -75,34 +74,22 @@ class Ether:
     def descriptor(self) -> int:
         """Of the namespace, which is made at the first call. Raises EnvironmentMissing."""
         if self._descriptor < 0:
-            home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                unshare(CLONE_NEWNET)
-                self._descriptor = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
-                _without_ipv6("default")
+                self._descriptor = namespace.make()
+                with namespace.inside(self._descriptor):
+                    _without_ipv6("default")
             except OSError as error:
                 raise EnvironmentMissing(
                     f"no network namespace could be made ({error.strerror})",
                     remedy="raise user.max_net_namespaces",
                 ) from error
-            finally:
-                setns(home, CLONE_NEWNET)
-                os.close(home)
         return self._descriptor
 
     @contextmanager
     def inside(self) -> Iterator[None]:
         """The calling thread is there while the block runs."""
-        there = self.descriptor
-        home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            setns(there, CLONE_NEWNET)
-            try:
-                yield
-            finally:
-                setns(home, CLONE_NEWNET)
-        finally:
-            os.close(home)
+        with namespace.inside(self.descriptor):
+            yield
 
     def close(self) -> None:
         """Idempotent."""

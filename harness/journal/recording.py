@@ -1,6 +1,7 @@
 """The recorder that a lab process holds: both files of a lab, and a word to whoever waits for more."""
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -31,7 +32,9 @@ class FileRecorder:
     capture has ``enough`` octets. ``names`` go into the capture, for Wireshark.
 
     ``on_activity``, when set, is called after everything that is recorded, from within the recording
-    call: it should do no more than wake somebody. One thread only. Raises OSError when a file cannot be made.
+    call: it should do no more than wake somebody. So is ``on_broken``, with the reason, when the journal
+    can't be written any more: nobody can say then what has happened and what has not. One thread only.
+    Raises OSError when a file cannot be made.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class FileRecorder:
         names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:  # fmt: skip
         self.on_activity: Callable[[], None] | None = None
+        self.on_broken: Callable[[str], None] | None = None
         self._now = 0
         self._steps: list[StepBegan] = []
         self._step = ""
@@ -110,6 +114,8 @@ class FileRecorder:
 
     def _journal_failed(self, error: OSError) -> None:
         _log.error("the journal stops: %s", error)
+        if self.on_broken is not None:
+            self.on_broken(os.strerror(error.errno or 0))
 
 
 def _comment(steps: Sequence[StepBegan]) -> str:

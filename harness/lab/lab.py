@@ -29,6 +29,7 @@ from harness.lab.protocol import LabStatus, RunResult, Sizes
 from harness.lab.request import Request
 from harness.lab.sleep import Sleep
 from harness.stacks.base import Stack, StackOptions
+from harness.stacks.builtin import BuiltinStack
 from harness.stacks.registry import open_stack
 from harness.world.description import World
 from harness.world.mounts import cover
@@ -85,6 +86,7 @@ class Lab:
         cover(self._artifacts)
         recorder = self._recorder = open_recorder(description, self._world, self._artifacts, self._clock)
         recorder.on_activity = self._on_activity
+        recorder.on_broken = self._on_broken
         subnets = self._choose_subnets(recorder)
         around = self._around = RunningWorld(
             self._world,
@@ -116,6 +118,7 @@ class Lab:
         # Guests restore while the world is built: nobody drives them before both are done. They come first
         # because one that is a namespace is made at once, if the world's thread leaves it the interpreter.
         await _together(self._add_guests(self._guests), around.start())
+        self._tell_portal()
         self._sleep = Sleep(self._clock, recorder, self._guests, around)
         self._link_control = LinkControl(around.links, self._stack, self._guests)
         # What is here now stays: collections, which hold up every frame, need not look at it again.
@@ -145,6 +148,12 @@ class Lab:
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(_FLUSH_DELAY, self._flush_files)
 
+    def _on_broken(self, why: str) -> None:
+        error = LabError(
+            f"the journal can't be written any more ({why})", remedy=f"make room in {self._artifacts}"
+        )
+        self._on_fault(error)
+
     def _flush_files(self) -> None:
         self._flush = None
         if self._recorder is not None:
@@ -165,10 +174,18 @@ class Lab:
             raise LabError("the lab is still starting")
         handlers = self._sleep.handlers | self._link_control.handlers
         if (turn := handlers.get(type(request))) is not None:
-            return await turn(request)
-        if (change := world_control.CHANGES.get(type(request))) is not None:
-            return await change(self._around, request)
-        return await self._guests.handle(request)
+            done = await turn(request)
+        elif (change := world_control.CHANGES.get(type(request))) is not None:
+            done = await change(self._around, request)
+        else:
+            return await self._guests.handle(request)
+        self._tell_portal()
+        return done
+
+    def _tell_portal(self) -> None:
+        """Guests of ours hear what the laptop's network has told it, as soon as that changes."""
+        if isinstance(self._stack, BuiltinStack) and self._around is not None:
+            self._stack.tell_portal(self._around.captive_portal)
 
     async def stop(self, reason: str) -> None:
         """Take everything down, once; a second call waits for the first."""

@@ -65,6 +65,27 @@ def test_it_does_where_no_fresh_proc_is_allowed(tmp_path: Path) -> None:
     assert "/proc stays this machine's own" in (tmp_path / "lab" / "lab.log").read_text()
 
 
+def test_a_lab_that_can_not_write_its_journal_ends_and_says_so(tmp_path: Path) -> None:
+    """Else what is expected not to happen would never be seen."""
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    client = CLIENT.replace("sys.stdin.read()", "while True: lab.call(Status())")
+    (tmp_path / "client.py").write_text(client.replace("import RunOn", "import RunOn, Status"))
+    program = f"""
+        mount -t tmpfs -o size=4k none {folder}
+        dd if=/dev/zero of={folder}/full bs=4k count=1 status=none
+        exec {sys.executable} {tmp_path}/client.py {folder}
+    """
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", program],
+        check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    said = "LabError: the journal can't be written any more (No space left on device): make room in "
+    assert f"{said}{folder}" in done.stderr
+
+
 def test_a_plain_user_has_labs_too(tmp_path: Path, marked: Marked) -> None:
     """Not only root: what the other tests run as."""
     if os.geteuid() != 0:

@@ -10,6 +10,7 @@ from harness.core.events import Noted, StepBegan, StepEnded
 from harness.journal.capture import CaptureReader
 from harness.journal.journal import JournalReader
 from harness.journal.recording import FileRecorder
+from tests.unit.journal.test_capture import full_disk
 
 FRAME = bytes(range(60))
 
@@ -83,6 +84,24 @@ def test_a_capture_that_stops_is_an_event(tmp_path: Path, monkeypatch: pytest.Mo
     assert isinstance(noted, Noted)
     assert (noted.at, noted.level) == (7, "warning")
     assert "keeps 128 octets" in noted.text
+
+
+def test_a_journal_that_can_not_be_written_is_told_once(tmp_path: Path) -> None:
+    recorder = FileRecorder(tmp_path)
+    told: list[str] = []
+    recorder.on_broken = told.append
+    recorder.event(Noted(at=1, text="one"))
+    recorder.flush()
+
+    with full_disk(tmp_path / "journal.jsonl"):
+        recorder.event(Noted(at=2, text="two"))
+        assert told == []
+        recorder.flush()
+        recorder.event(Noted(at=3, text="three"))
+        recorder.close(4)
+
+    assert told == ["File too large"]
+    assert [event.at for event in JournalReader(tmp_path / "journal.jsonl").read()] == [1]
 
 
 def test_a_recorder_that_is_killed_leaves_readable_files(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ All is measured in one lab of two hosts with one link of the world between them,
 pair that nobody captures: so whatever else the machine does falls on both. Delays are taken with datagrams
 whose arrival the kernel stamps; what the plain pair adds by itself is a figure too, and is not subtracted. So
 is how late the sender of the datagrams woke up, who did nothing but wait for a time: no link is better than
-that. Where the kernel has netem, the same delays are measured with that on the plain pair.
+that. Where the kernel has netem, the same delays and the same loss are measured with that on the plain pair.
 """
 
 import math
@@ -96,6 +96,8 @@ UNITS: Final[dict[str, Unit]] = {
     "netem_delay_error_p99": "s",
     "loss_error": "1",
     "loss_error_in_confidence": "1",
+    "netem_loss_error": "1",
+    "netem_loss_error_in_confidence": "1",
     "burst_loss_error": "1",
     "burst_loss_error_in_confidence": "1",
     "burst_length_error": "1",
@@ -190,7 +192,14 @@ def sample(lab: Lab, packets: int, show: Callable[[str], None]) -> Sample:
         seen = probe(lab, IMPAIRED, packets, _RATE, linger=linger)
         errors["sleep"] += seen.late
         errors["link"] += [abs(delay - milliseconds * 1_000_000) for delay in seen.delays]
-        _with_netem(lab, milliseconds, packets, linger, errors, notes)
+        with netem(lab, f"delay {milliseconds}ms") as missing:
+            if missing:
+                notes.append(missing)
+            else:
+                delays = probe(lab, PLAIN, packets, _RATE, linger=linger).delays
+                errors.setdefault("netem", []).extend(
+                    abs(delay - milliseconds * 1_000_000) for delay in delays
+                )
     for name, key in (
         ("delay_error", "link"), ("wakeup", "sleep"),
         ("plain_delay", "plain veth"), ("netem_delay_error", "netem"),
@@ -201,6 +210,10 @@ def sample(lab: Lab, packets: int, show: Callable[[str], None]) -> Sample:
     show("loss")
     link.impair("up", loss=_LOSS)
     values |= loss(probe(lab, IMPAIRED, _PACKETS, _LOSS_RATE))
+    with netem(lab, f"loss {_LOSS:%}") as missing:
+        if not missing:
+            seen = probe(lab, PLAIN, _PACKETS, _LOSS_RATE)
+            values |= {f"netem_{name}": value for name, value in loss(seen).items()}
     show("bursts of loss")
     link.impair("up", loss=Burst(_LOSS, _LENGTH))
     values |= bursts(probe(lab, IMPAIRED, _PACKETS, _LOSS_RATE))
@@ -222,18 +235,17 @@ def sample(lab: Lab, packets: int, show: Callable[[str], None]) -> Sample:
     return Sample(values, errors, notes)
 
 
-def _with_netem(
-    lab: Lab, milliseconds: int, packets: int, linger: float, errors: dict[str, list[int]], notes: list[str]
-) -> None:
-    ran = lab.laptop.run(
-        f"tc qdisc replace dev {PLAIN.device} root netem limit 100000 delay {milliseconds}ms"
-    )
+@contextmanager
+def netem(lab: Lab, words: str) -> Iterator[str]:
+    """Netem on the plain pair while the block runs, as tc-netem(8) has it in ``words``; why not, or ""."""
+    ran = lab.laptop.run(f"tc qdisc replace dev {PLAIN.device} root netem limit {_PACKETS} {words}")
     if not ran.ok:
-        notes.append("netem: this kernel has none")
+        yield f"netem: none here ({ran.stderr.strip()})"
         return
-    seen = probe(lab, PLAIN, packets, _RATE, linger=linger)
-    lab.laptop.run(f"tc qdisc del dev {PLAIN.device} root", check=True)
-    errors.setdefault("netem", []).extend(abs(delay - milliseconds * 1_000_000) for delay in seen.delays)
+    try:
+        yield ""
+    finally:
+        lab.laptop.run(f"tc qdisc del dev {PLAIN.device} root", check=True)
 
 
 def loss(seen: Seen) -> dict[str, float]:

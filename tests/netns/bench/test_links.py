@@ -34,3 +34,10 @@ def test_a_delay_is_seen_and_not_less_of_it(lab: Lab) -> None:
     lab.links["wire"].clear()
     assert len(seen.delays) == 50
     assert min(seen.delays) >= 50_000_000
+
+
+def test_netem_delays_the_plain_pair_or_is_said_to_be_missing(lab: Lab) -> None:
+    with links.netem(lab, "delay 50ms") as missing:
+        seen = links.probe(lab, links.PLAIN, 50, 1000, linger=2.0)
+    assert (min(seen.delays) >= 50_000_000) == (missing == "")
+    assert "netem" not in lab.laptop.run("tc qdisc show", check=True).stdout

@@ -189,6 +189,12 @@ class Visit:
             try:
                 self._socket.sendall(protocol.encode(Call(number, cast(AnyRequest, request))))
                 reply = self._receive()
+                while reply.number != number:  # too late for whoever asked before
+                    reply = self._receive()
+            except TimeoutError as error:
+                raise LabError(
+                    f"the lab did not answer {type(request).__name__} in time", remedy="ask again"
+                ) from error
             except OSError as error:
                 raise LabError(f"the lab is gone ({error.strerror or error})") from error
         if isinstance(reply, Failure):

@@ -102,7 +102,7 @@ def _elsewhere(portal: Portal, ways: Ways, asked: Asked) -> Answer:
 
 
 def _login(portal: Portal, ways: Ways, asked: Asked) -> Answer:
-    form = {name: values[-1] for name, values in parse_qs(asked.body, keep_blank_values=True).items()}
+    form = {name: values[-1] for name, values in parse_qs(asked.body).items()}
     if ways.account:
         accepted = f"{form.get('user', '')}:{form.get('password', '')}" == ways.account
         wrong = "<p>Wrong user or password.</p>"

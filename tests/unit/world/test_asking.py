@@ -93,8 +93,9 @@ def test_more_questions_than_the_lab_is_to_have_are_turned_away(monkeypatch: pyt
 
         page = asyncio.create_task(lab.questions.page("hotel", "10.0.0.2:2", False, "GET", "a", "/", ""))
         asked = await lab.asked()
-        with pytest.raises(HTTPError):
-            await lab.questions.page("hotel", "10.0.0.2:2", False, "GET", "a", "/", "")
+        async with asyncio.timeout(10):
+            with pytest.raises(HTTPError):
+                await lab.questions.page("hotel", "10.0.0.2:2", False, "GET", "a", "/", "")
         lab.questions.answered(Page(asked.number, 302))
         assert (await page).status == 302
 

@@ -7,11 +7,11 @@ resolvers, as they were when the guest was plugged in. For a netns guest it is p
 makes the guest's TAP device itself. The version that Debian 12 ships (2023-03-09) is the
 oldest that is known to work.
 
-What scenarios show of that version, with guests of either kind, is its own doing and stays red: a refused
+What scenarios show of that version, with guests of either kind, is its own doing and stays red. A refused
 connect is answered by a reset without ACK, which a guest must ignore (RFC 9293 section 3.10.7.3), so it looks
-like silence; the FIN of a server is not passed on once the guest has sent its own; a reset by a server
-overtakes what it sent before; of a datagram in fragments, which passt says are out of its scope, the first
-alone is passed on, as if it were all.
+like silence; to a datagram a closed port is silence, too. The FIN of a server is not passed on once the guest
+has sent its own. When a server resets, octets that it sent before are lost, or come twice. Of a datagram in
+fragments, which passt says are out of its scope, the first alone is passed on, as if it were all.
 
 IPv6 is off: passt takes it from an interface of the laptop that has a default route, and none is there yet.
 """

@@ -5,8 +5,8 @@ ships it) is the same library in a process that makes the guest's TAP device. Ad
 they can be: host address .2, resolver .3, guests from .15 on. The MTU is fixed in QEMU; slirp4netns takes
 any, but its DHCP server does not tell it.
 
-What scenarios show of both is libslirp's own doing: the guest hears nothing of an ICMP error that the laptop
-gets for its connect.
+What scenarios show of both is libslirp's own doing and stays red: the guest hears nothing of an ICMP error
+that the laptop gets for its connect, and may see the end of a stream where the server's reset was.
 """
 
 import shutil

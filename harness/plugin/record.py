@@ -32,6 +32,17 @@ FOLDER = "scenarios"
 """Of the artifacts, within the run folder."""
 
 
+def shown_profile(profile: str, root: Path) -> str:
+    """A profile's name, or of one that is a file its path within ``root``.
+
+    Reports are shared, so they tell no path of this machine.
+    """
+    path = Path(profile)
+    if not path.is_absolute():
+        return profile
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
 class Record(msgspec.Struct, kw_only=True):
     """What the record keeps of one scenario, beside pytest's own report."""
 
@@ -54,7 +65,9 @@ class Record(msgspec.Struct, kw_only=True):
             artifacts=str(artifacts),
             stack=description.stack,
             guest=description.guest,
-            profile=profile if isinstance(profile, str) else profile.name,
+            profile=shown_profile(profile, item.config.rootpath)
+            if isinstance(profile, str)
+            else profile.name,
             seed=description.seed,
             rerun=rerun,
             started=time.time_ns(),

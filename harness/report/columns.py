@@ -10,14 +10,28 @@ from typing import Any, Final
 
 import msgspec
 
-from harness.core.events import Event, Expected, GuestStarted, LabStarted, StepBegan, StepEnded
+from harness.core.events import (
+    COLUMNS,
+    VERDICTS,
+    Event,
+    Expected,
+    GuestStarted,
+    LabStarted,
+    StepBegan,
+    StepEnded,
+    Verdict,
+)
 from harness.journal.capture import Record
 from harness.report.describe import describe
 from harness.report.evidence import Evidence
 from harness.report.model import ScenarioResult
+from harness.report.settings import spans
 from harness.report.text import visible
 from harness.wire import frame
 
+VERDICTS_SHOWN: Final = 20_000
+"""Of a scenario: what the page can unfold of the verdicts of links. A verdict takes some 20 octets of it."""
+_UNSHOWN: Final = COLUMNS | {"at", "first_at"}
 _NUMBER: Final = re.compile(r"#(\d+)\b")
 
 
@@ -28,7 +42,8 @@ def columns(result: ScenarioResult, evidence: Evidence) -> dict[str, Any]:
     return {
         "end": _end(result, evidence, start),
         "steps": _steps(evidence.events, start),
-        "events": [_event(event, start) for event in evidence.events],
+        "events": _events(evidence.events, start),
+        "settings": spans(evidence.events, start, _end(result, evidence, start)),
         "expectations": _expectations(evidence.events, packets, start),
         "links": [visible(link) for link in evidence.links],
         "packets": packets,
@@ -69,6 +84,30 @@ def _packets(records: list[Record], links: list[str], start: int) -> dict[str, A
         "comment": {
             str(row): visible(record.comment) for row, record in enumerate(records) if record.comment
         },
+        "packetId": {str(row): record.packet_id for row, record in enumerate(records) if record.packet_id},
+    }
+
+
+def _events(events: list[Event], start: int) -> list[dict[str, Any]]:
+    """With the verdicts of links, as columns: of the first ``VERDICTS_SHOWN``, for they may be many."""
+    told, room = [], VERDICTS_SHOWN
+    for event in events:
+        one = _event(event, start)
+        if isinstance(event, VERDICTS):
+            verdicts = list(event.verdicts())
+            room -= len(verdicts)
+            if room >= 0:
+                one["verdicts"] = _verdicts(verdicts, start)
+        told.append(one)
+    return told
+
+
+def _verdicts(verdicts: list[Verdict], start: int) -> dict[str, list[int]]:
+    return {
+        "packetId": [verdict.packet_id for verdict in verdicts],
+        "at": [verdict.at - start for verdict in verdicts],
+        "length": [verdict.length for verdict in verdicts],
+        "delay": [verdict.delay for verdict in verdicts],
     }
 
 
@@ -81,7 +120,9 @@ def _event(event: Event, start: int) -> dict[str, Any]:
         "text": visible(line.text).replace("\n", " ⏎ "),
         "tone": line.tone,
         "fields": {
-            name: _value(value) for name, value in msgspec.structs.asdict(event).items() if name != "at"
+            name: _value(value)
+            for name, value in msgspec.structs.asdict(event).items()
+            if name not in _UNSHOWN
         },
     }
 

@@ -146,8 +146,11 @@ def _frames_impaired(event: events.FramesImpaired) -> Line:
 def _frames_delayed(event: events.FramesDelayed) -> Line:
     least, mean, most = (f"{time / 1e6:.4g}" for time in (event.least, event.mean, event.most))
     how = f"{least} to {most} ms, {mean} ms in the mean"
+    if least == most:
+        how = f"{most} ms" if event.count == 1 else f"{most} ms each"
+    frames = "1 frame" if event.count == 1 else f"{event.count} frames"
     where = _way(event.link, event.direction)
-    return Line("delay", f"{where} held {event.count} frames by {event.rule}: {how}")
+    return Line("delay", f"{where} held {frames} by {event.rule}: {how}")
 
 
 def _way(link: str, direction: str) -> str:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.time import SECOND
 from harness.journal.capture import CaptureReader
+from harness.link.link import Link
+from harness.link.settings import impairments
 from harness.report import Limits, build
 from tests.unit.report import sample
 from tests.unit.report.tape import Tape
@@ -75,6 +78,38 @@ def test_what_a_link_dropped_is_marked_and_packets_are_in_the_order_of_time(
     expect(box.locator(".row.packet .number")).to_have_text(["1", "3", "2"])
     expect(box.locator(".row.packet.dropped")).to_have_count(1)
     expect(box.locator(".row.packet.dropped .comment")).to_have_text("loss 3%")
+
+
+def test_each_frame_that_an_event_tells_of_leads_to_its_packet(page: Page, tmp_path: Path) -> None:
+    tape = Tape(tmp_path / "run/labs/d", "delays")
+    link = Link("wifi")
+    for event in link.impair(impairments(delay="5ms", drop="2nd"), tape.now):
+        tape.event(event)
+    for passed in (link.offer("up", [ARP] * 3, tape.now), link.due("up", tape.now + SECOND)):
+        for event in passed.events:
+            tape.event(event)
+        frames, marks = passed.lost()
+        tape.recorder.frames("wifi", "up", passed.frames, tape.now, marks=passed.marks())
+        tape.recorder.frames("wifi-dropped", "up", frames, tape.now, marks=marks)
+    tape.wait(10)
+    tape.close()
+    run = sample.single(tmp_path, "delays", folder="labs/d")
+    build(run)
+    box = show(page, run)
+
+    box.locator(".chip", has_text="delayed").click()
+    expect(box.locator(".row.packet")).to_have_count(2)
+    box.locator(".chip", has_text="dropped").click()
+    expect(box.locator(".row.packet .comment")).to_have_text("drop 2nd")
+
+    box.get_by_role("tab", name="Events").click()
+    box.locator(".events summary", has_text="held 2 frames").click()
+    cells = box.locator(".verdicts tbody td")
+    expect(cells).to_have_text(
+        ["packet 2", "1", "0.000000", "5.00 ms"] + ["packet 3", "3", "0.000000", "5.00 ms"]
+    )
+    box.locator(".verdicts button", has_text="packet 3").click()
+    expect(chosen(box).locator(".number")).to_have_text("3")
 
 
 def test_a_click_shows_layers_and_octets(page: Page, red_run: Path) -> None:

@@ -3,6 +3,12 @@ import { PROTOCOLS_KNOWN } from "./classify.js";
 
 const WORD = /[-!]?(?:[a-z]+:)?"[^"]*"?|\S+/gi;
 
+/** What links did to packets, by the word that asks for it. */
+export const FATES = new Map([
+  ["dropped", (packets, row) => packets.isDropped(row)],
+  ["delayed", (packets, row) => /(^|; )held /.test(packets.comment(row))],
+]);
+
 /** A function row → whether it is shown, over `packets`; null when `text` asks for nothing. */
 export function packetFilter(text, packets) {
   const tests = split(text).map(({ negated, body }) => {
@@ -33,6 +39,7 @@ function split(text) {
 function packetTest(word, packets) {
   const wanted = word.toLowerCase();
   if (PROTOCOLS_KNOWN.has(wanted)) return (row) => packets.kind(row).words.includes(wanted);
+  if (FATES.has(wanted)) return (row) => FATES.get(wanted)(packets, row);
   if (wanted === "up" || wanted === "down") return (row) => packets.direction(row) === wanted[0];
   const [, key, value] = /^(link|port):(.+)$/.exec(wanted) ?? [];
   if (key === "link") return (row) => packets.links[packets.link(row)].toLowerCase() === value;

@@ -1,4 +1,4 @@
-// The lanes of the timeline: steps, expectations, events, and each link up and down.
+// The lanes of the timeline: steps, expectations, events, and of each link what is set on it, up and down.
 // A lane is {label, height, paint(pen, colours, area), find(at, reach, y) → {at, text, row | event} or null}.
 import { span } from "./format.js";
 import { DROPPED } from "./model.js";
@@ -16,8 +16,13 @@ export function lanesOf(scenario) {
   if (scenario.steps.length) lanes.push(stepLane(scenario));
   if (scenario.expectations.length) lanes.push(expectationLane(scenario));
   lanes.push(eventLane(scenario));
-  const { packets } = scenario;
+  const { packets, settings } = scenario;
+  // Each link has what is set on it before its frames; one without frames comes at the end.
+  const spansOf = new Map();
+  for (const one of settings) spansOf.set(one.link, [...(spansOf.get(one.link) ?? []), one]);
   packets.links.forEach((link, index) => {
+    if (spansOf.has(link)) lanes.push(settingsLane(link, spansOf.get(link)));
+    spansOf.delete(link);
     if (link.endsWith(DROPPED)) {
       const rows = [...rowsOf(packets, index, "u"), ...rowsOf(packets, index, "d")].sort((one, other) => packets.at[one] - packets.at[other]);
       lanes.push(packetLane(packets, `✕ ${link.slice(0, -DROPPED.length)}`, rows));
@@ -28,7 +33,39 @@ export function lanesOf(scenario) {
       if (rows.length || direction !== "-") lanes.push(packetLane(packets, `${arrow} ${link}`, rows));
     }
   });
+  for (const [link, spans] of spansOf) lanes.push(settingsLane(link, spans));
   return lanes;
+}
+
+/** What was set on a link, over time. */
+function settingsLane(link, spans) {
+  const rows = Math.max(...spans.map((one) => one.row)) + 1;
+  return {
+    label: `${link} is`,
+    height: rows * STEP + 2,
+    paint(pen, colours, { top, from, width, x }) {
+      for (const { at, end, row, text, tone } of spans) {
+        const left = Math.max(x(at), from - 4), right = Math.max(Math.min(x(end), from + width + 4), left + 2);
+        bar(pen, colours, colours[tone], text, left, right, top + row * STEP + 1);
+      }
+    },
+    find(at, reach, y) {
+      const row = Math.floor(y / STEP);
+      const one = spans.findLast((span) => span.row === row && at >= span.at - reach && at <= span.end + reach);
+      return one ? { at: one.at, text: `${link} ${one.text}, for ${span(one.end - one.at)}` } : null;
+    },
+  };
+}
+
+/** A bar of time with `text` in it. */
+function bar(pen, colours, colour, text, left, right, y) {
+  pen.fillStyle = colour;
+  pen.globalAlpha = 0.16;
+  pen.fillRect(left, y, right - left, STEP - 3);
+  pen.globalAlpha = 1;
+  pen.fillRect(left, y, 2, STEP - 3);
+  pen.fillStyle = colours.text;
+  pen.fillText(fitted(pen, text, right - left - 10), left + 6, y + STEP / 2 - 1);
 }
 
 function stepLane({ steps, end }) {
@@ -39,15 +76,7 @@ function stepLane({ steps, end }) {
     paint(pen, colours, { top, from, width, x }) {
       for (const step of steps) {
         const left = Math.max(x(step.at), from - 4), right = Math.max(Math.min(x(step.end ?? end), from + width + 4), left + 3);
-        const tone = stepTone(step);
-        const y = top + step.depth * STEP + 1;
-        pen.fillStyle = colours[tone];
-        pen.globalAlpha = 0.16;
-        pen.fillRect(left, y, right - left, STEP - 3);
-        pen.globalAlpha = 1;
-        pen.fillRect(left, y, 2, STEP - 3);
-        pen.fillStyle = colours.text;
-        pen.fillText(fitted(pen, step.name, right - left - 10), left + 6, y + STEP / 2 - 1);
+        bar(pen, colours, colours[stepTone(step)], step.name, left, right, top + step.depth * STEP + 1);
       }
     },
     find(at, reach, y) {

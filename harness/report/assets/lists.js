@@ -50,10 +50,13 @@ function panel(title, count, ...children) {
 /** All events with a filter; each opens to show its fields. */
 export class EventList {
   #events;
+  #packets;
   #most = EVENTS_AT_FIRST;
 
-  constructor(scenario, chooseTime) {
+  constructor(scenario, chooseTime, choosePacket) {
     this.#events = scenario.events;
+    this.#packets = scenario.packets;
+    this.choosePacket = choosePacket;
     this.chooseTime = chooseTime;
     this.filter = h("input", { type: "search", class: "filter", placeholder: "Filter: dns, flow, drop, -step, text", "aria-label": "Filter events", spellcheck: "false", oninput: () => this.#fill() });
     this.count = h("output", { class: "count", "aria-live": "polite" });
@@ -93,13 +96,39 @@ export class EventList {
       h("summary", { onclick: () => this.chooseTime(event.at) }, h("span", { class: "time" }, clockTime(event.at)), h("span", { class: `group ${event.tone}` }, event.group), h("span", { class: "show" }, event.text)),
     );
     // Fields are made when they are first looked at: a journal may hold thousands of events.
-    details.addEventListener("toggle", () => details.append(this.#fields(event)), { once: true });
+    details.addEventListener("toggle", () => details.append(...this.#fields(event).filter(Boolean)), { once: true });
     return h("li", { class: event.tone }, details);
   }
 
   #fields(event) {
     const pairs = [["type", event.type], ...Object.entries(event.fields)];
-    return h("dl", { class: "fields" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("pre", {}, value)))));
+    const fields = h("dl", { class: "fields" }, pairs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("pre", {}, value)))));
+    return [fields, event.verdicts ? this.#verdicts(event) : "count" in event.fields && "rule" in event.fields && h("p", { class: "hint verdicts" }, "Each of these frames is in journal.jsonl.")];
+  }
+
+  /** Each frame that the event tells of, with a way to its packet. */
+  #verdicts({ fields, verdicts }) {
+    const { packetId, at, delay, length } = verdicts;
+    if (!packetId.some(Boolean)) return null;
+    const held = delay.some(Boolean);
+    const row = (id, index) => {
+      const packet = this.#packets.rowOfId(fields.link, fields.direction, id);
+      const jump = () => this.choosePacket(this.#packets.number(packet));
+      return h(
+        "tr",
+        {},
+        h("td", {}, packet < 0 ? "" : h("button", { type: "button", class: "jump", onclick: jump }, `packet ${this.#packets.number(packet)}`)),
+        h("td", {}, grouped(id)),
+        h("td", {}, clockTime(at[index])),
+        h("td", {}, held ? span(delay[index]) : `${grouped(length[index])} B`),
+      );
+    };
+    const heads = ["In the capture", "Packet id", "Time", held ? "Held" : "Length"];
+    return h(
+      "div",
+      { class: "verdicts", tabindex: "0", role: "group", "aria-label": "Frames" },
+      h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))), h("tbody", {}, packetId.map(row))),
+    );
   }
 }
 

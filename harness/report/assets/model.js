@@ -19,6 +19,7 @@ class Scenario {
     this.events = data.events;
     this.expectations = data.expectations;
     this.logs = data.logs;
+    this.settings = data.settings;
     this.packets = new Packets(data.packets, data.links, octets);
   }
 }
@@ -30,6 +31,7 @@ class Packets {
   #positions;
   #kinds;
   #inTime;
+  #ids;
 
   constructor(columns, links, octets) {
     this.#columns = columns;
@@ -82,6 +84,21 @@ class Packets {
   }
   comment(row) {
     return this.#columns.comment[row] ?? "";
+  }
+  /** What the journal's verdicts call the packet, or 0. */
+  packetId(row) {
+    return this.#columns.packetId[row] ?? 0;
+  }
+  /** The row of what a verdict is about, dropped or not, or -1. */
+  rowOfId(link, direction, id) {
+    if (!this.#ids) {
+      this.#ids = new Map();
+      for (const row of this.inTime) {
+        const name = this.links[this.link(row)], key = `${name.endsWith(DROPPED) ? name.slice(0, -DROPPED.length) : name} ${this.direction(row)} ${this.packetId(row)}`;
+        if (this.packetId(row) && !this.#ids.has(key)) this.#ids.set(key, row);
+      }
+    }
+    return this.#ids.get(`${link} ${direction[0]} ${id}`) ?? -1;
   }
   bytes(row) {
     const { offset, length } = this.#positions;

@@ -1,7 +1,7 @@
 // The packet list: a grid of which only the rows in sight exist, so 10,000 packets scroll as ten do.
 // Rows are packets, and events between them: a number >= 0 is a packet's row, -1 - n is event n.
 import { h, oncePerFrame } from "./dom.js";
-import { packetFilter } from "./filter.js";
+import { FATES, packetFilter } from "./filter.js";
 import { clockTime, grouped } from "./format.js";
 
 // As in packets.css: on a narrow screen a packet takes two lines.
@@ -13,7 +13,7 @@ const MOST = 13;
 const HEADINGS = ["No.", "Time", "Link", "Protocol", "Length", "What"];
 const CHIPS = 7;
 // At the same instant an event comes before its packet, but not one that is about what was seen.
-const FOLLOWS = new Set(["FrameDropped", "Expected", "StepEnded"]);
+const FOLLOWS = new Set(["FrameDropped", "FramesDropped", "FrameImpaired", "FramesImpaired", "FramesDelayed", "Expected", "StepEnded"]);
 
 export class PacketList {
   #scenario;
@@ -87,8 +87,13 @@ export class PacketList {
       counts.set(label, (counts.get(label) ?? 0) + 1);
     }
     const most = [...counts].sort((one, other) => other[1] - one[1]).slice(0, CHIPS);
+    for (const [label, keeps] of FATES) {
+      let count = 0;
+      for (let row = 0; row < packets.count; row++) if (keeps(packets, row)) count++;
+      if (count) most.push([label, count]);
+    }
     return h("div", { class: "chips" }, most.map(([label, count]) =>
-      h("button", { type: "button", class: `chip proto-${label.toLowerCase()}`, onclick: () => this.#setFilter(label.toLowerCase()) }, label, h("b", {}, grouped(count)))));
+      h("button", { type: "button", class: `chip proto-${label.toLowerCase()} fate-${label}`, onclick: () => this.#setFilter(label.toLowerCase()) }, label, h("b", {}, grouped(count)))));
   }
 
   #setFilter(text) {

@@ -75,7 +75,7 @@ export class ScenarioView {
     const { scenario } = this;
     const handlers = { packet: (row) => this.choosePacket(scenario.packets.number(row)), event: (index) => this.chooseEvent(index) };
     this.timeline = new Timeline(scenario, handlers);
-    this.events = new EventList(scenario, (at) => this.timeline.choose(at));
+    this.events = new EventList(scenario, (at) => this.timeline.choose(at), (number) => this.choosePacket(number));
     const panels = [
       stepsPanel(scenario, (at) => this.timeline.choose(at)),
       expectationsPanel(scenario, (number) => this.choosePacket(number), handlers.event),

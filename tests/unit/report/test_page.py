@@ -155,6 +155,42 @@ def test_steps_have_outcome_duration_and_depth(tmp_path: Path) -> None:
     assert [s["end"] and s["end"] - s["at"] for s in steps] == [12 * MS, 7 * MS, None]
 
 
+def test_verdicts_of_links_can_be_unfolded_up_to_a_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.report.columns.VERDICTS_SHOWN", 3)
+    tape = Tape(tmp_path / "run/labs/t", "t")
+    for packet_id in (1, 3):
+        tape.event(
+            events.FramesDelayed(
+                at=tape.now,
+                link="wifi",
+                direction="up",
+                rule="delay",
+                count=2,
+                least=5,
+                mean=6,
+                most=7,
+                first_at=tape.now - MS,
+                packet_ids=[packet_id, 1],
+                times=[0, MS],
+                delays=[5, 2],
+            )
+        )
+    tape.recorder.frames("wifi", "up", [b"x" * 60], tape.now, marks=[("held 5 ns", 2)])
+    tape.close()
+
+    data = Page(build(sample.single(tmp_path, "t", folder="labs/t"))).data()
+
+    shown, not_shown = (event for event in data["events"] if event["type"] == "FramesDelayed")
+    assert shown["verdicts"] == {"packetId": [1, 2], "at": [-MS, 0], "length": [0, 0], "delay": [5, 7]}
+    assert "verdicts" not in not_shown
+    assert not_shown["fields"].keys() == shown["fields"].keys() == {
+        "link", "rule", "direction", "count", "least", "mean", "most"
+    }  # fmt: skip
+    assert data["packets"]["packetId"] == {"0": 2}
+
+
 def test_nearest_misses_name_their_packet_and_why(tmp_path: Path) -> None:
     data = Page(build(sample.realistic(tmp_path))).data()
 

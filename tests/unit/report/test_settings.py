@@ -1,0 +1,53 @@
+"""What was wrong with links, as spans of time."""
+
+from typing import Literal
+
+from harness.core.events import Event, LinkChanged, Noted
+from harness.report.settings import spans
+
+END = 100
+
+
+def told(*changes: tuple[int, str, Literal["", "up", "down"]]) -> list[tuple[int, int, int, str, str]]:
+    """The spans that ``changes`` of one link make, without its name."""
+    events: list[Event] = [
+        LinkChanged(at=1000 + at, link="wifi", change=change, direction=direction)
+        for at, change, direction in changes
+    ]
+    made = spans([Noted(at=1000, text="x"), *events], 1000, END)
+    assert {span["link"] for span in made} <= {"wifi"}
+    return [(span["at"], span["end"], span["row"], span["text"], span["tone"]) for span in made]
+
+
+def test_a_setting_lasts_until_another_or_the_end() -> None:
+    assert told((1, "impaired: loss 3%", ""), (5, "impaired: loss 5%", ""), (9, "not impaired", "")) == [
+        (1, 5, 0, "loss 3%", "warning"),
+        (5, 9, 0, "loss 5%", "warning"),
+    ]
+    assert told((1, "impaired: rate 1 Mbit/s, down", "")) == [(1, END, 0, "rate 1 Mbit/s, down", "bad")]
+
+
+def test_directions_part_and_meet_again() -> None:
+    assert told((1, "impaired: loss 3%", ""), (4, "impaired: down", "up"), (6, "impaired: mtu 1400", "")) == [
+        (1, 4, 0, "loss 3%", "warning"),
+        (4, 6, 1, "↓ loss 3%", "warning"),
+        (4, 6, 2, "↑ down", "bad"),
+        (6, END, 0, "mtu 1400", "warning"),
+    ]
+
+
+def test_a_plug_and_a_flap_leave_the_settings_where_they_are() -> None:
+    assert told(
+        (0, "plugged", ""), (1, "impaired: flap", ""), (2, "flap: down", ""), (3, "flap: up", ""),
+        (4, "unplugged: the guest left", ""), (6, "plugged", ""), (7, "schedule of 2 steps", ""),
+    ) == [
+        (1, END, 0, "flap", "warning"),
+        (2, 3, 1, "down", "bad"),
+        (4, 6, 2, "unplugged: the guest left", "bad"),
+    ]  # fmt: skip
+
+
+def test_a_guests_own_end_is_told_apart() -> None:
+    assert told((1, "down: at the guest's end", ""), (3, "up: at the guest's end", "")) == [
+        (1, 3, 0, "down at the guest's end", "bad")
+    ]

@@ -151,6 +151,11 @@ class Driver:
 
         return _Ends(lambda batches: self._from_guest(link, batches), lose, closed)
 
+    def tell(self, event: Event) -> None:
+        """Something of the laptop has changed that the gateway is to know."""
+        self._pending.append(event)
+        self.turn()
+
     def changed(self, events: Sequence[JournalEvent]) -> None:
         """The settings of a cable are others: write that down, and ask again when it wants to be called."""
         self._record(events)

@@ -146,6 +146,12 @@ class Resolved(Struct):
     answer: bytes | None
 
 
+class PortalTold(Struct):
+    """The laptop's network has a captive portal with its API at ``uri`` (RFC 8910), or none: empty."""
+
+    uri: str
+
+
 Event: TypeAlias = (
     FramesReceived
     | Connected
@@ -162,4 +168,5 @@ Event: TypeAlias = (
     | EchoFailed
     | EchoLost
     | Resolved
+    | PortalTold
 )

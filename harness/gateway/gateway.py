@@ -94,6 +94,7 @@ class Gateway:
             events.EchoFailed: self.icmp.failed,
             events.EchoLost: self.icmp.lost,
             events.Resolved: self.local.resolved,
+            events.PortalTold: self._portal_told,
         }
 
     def handle(self, happened: Sequence[events.Event], now: int) -> list[Command]:
@@ -145,6 +146,10 @@ class Gateway:
                 self._outbox.command(send)
             else:
                 self._interface.receive([frame], self._deliver, self._deliver_merged)
+
+    def _portal_told(self, event: events.PortalTold, now: int) -> None:
+        self.local.captive_portal(event.uri)
+        self._interface.captive_portal(event.uri)
 
     def _deliver(self, packet: IpPacket, group: bool) -> None:
         """One whole packet from a guest. Raises WireError when what it carries is malformed."""

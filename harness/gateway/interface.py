@@ -77,8 +77,9 @@ class Interface:
         self._outbox = outbox
         self._ipv4 = Ipv4Layer(config, addressing)
         self._layers: dict[int, IpLayer] = {4: self._ipv4}
-        if config.has_ipv6:
-            self._layers[16] = Ipv6Layer(config, addressing, draws)
+        self._ipv6 = Ipv6Layer(config, addressing, draws) if config.has_ipv6 else None
+        if self._ipv6 is not None:
+            self._layers[16] = self._ipv6
         self._by_type = {int(layer.ethertype): layer for layer in self._layers.values()}
         self._turned_away = turned_away
         rate, burst = config.limits.icmp_errors, config.limits.icmp_burst
@@ -314,6 +315,11 @@ class Interface:
             if mac is not None:
                 break
         return mac
+
+    def captive_portal(self, uri: str) -> None:
+        """Advertise the API at ``uri``, or none any more."""
+        if self._ipv6 is not None:
+            self._ipv6.captive_portal(uri, self.now)
 
     # --- time ---
 

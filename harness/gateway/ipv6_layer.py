@@ -11,6 +11,8 @@ against and told as an ``AddressConflict``, as ARP does it.
 import struct
 from typing import Final
 
+from msgspec.structs import replace
+
 from harness.core.address import Mac
 from harness.core.errors import WireError
 from harness.core.rng import Stream
@@ -125,6 +127,12 @@ class Ipv6Layer(IpLayer):
     def error(self, original: Octets, source: IpAddress, kind: int, code: int, rest: int) -> IpPacket | None:
         """As of ``IpLayer``."""
         return icmpv6_errors.error_about(original, source, kind, code, rest=rest)
+
+    def captive_portal(self, uri: str, now: int) -> None:
+        """Advertise the API at ``uri``, or none any more (RFC 8910 section 2.3), to everybody and at once."""
+        was = self.advertiser.advertisement
+        options = replace(was.options, captive_portal=uri or None)
+        self.advertiser.change(replace(was, options=options), now)
 
     def transmit(self) -> list[Outgoing]:
         """As of ``IpLayer``."""

@@ -124,6 +124,10 @@ class LocalServices:
         octets = udp.emit(message, self._router, packet.source)
         self._interface.send_packet(packet_of(self._router, packet.source, Protocol.UDP, octets))
 
+    def captive_portal(self, uri: str) -> None:
+        """From now on clients are told of the API at ``uri``, or of none (RFC 8910)."""
+        self._dhcp.captive_portal = self._dhcpv6.captive_portal = uri
+
     def dns_datagram(self, packet: IpPacket, datagram: udp.Datagram, now: int) -> None:
         """A datagram to port 53 of the gateway."""
         client = _UdpClient(packet.source, datagram.source_port, packet.destination)

@@ -113,12 +113,12 @@ class Lab:
             ),
         )
         await self._stack.start()
+        self._tell_portal()
         maker = maker_for(description, self._stack, self._artifacts, self._say)
         self._guests = Guests(description.guest, maker, self._stack, recorder, self._clock)
         # Guests restore while the world is built: nobody drives them before both are done. They come first
         # because one that is a namespace is made at once, if the world's thread leaves it the interpreter.
         await _together(self._add_guests(self._guests), around.start())
-        self._tell_portal()
         self._sleep = Sleep(self._clock, recorder, self._guests, around)
         self._link_control = LinkControl(around.links, self._stack, self._guests)
         # What is here now stays: collections, which hold up every frame, need not look at it again.

@@ -66,6 +66,8 @@ class DhcpServer:
 
     def __init__(self, config: DhcpConfig) -> None:
         self.config = config
+        self.captive_portal = ""
+        """URI of the API of the network's captive portal (RFC 8910 section 2.1), if it has one."""
         self._pool = Pool(_number(config.first), _number(config.last))
         self._mask = _number(config.subnet_mask)
         self._network = _number(config.server) & self._mask
@@ -206,6 +208,7 @@ class DhcpServer:
             dns_servers=config.dns_servers,
             domain_name=config.domain_name,
             interface_mtu=config.mtu,
+            captive_portal=self.captive_portal or None,
             broadcast_address=_address(_number(config.server) | ~mask & 0xFFFFFFFF),
             server_identifier=config.server,
             lease_time=lease_time,

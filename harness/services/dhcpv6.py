@@ -82,6 +82,8 @@ class Dhcpv6Server:
 
     def __init__(self, config: Dhcpv6Config) -> None:
         self.config = config
+        self.captive_portal = ""
+        """URI of the API of the network's captive portal (RFC 8910 section 2.2), if it has one."""
         self._pool = Pool(_number(config.first), _number(config.last))
         self._shift = 128 - config.prefix_length
         self._network = _number(config.first) >> self._shift
@@ -235,6 +237,7 @@ class Dhcpv6Server:
             dns_servers=config.dns_servers,
             domain_search=config.domain_search,
             information_refresh_time=config.information_refresh_time if refresh else None,
+            captive_portal=self.captive_portal or None,
             other=prefixes[:MAX_ASSOCIATIONS],
         )
 
@@ -244,7 +247,8 @@ class Dhcpv6Server:
         options = Options(
             message.options.client_id, self.config.duid, told.ia_na, status=told.status,
             rapid_commit=told.rapid_commit, dns_servers=told.dns_servers, domain_search=told.domain_search,
-            information_refresh_time=told.information_refresh_time, other=told.other,
+            information_refresh_time=told.information_refresh_time, captive_portal=told.captive_portal,
+            other=told.other,
         )  # fmt: skip
         statuses = [told.status, *(one.status for one in told.ia_na)]
         failed = [one for one in statuses if one is not None and one.code != StatusCode.SUCCESS]

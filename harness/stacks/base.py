@@ -75,7 +75,8 @@ class Stack(Protocol):
     its cables), "address-plan" (router, DHCP and DNS server have the subnet's first address, the laptop the
     second, guests begin with the third), "lab-clock" (when the lab clock jumps, the stack's timers do),
     "roaming" (guests' queries go to the resolvers that the laptop has at the moment), "host-sockets" (guests'
-    flows are the laptop's own: each has a socket there, and keeps its address).
+    flows are the laptop's own: each has a socket there, and keeps its address), "captive-portal" (guests are
+    told of the portal of which the laptop's network tells it, RFC 8910).
     """
 
     name: str

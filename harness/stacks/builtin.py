@@ -12,6 +12,7 @@ from harness.core.events import Event, LinkChanged
 from harness.edge.driver import Driver
 from harness.edge.qemu_port import socket_pair
 from harness.gateway.config import GatewayConfig, Ipv6Config
+from harness.gateway.events import PortalTold
 from harness.gateway.gateway import Gateway
 from harness.link.link import Link
 from harness.stacks.base import Ipv6Mode, Plug, StackOptions
@@ -22,6 +23,8 @@ _IPV6: Final[dict[Ipv6Mode, Ipv6Config]] = {
     "no-router": Ipv6Config(router_lifetime=0),
     "off": Ipv6Config(is_on=False),
 }
+
+_LONGEST_URI: Final = 255
 
 
 class BuiltinStack:
@@ -49,6 +52,7 @@ class BuiltinStack:
             "lab-clock",
             "roaming",
             "host-sockets",
+            "captive-portal",
         }
     )
 
@@ -62,6 +66,7 @@ class BuiltinStack:
         )
         self._driver: Driver | None = None
         self._links: dict[str, str] = {}
+        self._portal = ""
 
     async def start(self) -> None:
         """As of ``Stack``."""
@@ -112,6 +117,15 @@ class BuiltinStack:
         """
         driver = self._running
         driver.changed(change(driver.cables[link], self._options.clock.now()))
+
+    def tell_portal(self, uri: str) -> None:
+        """The laptop's network has a captive portal with its API at ``uri``, or none: guests are told the
+        same, if they were not."""
+        # None may be longer (RFC 8910 section 2).
+        uri = uri if len(uri) <= _LONGEST_URI else ""
+        if uri != self._portal:
+            self._portal = uri
+            self._running.tell(PortalTold(uri))
 
     async def stop(self) -> None:
         """As of ``Stack``."""

@@ -1,4 +1,4 @@
-"""DHCPv6 between clients and servers (RFC 8415; DNS options RFC 3646; options in one table of codecs).
+"""DHCPv6 between clients and servers (RFC 8415; DNS options RFC 3646; captive portals RFC 8910).
 
 Options that the project speaks of are typed fields of ``Options``; all others stay in ``other`` as raw
 octets, in order. Relay messages are not read: there is no relay on a cable. Lifetimes are in seconds.
@@ -53,7 +53,7 @@ class StatusCode(IntEnum):
 
 
 class Code(IntEnum):
-    """Codes of the options that are typed (RFC 8415 21, RFC 3646)."""
+    """Codes of the options that are typed (RFC 8415 21, RFC 3646, RFC 8910 2.2)."""
 
     CLIENT_ID = 1
     SERVER_ID = 2
@@ -67,6 +67,7 @@ class Code(IntEnum):
     DNS_SERVERS = 23
     DOMAIN_SEARCH = 24
     INFORMATION_REFRESH_TIME = 32
+    CAPTIVE_PORTAL = 103
 
 
 class Status(Struct, frozen=True):
@@ -96,7 +97,7 @@ class IaNa(Struct, frozen=True):
 
 
 class Options(Struct, frozen=True):
-    """None, False or empty: not there. ``elapsed_time`` in hundredths of a second."""
+    """None, False or empty: not there. ``elapsed_time`` in hundredths of a second; a URI is text."""
 
     client_id: bytes | None = None
     server_id: bytes | None = None
@@ -109,6 +110,7 @@ class Options(Struct, frozen=True):
     dns_servers: tuple[Ip6, ...] = ()
     domain_search: tuple[str, ...] = ()
     information_refresh_time: int | None = None
+    captive_portal: str | None = None
     other: tuple[tuple[int, bytes], ...] = ()
 
 
@@ -191,6 +193,8 @@ def _decode(code: int, value: memoryview) -> Any:
         return _decode_status(value)
     if code == Code.DOMAIN_SEARCH:
         return decode_names(bytes(value))
+    if code == Code.CAPTIVE_PORTAL:
+        return bytes(value).decode("latin-1")
     if len(value) != _SIZES[code]:
         raise ValueError(f"{len(value)} octets instead of {_SIZES[code]}")
     return True if code == Code.RAPID_COMMIT else int.from_bytes(value, "big")
@@ -252,6 +256,8 @@ def _encode(code: int, value: Any) -> bytes:
         return _encode_status(value)
     if code == Code.DOMAIN_SEARCH:
         return encode_names(value)
+    if code == Code.CAPTIVE_PORTAL:
+        return bytes(value.encode("latin-1"))
     return b"" if code == Code.RAPID_COMMIT else int(value).to_bytes(_SIZES[code], "big")
 
 

@@ -1,7 +1,8 @@
 """Neighbour discovery (RFC 4861): the messages that ICMPv6 carries for it, and their options.
 
 Options that the project speaks of are typed fields of ``Options``: link-layer addresses, prefixes, redirected
-header and MTU (RFC 4861 4.6), DNS servers and search domains (RFC 8106). Others stay in ``other``.
+header and MTU (RFC 4861 4.6), DNS servers and search domains (RFC 8106), the captive portal (RFC 8910).
+Others stay in ``other``.
 Hop limits are the business of whoever takes the packet: only 255 has crossed no router.
 """
 
@@ -51,7 +52,7 @@ class DnsSearch(Struct, frozen=True):
 
 
 class Options(Struct, frozen=True):
-    """None or empty: not there. ``redirected`` is how the redirected packet began."""
+    """None or empty: not there. ``redirected`` is how the redirected packet began; a URI is text."""
 
     source_mac: Mac | None = None
     target_mac: Mac | None = None
@@ -60,6 +61,7 @@ class Options(Struct, frozen=True):
     mtu: int | None = None
     dns_servers: tuple[DnsServers, ...] = ()
     dns_search: tuple[DnsSearch, ...] = ()
+    captive_portal: str | None = None
     other: tuple[tuple[int, bytes], ...] = ()
 
 
@@ -168,6 +170,7 @@ def _parse_options(body: memoryview, at: int) -> Options:
     target_mac: Mac | None = None
     redirected: bytes | None = None
     mtu: int | None = None
+    captive_portal: str | None = None
     prefixes: list[Prefix] = []
     servers: list[DnsServers] = []
     search: list[DnsSearch] = []
@@ -194,12 +197,15 @@ def _parse_options(body: memoryview, at: int) -> Options:
             servers.append(_parse_servers(value, at))
         elif kind == 31:
             search.append(_parse_search(value, at))
+        elif kind == 37:
+            captive_portal = value.rstrip(b"\0").decode("latin-1")
         else:
             other.append((kind, value))
         at += length
     return Options(
-        source_mac, target_mac, tuple(prefixes), redirected, mtu, tuple(servers), tuple(search), tuple(other)
-    )
+        source_mac, target_mac, tuple(prefixes), redirected, mtu, tuple(servers), tuple(search),
+        captive_portal, tuple(other),
+    )  # fmt: skip
 
 
 _LENGTHS: Final = {1: 8, 2: 8, 3: 32, 5: 8}
@@ -271,6 +277,9 @@ def _emit_options(options: Options) -> bytes:
     for search in options.dns_search:
         names = encode_names(search.domains)
         out += _option(31, _LIFETIME.pack(0, search.lifetime) + names + bytes(-len(names) % 8))
+    if options.captive_portal is not None:
+        uri = options.captive_portal.encode("latin-1")
+        out += _option(37, uri + bytes(-(2 + len(uri)) % 8))
     for kind, value in options.other:
         out += _option(kind, value)
     if options.redirected is not None:
@@ -297,6 +306,7 @@ def show(packet: Ndp) -> str:
         parts += [f"flags [{flags}]"] if flags else []
         parts += [f"prefix {show_ip6(one.prefix)}/{one.length}" for one in packet.options.prefixes]
         parts += [f"dns {show_ip6(one)}" for each in packet.options.dns_servers for one in each.servers]
+        parts += [f"captive portal {packet.options.captive_portal}"] if packet.options.captive_portal else []
         return ", ".join(parts)
     if isinstance(packet, NeighbourSolicitation):
         return f"neighbour solicitation, who has {show_ip6(packet.target)}"

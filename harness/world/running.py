@@ -46,6 +46,7 @@ class RunningWorld:
         self._clock = clock
         self._on_fault = on_fault
         self._guests = tuple(guests)
+        self._is_started = False
         self.resolver = LaptopResolver(self.resolv_conf, named_at_start(world))
         self.links = Links(
             world, seed=seed, recorder=recorder, clock=clock, keeps=keeps, on_fault=self._failed
@@ -65,6 +66,20 @@ class RunningWorld:
         """PIDs of the world's processes, by what they do."""
         return self._servers.pids | self.vpns.pids
 
+    @property
+    def captive_portal(self) -> str:
+        """URI of the API that the laptop's best network tells of (RFC 8910), or nothing.
+
+        Before the start, of the network that it will have: it was there before its guests.
+        """
+        described = {} if self._is_started else self.world.uplinks
+        will_be = {name for name, uplink in described.items() if uplink.up}
+        up = [state for state in self.uplinks.states if state.up or state.name in will_be]
+        if not up:
+            return ""
+        best = min(up, key=lambda state: state.metric)
+        return self.portals.told_on(best.link)
+
     async def prepare(self) -> None:
         """Start what needs no namespaces yet. Raises EnvironmentMissing."""
         prepare_laptop(self.world)
@@ -76,6 +91,7 @@ class RunningWorld:
         self.namespaces = await asyncio.to_thread(self._build)
         await self.links.start(self.namespaces)
         await self.uplinks.start()
+        self._is_started = True
         await self._nat64.start(self.namespaces)
         await self.portals.start(self.namespaces, self._servers.processes, self._servers.query_reader)
         await self._servers.start(self.namespaces)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab
+from harness.scenario import Lab, dhcp, dhcpv6, ndp
 
 pytestmark = pytest.mark.lab(profile="hotel-wifi", needs="ipv6")
 
@@ -39,3 +39,23 @@ def test_ipv6_goes_past_a_portal_that_knows_only_ipv4(lab: Lab) -> None:
     assert lab.guest.fetch("http://shop.example/", family=6).ok
     assert lab.guest.connect("shop.example", 443, family=6).connected
     assert lab.guest.fetch("http://v6.example/", family=6).ok
+
+
+@pytest.mark.lab(needs=["ipv6", "captive-portal"])
+def test_guests_are_told_what_the_laptop_was_told(lab: Lab) -> None:
+    """RFC 8910 in all its ways: DHCP, DHCPv6, and router advertisements, which say at once when it ends."""
+    api = lab.portal.state.api
+    lab.guest.lease()
+    lab.cable.expect(dhcp.ack(captive_portal=api))
+    lab.guest.autoconfiguration()
+    lab.cable.expect(ndp.router_advertisement(captive_portal=api))
+    lab.guest.dhcpv6()
+    lab.cable.expect(dhcpv6.reply(captive_portal=api))
+    for has_api in (False, True):
+        with lab.step("with an API" if has_api else "without API") as change:
+            lab.portal.set(api=has_api)
+            told = api if has_api else ""
+            lab.cable.expect(ndp.router_advertisement(captive_portal=told), since=change)
+    with lab.step("out of the hotel") as outside:
+        lab.roam(None)
+        lab.cable.expect(ndp.router_advertisement(captive_portal=""), since=outside)

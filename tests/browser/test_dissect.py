@@ -164,6 +164,7 @@ GUEST6, ROUTER6, GATEWAY6, SHOP6 = (
     ip6(text) for text in ("fd65:6775:6573:7400::3", "fe80::1", "fd65:6775:6573:7400::1", "2001:db8::10")
 )
 MAC6 = Mac.parse("52:54:00:65:00:01")
+PORTAL = "https://portal.hotel.example/api"
 
 
 def ipv6_frames() -> list[bytes]:
@@ -171,7 +172,7 @@ def ipv6_frames() -> list[bytes]:
     options = ndp.Options(
         source_mac=MAC6, mtu=1400, prefixes=(ndp.Prefix(GATEWAY6[:8] + bytes(8), 64),),
         dns_servers=(ndp.DnsServers((GATEWAY6,), 600),),
-        dns_search=(ndp.DnsSearch(("docker.internal",), 600),),
+        dns_search=(ndp.DnsSearch(("docker.internal",), 600),), captive_portal=PORTAL,
     )  # fmt: skip
     messages = [
         ndp.emit(ndp.RouterSolicitation(ndp.Options(source_mac=MAC6))),
@@ -189,7 +190,7 @@ def ipv6_frames() -> list[bytes]:
         client_id=dhcpv6.duid_ll(MAC6), server_id=dhcpv6.duid_ll(MAC6), ia_na=(leased,),
         option_request=(23, 24),
         status=dhcpv6.Status(0, "fine"), dns_servers=(GATEWAY6,), domain_search=("docker.internal",),
-        elapsed_time=20, rapid_commit=True, information_refresh_time=3600,
+        elapsed_time=20, rapid_commit=True, information_refresh_time=3600, captive_portal=PORTAL,
     )  # fmt: skip
     reply = udp.Datagram(547, 546, dhcpv6.emit(dhcpv6.Dhcpv6(dhcpv6.MessageType.REPLY, 0xABCDEF, told)))
     packets = [
@@ -218,7 +219,10 @@ def test_layers_of_ipv6_say_what_the_projects_parsers_say(page: "Page") -> None:
             assert value(layers, "TCP", "Sequence number") == str(packet.tcp.seq)
         if isinstance(packet.ndp, ndp.NeighbourSolicitation | ndp.NeighbourAdvertisement):
             assert value(layers, "ICMPv6", "Target") == show_ip6(packet.ndp.target)
+        if isinstance(packet.ndp, ndp.RouterAdvertisement):
+            assert value(layers, "ICMPv6", "Captive portal") == PORTAL
         if packet.dhcpv6 is not None:
+            assert value(layers, "DHCPv6", "Option 103 Captive portal") == PORTAL
             assert layers[-1]["summary"] == f"REPLY {show_ip6(GUEST6)}"
     checksums = [
         field["value"]

@@ -37,9 +37,12 @@ def router_solicitation(*, source: EndpointLike | None = None) -> Matcher[Packet
 def router_advertisement(
     *, source: EndpointLike | None = None, to: EndpointLike | None = None, prefix: str | None = None,
     dns: Sequence[str] | None = None, mtu: int | None = None, lifetime: int | None = None,
-    managed: bool | None = None, other_config: bool | None = None,
+    managed: bool | None = None, other_config: bool | None = None, captive_portal: str | None = None,
 ) -> Matcher[Packet]:  # fmt: skip
-    """A router tells of itself and its link; ``dns`` are all of its RDNSS addresses, in order."""
+    """A router tells of itself and its link; ``dns`` are all of its RDNSS addresses, in order.
+
+    ``captive_portal`` is the URI that RFC 8910 section 2.3 has, "" for none.
+    """
     questions = ends(to, source)
     if prefix is not None:
         questions.append(_prefix(prefix))
@@ -50,6 +53,7 @@ def router_advertisement(
         ("lifetime", lifetime, lambda message: message.router_lifetime),
         ("managed", managed, lambda message: message.managed),
         ("other_config", other_config, lambda message: message.other_config),
+        ("captive_portal", captive_portal, lambda message: message.options.captive_portal or ""),
     ):
         if wanted is not None:
             questions.append(_has(RouterAdvertisement, name, str(wanted), get))

@@ -66,6 +66,11 @@ class Portals:
             raise DescriptionError(f"there is no portal {name!r}", remedy=f"this world has {there_are}")
         return self._portals[name]
 
+    def told_on(self, link: str) -> str:
+        """URI of the API that DHCP tells of on ``link``, or nothing."""
+        told = (portal.told for portal in self._portals.values() if portal.link == link)
+        return next(told, "")
+
     @property
     def states(self) -> list[PortalState]:
         """As they are now."""
@@ -92,6 +97,16 @@ class RunningPortal:
         self._timer: TimerHandle | None = None
         self._expiring: asyncio.Task[None] | None = None
         self._forget = clock.on_jump(self._time_is_over)
+
+    @property
+    def link(self) -> str:
+        """The link that it is on."""
+        return self._portal.link
+
+    @property
+    def told(self) -> str:
+        """URI of its API, if it has one."""
+        return decide.api_url(self._portal) if self._ways.api else ""
 
     @property
     def state(self) -> PortalState:

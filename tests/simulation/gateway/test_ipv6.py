@@ -10,7 +10,7 @@ from harness.core.events import DhcpServed, FlowOpened, FlowRefused, FrameDroppe
 from harness.core.time import SECOND
 from harness.gateway import commands, events
 from harness.gateway.config import GatewayConfig, Ipv6Config
-from harness.wire import dhcpv6, icmpv6, ip, ipv6, ndp, tcp, udp
+from harness.wire import dhcp, dhcpv6, icmpv6, ip, ipv6, ndp, tcp, udp
 from harness.wire.dhcpv6 import Dhcpv6, IaNa, MessageType
 from harness.wire.icmpv6 import ParameterProblem, TimeExceeded, Type, Unreachable
 from harness.wire.ipv4 import Protocol
@@ -139,6 +139,22 @@ def test_dhcpv6_gives_addresses_and_dns() -> None:
     one.guest.send_dhcpv6(Dhcpv6(MessageType.INFORMATION_REQUEST, 2, dhcpv6.Options(client_id=duid)))
     one.settle()
     assert one.guest.answers[1].options.dns_servers == (GATEWAY6,)
+
+
+def test_guests_are_told_of_the_captive_portal_as_soon_as_the_gateway_knows() -> None:
+    """RFC 8910: by an advertisement that nobody asked for, and from then on by everything."""
+    one = bench(address=LINK_LOCAL)
+    one.tell()
+    for uri in ("https://portal.example/api", ""):
+        one.guest.discovered.clear()
+        one.tell(events.PortalTold(uri))
+        told = [message for message in one.guest.discovered if isinstance(message, ndp.RouterAdvertisement)]
+        assert [message.options.captive_portal for message in told] == [uri or None]
+        one.guest.send_dhcpv6(Dhcpv6(MessageType.INFORMATION_REQUEST, 2, dhcpv6.Options()))
+        one.guest.send_dhcp(dhcp.MessageType.INFORM)
+        one.settle()
+        assert one.guest.answers[-1].options.captive_portal == (uri or None)
+        assert one.guest.leases[-1].options.captive_portal == (uri or None)
 
 
 @pytest.mark.parametrize(("own", "address"), [(GATEWAY6, GUEST6), (ROUTER6, LINK_LOCAL)])

@@ -129,6 +129,7 @@ icmpv6s = st.builds(icmpv6.Icmpv6, u8, u8, u32, payloads)
 
 _unicast = ip6s.filter(lambda address: address[0] != 0xFF)
 _prefixes = st.builds(ndp.Prefix, ip6s, u8, st.booleans(), st.booleans(), u32, u32)
+uris = st.text("abcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@%", max_size=255)
 _servers = st.lists(ip6s, min_size=1, max_size=3).map(tuple)
 ndp_options = st.builds(
     ndp.Options,
@@ -139,6 +140,7 @@ ndp_options = st.builds(
     st.none() | u32,
     st.lists(st.builds(ndp.DnsServers, _servers, u32), max_size=2).map(tuple),
     st.lists(st.builds(ndp.DnsSearch, st.lists(domains, max_size=3).map(tuple), u32), max_size=2).map(tuple),
+    st.none() | uris,
     st.just(()) | st.tuples(st.tuples(st.just(14), st.binary(min_size=6, max_size=6))),
 )
 ndps = st.one_of(
@@ -175,6 +177,7 @@ dhcpv6_options = st.builds(
     dns_servers=st.lists(ip6s, max_size=3).map(tuple),
     domain_search=st.lists(domains, max_size=3).map(tuple),
     information_refresh_time=st.none() | u32,
+    captive_portal=st.none() | uris,
     other=st.lists(st.tuples(st.sampled_from([15, 25, 39]), st.binary(max_size=40)), max_size=2).map(tuple),
 )
 dhcpv6s = st.builds(

@@ -18,6 +18,7 @@ from harness.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4,
 from tests.unit.wire import strategies as of
 
 A, B = ipv4.ip4("192.168.65.3"), ipv4.ip4("93.184.216.34")
+PORTAL = "https://portal.example/api"
 MAC_A, MAC_B = Mac.parse("52:54:00:12:34:56"), Mac.parse("5a:94:ef:e4:0c:ee")
 
 
@@ -239,12 +240,13 @@ def test_scapys_router_advertisement_is_ours() -> None:
         )
         / inet6.ICMPv6NDOptRDNSS(dns=[GUEST], lifetime=300)
         / inet6.ICMPv6NDOptDNSSL(searchlist=["lab.example"], lifetime=300)
+        / inet6.ICMPv6NDOptCaptivePortal(URI=PORTAL.encode())
     )[40:]
     options = ndp.Options(
         source_mac=MAC_A, mtu=1400,
         prefixes=(ndp.Prefix(ipv6.ip6("fd65:6775:6573:7400::"), 64, True, True, 100, 50),),
         dns_servers=(ndp.DnsServers((A6,), 300),),
-        dns_search=(ndp.DnsSearch(("lab.example",), 300),),
+        dns_search=(ndp.DnsSearch(("lab.example",), 300),), captive_portal=PORTAL,
     )  # fmt: skip
     ours = ndp.RouterAdvertisement(1800, managed=True, other_config=True, options=options)
     assert ndp.parse(icmpv6.parse(theirs, A6, B6)) == ours
@@ -268,12 +270,14 @@ def test_scapys_dhcpv6_is_ours() -> None:
         )
         / scapy_dhcp6.DHCP6OptOptReq(reqopts=[23, 24])
         / scapy_dhcp6.DHCP6OptElapsedTime(elapsedtime=5)
+        / scapy_dhcp6.DHCP6OptCaptivePortal(URI=PORTAL.encode())
     )  # fmt: skip
     options = dhcpv6.Options(
         client_id=dhcpv6.duid_ll(MAC_A),
         ia_na=(dhcpv6.IaNa(7, 10, 20, (dhcpv6.IaAddress(A6, 30, 40),)),),
         option_request=(23, 24),
         elapsed_time=5,
+        captive_portal=PORTAL,
     )
     ours = dhcpv6.Dhcpv6(dhcpv6.MessageType.REQUEST, 0x123456, options)
     assert dhcpv6.parse(theirs) == ours

@@ -1,4 +1,4 @@
-// DHCPv6 (RFC 8415) and its options; DNS options by RFC 3646.
+// DHCPv6 (RFC 8415) and its options; DNS options by RFC 3646, captive portals by RFC 8910.
 import { domainNames } from "./dns.js";
 import { field, layer, named } from "./field.js";
 import { ipv6List, lifetime } from "./ndp.js";
@@ -9,7 +9,7 @@ const DHCPV6_KINDS = {
 };
 const DHCPV6_OPTIONS = {
   1: "Client identifier", 2: "Server identifier", 3: "IA_NA", 5: "IA address", 6: "Option request", 7: "Preference", 8: "Elapsed time",
-  13: "Status", 14: "Rapid commit", 16: "Vendor class", 23: "DNS servers", 24: "Domain search", 25: "IA_PD", 32: "Information refresh time", 39: "Client FQDN",
+  13: "Status", 14: "Rapid commit", 16: "Vendor class", 23: "DNS servers", 24: "Domain search", 25: "IA_PD", 32: "Information refresh time", 39: "Client FQDN", 103: "Captive portal",
 };
 const DHCPV6_STATUS = { 0: "Success", 1: "UnspecFail", 2: "NoAddrsAvail", 3: "NoBinding", 4: "NotOnLink", 5: "UseMulticast", 6: "NoPrefixAvail" };
 const DHCPV6_DEPTH = 3;
@@ -56,6 +56,7 @@ function dhcpv6Value(octets, code, start, end) {
   if (code === 13 && size >= 2) return `${named(octets.u16(start), DHCPV6_STATUS)} ${octets.text(start + 2, end)}`.trim();
   if (code === 23 && size % 16 === 0) return ipv6List(octets, start, end);
   if (code === 24) return domainNames(octets, start, end).join(", ");
+  if (code === 103) return octets.text(start, end);
   if (code === 32 && size === 4) return lifetime(octets.u32(start));
   return octets.hex(start, end, " ");
 }

@@ -1,4 +1,4 @@
-// Neighbour discovery (RFC 4861) and its options (also RFC 4191, RFC 8106): what follows the first 8 octets of ICMPv6.
+// Neighbour discovery (RFC 4861) and its options (also RFC 4191, RFC 8106, RFC 8910): what follows the first 8 octets of ICMPv6.
 import { domainNames } from "./dns.js";
 import { bits, field } from "./field.js";
 
@@ -54,7 +54,13 @@ function ndpOption(type, octets, at, size) {
   if (type === 5 && size === 8) return ["MTU", octets.u32(at + 4)];
   if (type === 25) return ["DNS servers", `${ipv6List(octets, at + 8, at + size)} for ${lifetime(octets.u32(at + 4))}`];
   if (type === 31) return ["DNS search list", `${domainNames(octets, at + 8, at + size).join(", ")} for ${lifetime(octets.u32(at + 4))}`];
+  if (type === 37) return ["Captive portal", octets.text(at + 2, unpadded(octets, at + 2, at + size))];
   return [`Option ${type}`, octets.hex(at + 2, at + size, " ")];
+}
+
+function unpadded(octets, start, end) {
+  while (end > start && octets.u8(end - 1) === 0) end -= 1;
+  return end;
 }
 
 function ndpPrefix(row, octets, at) {

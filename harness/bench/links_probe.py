@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from harness.system.calls import CLONE_NEWNET, setns
+from harness.system import namespace
 
 PORT: Final = 5401
 _SO_TIMESTAMPNS: Final = 35
@@ -70,13 +70,11 @@ class Probe:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._there = os.open(order.namespace, os.O_RDONLY | os.O_CLOEXEC)
         self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sender.connect((order.address, PORT))
-        setns(self._there, CLONE_NEWNET)
-        self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        setns(self._home, CLONE_NEWNET)
+        with namespace.inside(self._there):
+            self._receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         for option in (socket.SO_RCVBUF, 33):  # SO_RCVBUFFORCE, for who may
             try:
                 self._receiver.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
@@ -141,15 +139,13 @@ class Probe:
 
     def _counters(self) -> tuple[int, int]:
         """Frames and octets that the receiver's device has received."""
-        setns(self._there, CLONE_NEWNET)
-        try:
-            for line in Path("/proc/thread-self/net/dev").read_text().splitlines():
-                name, _, rest = line.partition(":")
-                if name.strip() == self._order.device:
-                    fields = rest.split()
-                    return int(fields[1]), int(fields[0])
-        finally:
-            setns(self._home, CLONE_NEWNET)
+        with namespace.inside(self._there):
+            lines = Path("/proc/thread-self/net/dev").read_text().splitlines()
+        for line in lines:
+            name, _, rest = line.partition(":")
+            if name.strip() == self._order.device:
+                fields = rest.split()
+                return int(fields[1]), int(fields[0])
         raise SystemExit(f"there is no {self._order.device}")
 
 

@@ -9,6 +9,7 @@ from harness.scenario import Lab, icmp, udp
 pytestmark = [pytest.mark.netns, pytest.mark.lab(profile="corp-vpn-split", guests=0)]
 
 REGISTRY = "10.20.0.5"
+OVER_UDP = "../../scenarios/vpn/over-udp.toml"
 
 
 def text(lab: Lab, command: str, host: str = "laptop") -> str:
@@ -48,8 +49,10 @@ def test_the_tunnels_datagrams_never_go_into_the_tunnel(lab: Lab) -> None:
     assert lab.vpn.state.source.startswith("198.51.100.2:")
 
 
+@pytest.mark.lab(profile=OVER_UDP)
 def test_a_path_that_is_smaller_than_the_tunnel_thinks_is_told_by_the_client(lab: Lab) -> None:
-    """The tunnel's datagrams have DF; who sent the packet hears what fits (RFC 1191), unless it is black."""
+    """Our tunnel's datagrams have DF, WireGuard's have not; who sent the packet hears what fits (RFC 1191),
+    unless it is black."""
     text(lab, "ip link set home-wan mtu 1400", "home-router")
     ping = f"ping -c 3 -i 0.2 -W 1 -M do -s 1372 {REGISTRY}"
     # The first datagram is lost, and the laptop's kernel learns of it; the second is known to be too large.

@@ -8,7 +8,7 @@ time and the octets that each end has received are all that the kernel tells. So
   initiation every `RETRY`, then less often, as long way and an answer under way are lost by a new one.
 - Every ``keepalive`` the client sends an empty packet, and the concentrator answers when it has received
   something. After `MISSED` of these in which nothing has arrived, the client says so and goes on trying.
-- Keys are changed after ``rekey``, or when the kernel does, which is not later than after two minutes.
+- Keys are changed after ``rekey``, but not within `RETRY`; or when the kernel does, within two minutes.
 - In a pause the client has no keys, so its packets wait in the kernel, and the concentrator is mute.
 
 `harness.world.vpn.session` does the same with datagrams of our own. Times are nanoseconds of any clock that
@@ -109,7 +109,7 @@ class Liveness:
         if self._is_up:
             self._sign_at = min(self._sign_at, now + keepalive)
             if not self._is_asked:
-                self._try_at = max(self._began + rekey, now)
+                self._try_at = max(self._began + max(rekey, RETRY), now)
 
     # Time
 
@@ -182,7 +182,7 @@ class Liveness:
             self._is_up = True
             self._is_asked = False
             self._began = now
-            self._ask_at(now + self._rekey)
+            self._ask_at(now + max(self._rekey, RETRY))
             self._sign_at = now + self._keepalive
         if seen.client != before.client:
             self._has_heard = True

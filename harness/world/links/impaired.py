@@ -18,6 +18,7 @@ from harness.link.link import DIRECTIONS, Link
 from harness.link.passed import ANSWER, DROPPED, Passed
 from harness.link.verdicts import dropped
 from harness.world.links.diversion import Diversion
+from harness.world.links.marks import Marks
 from harness.world.links.ring import Ring, Sender
 
 _LIMIT: Final = 256
@@ -43,7 +44,7 @@ class ImpairedLink:
     """Between the two sides of ``diversion``, the first of them at the laptop's end; ``link`` is its engine.
 
     ``rearm`` is called when the link may want to be called earlier than it has said. What gets through is
-    captured in the directions ``captured``: in others somebody else does that.
+    captured here, unless it is told of in ``arriving``: then what goes down is captured where it arrives.
     """
 
     def __init__(
@@ -53,14 +54,14 @@ class ImpairedLink:
         recorder: Recorder,
         clock: LabClock,
         rearm: Callable[[], None],
-        captured: Sequence[Direction] = DIRECTIONS,
+        arriving: Marks | None = None,
     ) -> None:
         self.link = link
         self.diversion = diversion
         self._recorder = recorder
         self._clock = clock
         self._rearm = rearm
-        self._captured = captured
+        self._arriving = arriving
         self._loop = asyncio.get_running_loop()
         near, far = diversion.sides
         self._rings: dict[Direction, Ring] = {"up": near.ring, "down": far.ring}
@@ -153,7 +154,9 @@ class ImpairedLink:
                 self._lose(direction, frames[index:], error, now)
                 frames, marks = frames[:index], marks[:index]
                 break
-        if frames and direction in self._captured:
+        if direction == "down" and self._arriving is not None:
+            self._arriving.put(frames, comment, marks)
+        elif frames:
             self._recorder.frames(self.link.name, direction, frames, now, comment, marks)
 
     def _lose(self, direction: Direction, frames: Sequence[Frame], error: OSError, now: int) -> None:

@@ -24,6 +24,7 @@ from harness.world.description import World
 from harness.world.links.carrier import Carrier
 from harness.world.links.diversion import Diversion, End, Ether
 from harness.world.links.impaired import ImpairedLink
+from harness.world.links.marks import Marks
 from harness.world.links.ring import Ring
 from harness.world.links.tap import SIZE, SLOTS, Tap
 from harness.world.model import LAPTOP
@@ -77,6 +78,8 @@ class Links:
         self._ends = {name: _ends(name, link) for name, link in world.links.items()}
         self._engines: dict[str, Link] = {}
         self._impaired: dict[str, ImpairedLink] = {}
+        self._marks: dict[str, Marks] = {}
+        """Of the links between devices that are no peers."""
         self._taps: dict[str, Tap] = {}
         self._carriers: dict[str, Carrier] = {}
         self._missed: dict[str, int] = {}
@@ -111,6 +114,8 @@ class Links:
         Capture it, and impair it if it is described so. Raises LabError, EnvironmentMissing.
         """
         self._ends[name] = Ends(End(LAPTOP, name), far, are_peers)
+        if not are_peers:
+            self._marks[name] = Marks()
         if self._keeps():
             self._taps[name] = self._tap(name, await asyncio.to_thread(self._ring, self._ends[name].near))
         if (impair := self._world.vpns[name].impair) is not None:
@@ -240,11 +245,12 @@ class Links:
     async def _divert(self, name: str, link: Link) -> None:
         self._count += 1
         near, far, are_peers = self._ends[name]
-        captured: Sequence[Direction] = DIRECTIONS if are_peers else ("up",)
         diversion = await asyncio.to_thread(
             Diversion, self._namespaces, self._ether, (near, far), self._count
         )
-        impaired = ImpairedLink(link, diversion, self._recorder, self._clock, self._rearm, captured)
+        impaired = ImpairedLink(
+            link, diversion, self._recorder, self._clock, self._rearm, self._marks.get(name)
+        )
         try:
             await asyncio.to_thread(diversion.divert)
         except BaseException:
@@ -286,7 +292,7 @@ class Links:
             ) from error
 
     def _tap(self, name: str, ring: Ring) -> Tap:
-        return Tap(name, ring, self._recorder, self._clock, self._keeps)
+        return Tap(name, ring, self._recorder, self._clock, self._keeps, self._marks.get(name))
 
     def _sweep(self, name: str, tap: Tap) -> None:
         self._tell_missed(name, tap.sweep(), "are not in the capture: it could not keep up")

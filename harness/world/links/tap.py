@@ -18,6 +18,7 @@ from harness.edge.clock import LabClock
 from harness.journal.recording import FileRecorder
 from harness.wire import virtio
 from harness.wire.train import Train
+from harness.world.links.marks import Marks
 from harness.world.links.ring import Arrival, Ring
 
 SIZE: Final = 1600
@@ -35,17 +36,24 @@ class Tap:
     """Of the link ``name``; "up" is what leaves by the device of ``ring``, which the tap owns from now on.
 
     ``keeps`` says how many octets of a frame the capture keeps: of those that are cut anyway, segments that
-    the kernel has not cut yet stay whole.
+    the kernel has not cut yet stay whole. ``marks`` are of frames under way that will arrive here.
     """
 
     def __init__(
-        self, name: str, ring: Ring, recorder: FileRecorder, clock: LabClock, keeps: Callable[[], int]
+        self,
+        name: str,
+        ring: Ring,
+        recorder: FileRecorder,
+        clock: LabClock,
+        keeps: Callable[[], int],
+        marks: Marks | None = None,
     ) -> None:
         self._name = name
         self._ring = ring
         self._recorder = recorder
         self._clock = clock
         self._keeps = keeps
+        self._marks = marks
         if keeps() <= SIZE:
             ring.keep_beginnings()
         self._loop = asyncio.get_running_loop()
@@ -104,7 +112,8 @@ class Tap:
     def _write(self, outgoing: bool, frames: Sequence[Frame], at: int) -> None:
         if frames:
             direction: Direction = "up" if outgoing else "down"
-            self._recorder.frames(self._name, direction, frames, min(at, self._clock.now()))
+            marks = () if outgoing or self._marks is None else self._marks.take(frames)
+            self._recorder.frames(self._name, direction, frames, min(at, self._clock.now()), marks=marks)
 
     def _write_beginning(self, arrival: Arrival, at: int) -> None:
         direction: Direction = "up" if arrival.outgoing else "down"

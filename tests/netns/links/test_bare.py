@@ -72,7 +72,10 @@ def test_verdicts_are_told_as_of_any_link(ran: tuple[dict[str, str], Trace]) -> 
     assert [each.direction for each in frames(packets, "corp-dropped", "drop 1st icmp echo-request")] == [
         "up"
     ]
-    assert frames(packets, "corp", "held 20 ms by delay 20 ms")
+    # What comes down is captured where it arrives, and known again there.
+    held = frames(packets, "corp", "held 20 ms by delay 20 ms")
+    assert sorted(str(each.direction) for each in held) == ["down", "down", "up", "up", "up"]
+    assert [each.direction for each in frames(packets, "corp", "answer of the link")] == ["down", "down"]
     assert {each.direction for each in frames(packets, "corp-dropped", "drop every 10th tcp")} == {
         "up",
         "down",

@@ -96,6 +96,13 @@ def test_delays_add_up_and_are_taken_back(lab: Lab) -> None:
     assert 20 <= min(ping(lab, 20)) < 50
     held = lab.links.wifi.packets(icmp.echo_reply())[-1]
     assert held.comment == "held 20 ms by delay 20 ms"
+    lab.journal.expect(
+        events.FramesDelayed,
+        lambda event: held.packet_id in [one.packet_id for one in event.verdicts()],
+        direction="down",
+        rule="delay 20 ms",
+        within=10,
+    )
 
 
 def test_what_is_lost_is_captured_with_the_rule(lab: Lab) -> None:
@@ -107,6 +114,7 @@ def test_what_is_lost_is_captured_with_the_rule(lab: Lab) -> None:
     assert len(lab.links.wifi.packets(icmp.echo_request(), since=since)) == 2
     event = lab.journal.expect(events.FrameDropped, since=since)
     assert (event.link, event.rule, event.direction) == ("wifi", "drop 1st icmp echo-request", "up")
+    assert event.packet_id == lost.packet_id > 0
 
 
 def test_settings_are_as_before_after_a_block(lab: Lab) -> None:

@@ -74,7 +74,8 @@ def test_what_gets_no_answer_ends_the_connection() -> None:
         server, reader, writer = await _stream(lab)
         writer.write(b"\x00\x03odd")
         lab.questions.answered(Name((await lab.asked()).number, b""))
-        assert await reader.read() == b""
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
         await _end(server, writer)
 
     asyncio.run(main())

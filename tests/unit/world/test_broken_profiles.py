@@ -99,6 +99,11 @@ def test_the_profile_itself_is_right(folder: Path) -> None:
             "mine.toml:17: servers.web.offset: nan s are too many: ",
         ),
         ("[servers.web]", '[servers."my web"]', "mine.toml:15: servers.my web: 'my web' is no name: "),
+        (
+            "[portals.hotel]",
+            '[portals.inn]\nhost = "ap"\nlink = "wan"\nname = "inn.example"\n[portals.hotel]',
+            "mine.toml:31: portals.hotel.host: inn is on ap already: ",
+        ),
         ("[servers.web]", "[servers.servers]", "mine.toml:15: servers.servers: 'servers' is what "),
         ("[servers.web]", "[servers.dns]", "mine.toml:20: Cannot "),
         ("[servers.web]", "[servers.none]\n[servers.web]", "mine.toml:15: servers.none: the key 'kind' is "),

@@ -102,6 +102,7 @@ def test_the_api_is_json_over_tls_only() -> None:
 def test_whoever_is_in_can_log_out() -> None:
     assert "/logout" in ask("/", session=IN).body
     assert ask("/logout", session=IN, method="POST").logout
+    assert not ask("/logout", session=IN).logout
     assert ask("/nothing").status == 404
 
 

@@ -11,6 +11,7 @@ import dns.message
 import dns.rcode
 import pytest
 from cryptography import x509
+from msgspec.structs import replace
 
 from harness.scenario.reading import NTP_REQUEST, ntp
 from harness.world.description import World
@@ -72,6 +73,14 @@ def test_certificates_are_signed_by_the_authority(tmp_path: Path) -> None:
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_name_that_is_too_long_for_a_subject_is_a_name_of_the_certificate(tmp_path: Path) -> None:
+    long = f"{'a' * 60}.shop.example"
+    Authority(NOW).issue([long], tmp_path / "long")
+    certificate = x509.load_pem_x509_certificate((tmp_path / "long").read_bytes())
+
+    assert names(certificate) == [long]
+
+
 def test_certificates_are_wrong_in_one_way_each(tmp_path: Path) -> None:
     expired, authority = issued(tmp_path, "expired")
     other, _ = issued(tmp_path, "wrong-name")
@@ -103,6 +112,7 @@ def test_a_certificate_has_the_names_that_the_zones_give_its_server() -> None:
 
     wanted = ("shop.example", "*.shop.example", "www.example", "10.0.0.1", "fd00::1")
     assert certificate_names(web, world) == wanted
+    assert certificate_names(replace(web, names=("own.example",)), world) == ("own.example",)
 
 
 def record(kind: str, value: str, name: str = "a.example") -> Record:
@@ -136,6 +146,8 @@ def test_a_truncated_answer_is_whole_over_tcp() -> None:
     assert [str(item) for item in whole.answer[0]] == ["10.0.0.1"]
     assert ask("mute.example", {"mute.example": "SILENT"}) is None
     assert faults.answer(b"junk", {}, [], stream=False) is None
+    answered = dns.message.make_response(dns.message.make_query("big.example", "A")).to_wire()
+    assert faults.answer(answered, {}, [], stream=False) is None
 
 
 def test_the_release_has_the_hash_of_the_index_and_that_has_those_of_the_packages() -> None:

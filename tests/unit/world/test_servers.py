@@ -84,3 +84,15 @@ def test_a_query_is_answered_once_with_its_status() -> None:
         ("[2001:db8::1]:99", "AAAA shop.example", "NODATA"),
         ("192.168.1.10:5", "MX nope", "NXDOMAIN"),
     ]
+
+
+def test_queries_that_are_never_answered_do_not_gather() -> None:
+    log = QueryLog()
+    for number in range(2000):
+        log.read(f"dnsmasq[7]: {number} 10.0.0.2/5 query[A] shop.example from 10.0.0.2")
+
+    def answered(number: int) -> bool:
+        return log.read(f"dnsmasq[7]: {number} 10.0.0.2/5 config shop.example is 10.0.0.1") is not None
+
+    assert not answered(0)
+    assert answered(1999)

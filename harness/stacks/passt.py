@@ -10,8 +10,9 @@ oldest that is known to work.
 What scenarios show of that version, with guests of either kind, is its own doing and stays red. A refused
 connect is answered by a reset without ACK, which a guest must ignore (RFC 9293 section 3.10.7.3), so it looks
 like silence; to a datagram a closed port is silence, too. The FIN of a server is not passed on once the guest
-has sent its own. When a server resets, octets that it sent before are lost, or come twice. Of a datagram in
-fragments, which passt says are out of its scope, the first alone is passed on, as if it were all.
+has sent its own. When a server resets at once, octets that it sent before are lost, now and then the reset
+too. Of a datagram in fragments, which passt says are out of its scope, the first alone is passed on, as if it
+were all.
 
 IPv6 is off: passt takes it from an interface of the laptop that has a default route, and none is there yet.
 """

@@ -6,7 +6,8 @@ they can be: host address .2, resolver .3, guests from .15 on. The MTU is fixed 
 any, but its DHCP server does not tell it.
 
 What scenarios show of both is libslirp's own doing and stays red: the guest hears nothing of an ICMP error
-that the laptop gets for its connect, and may see the end of a stream where the server's reset was.
+that the laptop gets for its connect; and a stream that the server resets at once may end in the guest as if
+it were whole, now and then with octets missing.
 """
 
 import shutil

@@ -10,6 +10,7 @@ Options come before everything else. Its status is that of what it ran.
 import argparse
 import os
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -33,6 +34,7 @@ def main() -> int:
     )
     if not command:
         parser.error("--run what?")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _run(asked, command)
     except EnvironmentMissing as error:

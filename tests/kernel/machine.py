@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from harness.guest.cache import Cache
 from harness.guest.machine import find_qemu
 from harness.guest.packages import Apt, Progress
 from harness.guest.recipe import load
+from harness.system.calls import die_with_parent
 from tests.kernel import inside
 
 HERE: Final = Path(__file__).parent
@@ -209,9 +211,13 @@ def run(built: Built, ordered: bytes, memory: int, seconds: float) -> int:
         (path := Path(folder, "order.json")).write_bytes(ordered)
         console = Path(folder, "console")
         words = command(program, built, memory, path, console)
-        # A group of its own: Ctrl-C is for us, who then kill it.
         with subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, process_group=0
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            # A group of its own: Ctrl-C is for us, who then kill it. If we are killed, so is it.
+            process_group=0,
+            preexec_fn=lambda: die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - there are no threads
         ) as qemu:
             try:
                 _relay(qemu, time.monotonic() + seconds)

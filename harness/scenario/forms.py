@@ -35,6 +35,7 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.action: str | None = None
+        self._is_open = False
         self.link: str | None = None
         self.fields: dict[str, str] = {}
         self.boxes: dict[str, str] = {}
@@ -43,10 +44,14 @@ class _Reader(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         if tag == "form" and self.action is None:
             self.action = given.get("action", "")
+            self._is_open = True
         elif tag == "a" and self.link is None:
             self.link = given.get("href")
-        elif tag == "input" and "name" in given:
+        elif tag == "input" and "name" in given and self._is_open:
             if given.get("type") == "checkbox":
                 self.boxes[given["name"]] = given.get("value", "on")
             else:
                 self.fields[given["name"]] = given.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._is_open &= tag != "form"

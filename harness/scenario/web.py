@@ -59,6 +59,7 @@ def curl(
     words += [] if not proxy else ["--proxy", proxy]
     words += [] if not to else ["--connect-to", f"::{to}:"]
     words += [] if not trusts_input else ["--cacert", "/proc/self/fd/0"]
+    words += ["--data", ""] if data == {} else []
     for name, value in (data or {}).items():
         words += ["--data-urlencode", f"{name}={value}"]
     return [*words, url]

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from typing import Final
 
-from harness.core.errors import DescriptionError, EnvironmentMissing
+from harness.core.errors import DescriptionError, EnvironmentMissing, LabError
 from harness.world.namespaces import Namespaces
 
 _PLACES: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
@@ -26,13 +26,19 @@ def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str, remedy: 
     """Add ``ruleset`` to the tables of ``host``, all of it or nothing; ``what`` names it in errors.
 
     The calling thread visits the namespace meanwhile. Raises EnvironmentMissing with ``remedy`` when this
-    machine can't do such rules, and DescriptionError with nft's own words when it refuses these.
+    machine can't do such rules, DescriptionError with nft's own words when it refuses these, and LabError
+    when it takes too long.
     """
-    with namespaces.inside(host):
-        ran = subprocess.run(
-            [find_nft(), "-f", "-"],
-            input=ruleset, capture_output=True, text=True, timeout=_TIMEOUT, check=False,
-        )  # fmt: skip
+    try:
+        with namespaces.inside(host):
+            ran = subprocess.run(
+                [find_nft(), "-f", "-"],
+                input=ruleset, capture_output=True, text=True, timeout=_TIMEOUT, check=False,
+            )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise LabError(
+            f"nft took more than {_TIMEOUT:g} s over {what}", remedy="see what keeps this machine busy"
+        ) from error
     if ran.returncode:
         said = ran.stderr.strip()
         if any(words in said for words in _UNABLE):

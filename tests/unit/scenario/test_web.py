@@ -59,6 +59,9 @@ def test_every_wish_is_an_option() -> None:
     ):  # fmt: skip
         assert words[words.index(option) + 1] == value
         assert option == "--max-time" or option not in plain
+    empty = curl(URL, data={}, proxy="", trusts_input=False, to="", timeout=5, family=0)
+    assert empty[empty.index("--data") + 1] == ""
+    assert "--data" not in plain
     assert "--ipv6" in words
     assert words[-1] == plain[-1] == URL
 
@@ -73,6 +76,8 @@ def test_every_wish_is_an_option() -> None:
         ),
         ("<form><input type=checkbox name=c></form>", Form(URL, {}, {"c": "on"})),
         ('<form action="http://10.0.0.1/x">', Form("http://10.0.0.1/x", {}, {})),
+        ("<input name=a><form><input name=b></form><input name=c>", Form(URL, {"b": ""}, {})),
+        ("<form><input name=a></form><form action=/y><input name=b></form>", Form(URL, {"a": ""}, {})),
     ],
 )
 def test_the_first_form_of_a_page_is_found(page: str, form: Form | None) -> None:

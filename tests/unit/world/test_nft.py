@@ -1,0 +1,25 @@
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from harness.core.errors import LabError
+from harness.world import nft
+from harness.world.namespaces import Namespaces
+
+
+class Here(Namespaces):
+    @contextmanager
+    def inside(self, host: str) -> Iterator[None]:
+        yield
+
+
+def test_an_nft_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(words: list[str], *, timeout: float, **given: object) -> None:
+        raise subprocess.TimeoutExpired(words, timeout)
+
+    monkeypatch.setattr(nft, "find_nft", lambda: "nft")
+    monkeypatch.setattr(subprocess, "run", hang)
+    with pytest.raises(LabError, match="nft took more than 10 s over the rules of ap"):
+        nft.load(Here(), "ap", "table inet x", what="the rules of ap")

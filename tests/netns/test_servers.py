@@ -94,6 +94,19 @@ def test_tls_is_accepted_with_the_labs_authority_and_only_with_it(lab: Lab) -> N
     lab.journal.expect(Served, server="shop", request="GET /size/100000", status="200")
 
 
+def test_a_body_is_read_as_it_comes_where_nobody_keeps_it(lab: Lab) -> None:
+    assert lab.laptop.upload("http://shop.example/", size=300_000).intact
+    assert lab.laptop.fetch("http://deb.example/pool", data={"x": "x" * 100_000}).status == 400
+
+
+def test_more_octets_than_anybody_waits_for_are_refused_at_once(lab: Lab) -> None:
+    """Their digest alone would take hours."""
+    page = lab.laptop.fetch("http://shop.example/size/9999999999999")
+
+    assert page.status == 400
+    assert "At most" in page.text
+
+
 @pytest.mark.parametrize(
     ("host", "words"),
     [("old", "certificate has expired"), ("other", "no alternative certificate"), ("own", "self")],

@@ -146,7 +146,7 @@ class Driver:
 
         def lose(frames: Sequence[Frame], rule: str) -> None:
             now = self._clock.now()
-            self._seen.append((link + DROPPED, "down", frames, now, rule, ()))
+            self._recorder.frames(link + DROPPED, "down", frames, now, rule)
             self._record(dropped(link, rule, frames, now))
 
         return _Ends(lambda batches: self._from_guest(link, batches), lose, closed)

@@ -187,13 +187,13 @@ def marked_packets(
     """``packets`` of which each has one of the ``marks``: a comment and a packet id, if it has them."""
     pieces: list[Frame] = []
     high, low = at >> 32, at & 0xFFFFFFFF
-    previous: tuple[int, str] = (-1, "")
+    previous, spoken = -1, ""
     head = before = b""
     total = 0
     for frame, (comment, packet_id) in zip(frames, marks, strict=True):
         length = len(frame)
-        if (length, comment) != previous:
-            previous = length, comment
+        if length != previous or comment != spoken:
+            previous, spoken = length, comment
             captured = min(length, snaplen)
             # The direction is there: so are options, and their end.
             before = bytes(-captured % 4) + packet_options(direction, comment)[:-4]

@@ -43,10 +43,13 @@ class Passed(Struct, frozen=True):
 
     def marks(self) -> list[Mark]:
         """What marks each frame in a capture: ("", 0) those that passed at once, or no marks when all did."""
+        fates = list(zip(self.held, self.notes, self.by, strict=True))
+        if fates and fates.count(fates[0]) == len(fates) and any(fates[0][:2]):
+            comment = _comment(*fates[0])
+            return [(comment, packet_id) for packet_id in self.packet_ids]
         marks: list[Mark] = []
         held, note, by, comment = 0, "", "", ""
-        told = zip(self.held, self.notes, self.by, self.packet_ids, strict=True)
-        for its_held, its_note, its_by, packet_id in told:
+        for (its_held, its_note, its_by), packet_id in zip(fates, self.packet_ids, strict=True):
             if not its_held and not its_note:
                 marks.append(("", 0))
                 continue

@@ -26,6 +26,7 @@ from harness.link.settings import (
     impairments,
 )
 from harness.link.verdicts import SHOWN
+from harness.link.verdicts import dropped as told_dropped
 from tests.simulation.link.road import FRAMES, START, linked, lost, number_of, numbered, numbers, verdicts
 from tests.unit.link.frames import an_arp
 
@@ -259,3 +260,15 @@ def test_all_events_are_of_the_vocabulary() -> None:
     road.drive([(START, [numbered(number) for number in range(200)])])
     kinds: set[type[Event]] = {type(event) for event in road.events}
     assert kinds == {FrameDropped, FrameImpaired, FramesDelayed}
+
+
+def test_what_is_lost_beside_the_rules_is_told_in_all_though_not_shown() -> None:
+    told = told_dropped(
+        "cable", "queue full", [numbered(number, 60 + number) for number in range(2040)], START
+    )
+    assert [type(event) for event in told] == [*[FrameDropped] * 32, *[FramesDropped] * 3]
+    every = verdicts(told)
+    assert [one.length for one in every] == list(range(60, 2100))
+    assert {(one.at, one.link, one.rule, one.packet_id) for one in every} == {
+        (START, "cable", "queue full", 0)
+    }

@@ -8,7 +8,6 @@ that. Where the kernel has netem, the same delays and the same loss are measured
 """
 
 import math
-import os
 import shutil
 import statistics
 import sys
@@ -26,6 +25,7 @@ from harness.bench.links_probe import Order, Seen
 from harness.bench.throughput import received
 from harness.core.errors import EnvironmentMissing, GuestError
 from harness.lab.description import LabDescription
+from harness.lab.python import python_path
 from harness.scenario import Burst, Lab
 from harness.world.description import World
 from harness.world.model import Host, Link
@@ -140,7 +140,7 @@ def probe(lab: Lab, way: Way, count: int, rate: float, *, size: int = 64, linger
         count=count, rate=rate, size=size, linger=linger, numbers=count >= _PACKETS,
     )  # fmt: skip
     # Commands on hosts get nothing of our Python's environment; this one is of ours.
-    path = f"PYTHONPATH={os.pathsep.join(filter(None, sys.path))}"
+    path = f"PYTHONPATH={python_path()}"
     ran = lab.laptop.run(
         ["env", path, sys.executable, "-P", "-m", "harness.bench.links_probe"],
         input=msgspec.json.encode(order), timeout=120,

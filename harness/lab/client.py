@@ -16,14 +16,15 @@ import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import Any, BinaryIO, Final, Self, cast
 
 import msgspec
 
-from harness.core.errors import GuestnetError, LabError
+from harness.core.errors import EnvironmentMissing, GuestnetError, LabError
 from harness.lab import protocol
 from harness.lab.description import LabDescription
 from harness.lab.protocol import HELLO, Answer, AnyRequest, Failure, LabStatus
+from harness.lab.python import python_path
 from harness.lab.request import R, Request
 from harness.world.description import World
 from harness.world.profiles import load_profile
@@ -63,8 +64,15 @@ class LabProcess:
         profile = description.profile
         world = profile if isinstance(profile, World) else load_profile(profile)
         artifacts = artifacts.resolve()
-        artifacts.mkdir(parents=True, exist_ok=True)
-        lab = cls(msgspec.structs.replace(description, profile=world), world, artifacts)
+        try:
+            artifacts.mkdir(parents=True, exist_ok=True)
+            log = (artifacts / LOG).open("wb")
+        except OSError as error:
+            raise EnvironmentMissing(
+                f"a lab can't write into {artifacts} ({error.strerror})", remedy="choose another folder"
+            ) from error
+        with log:
+            lab = cls(msgspec.structs.replace(description, profile=world), world, artifacts, log)
         try:
             request = protocol.Start(description=lab.description, artifacts=str(artifacts))
             lab.started = lab.call(request, timeout=deadline)
@@ -73,7 +81,7 @@ class LabProcess:
             raise
         return lab
 
-    def __init__(self, description: LabDescription, world: World, artifacts: Path) -> None:
+    def __init__(self, description: LabDescription, world: World, artifacts: Path, log: BinaryIO) -> None:
         self.description = description
         self.world = world
         self.artifacts = artifacts
@@ -89,7 +97,7 @@ class LabProcess:
         self._control, lab_end = socket.socketpair()
         try:
             with lab_end:
-                self._keeper = _spawn(lab_end, artifacts / LOG)
+                self._keeper = _spawn(lab_end, log)
             self._watched = os.pidfd_open(self._keeper.pid)
         except BaseException:
             self._control.close()
@@ -269,30 +277,25 @@ class LabProcess:
             self._keeper.kill()
 
 
-def _spawn(control: socket.socket, log: Path) -> "subprocess.Popen[bytes]":
+def _spawn(control: socket.socket, log: BinaryIO) -> "subprocess.Popen[bytes]":
     """The keeper (see harness.lab.enter), in a session of its own so that Ctrl-C is for this process only."""
-    import harness
-
-    (package,) = harness.__path__
-    paths = [str(Path(package).parent), os.environ.get("PYTHONPATH", "")]
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "PYTHONPATH": python_path(),
         # numpy's linear algebra, which nobody needs here, starts threads else, and a process that has any
         # can't enter a user namespace.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", "harness.lab", str(control.fileno()), str(os.getpid())],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=[control.fileno()],
-            env=environment,
-            start_new_session=True,
-        )
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "harness.lab", str(control.fileno()), str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        pass_fds=[control.fileno()],
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def _ends(pidfd: int, seconds: float) -> bool:

@@ -20,6 +20,7 @@ import msgspec
 from harness.core.errors import EnvironmentMissing, GuestError, GuestnetError
 from harness.core.events import Noted
 from harness.lab.protocol import RunOn, RunResult
+from harness.lab.python import python_path
 from harness.lab.request import Request
 from harness.scenario import reading, web
 from harness.scenario.matchers.endpoint import Endpoint
@@ -313,7 +314,9 @@ class Host(Machine):
 
         Nothing is taken: the host keeps its addresses.
         """
-        words = [sys.executable, "-P", "-m", "harness.world.portal.probe", interface, f"{within:g}"]
+        # Commands on hosts get nothing of our Python's environment; this one is of ours.
+        python = ["env", f"PYTHONPATH={python_path()}", sys.executable, "-P"]
+        words = [*python, "-m", "harness.world.portal.probe", interface, f"{within:g}"]
         ran = self.run(words, timeout=within + GRACE)
         if not ran.ok and ran.stderr.strip():
             raise GuestError(f"{self.name} could not ask on {interface}", remedy=ran.stderr.strip())

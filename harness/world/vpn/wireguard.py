@@ -24,7 +24,8 @@ import base64
 import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -126,19 +127,18 @@ class Pair:
                 devices.refusable(
                     f"{host}: {name}", partial(routes.link, "add", kind=KIND, ifname=name, mtu=vpn.mtu)
                 )
-        self._set(LAPTOP, private_key=self._keys[LAPTOP], fwmark=self._mark)
-        self._set(vpn.gateway, private_key=self._keys[vpn.gateway], listen_port=vpn.port)
+        self._set(LAPTOP, {"private_key": self._keys[LAPTOP], "fwmark": self._mark})
+        self._set(vpn.gateway, {"private_key": self._keys[vpn.gateway], "listen_port": vpn.port})
         for host, other in ((LAPTOP, vpn.gateway), (vpn.gateway, LAPTOP)):
-            key = self._get(other).get_attr("WGDEVICE_A_PUBLIC_KEY")
-            self._public[host] = key.decode()
+            self._public[host] = self._get(other).get_attr("WGDEVICE_A_PUBLIC_KEY").decode()
         there = {"endpoint_addr": vpn.endpoint, "endpoint_port": vpn.port}
-        self._set_peer(LAPTOP, allowed_ips=_EVERYTHING, **there)
-        self._set_peer(vpn.gateway, allowed_ips=_EVERYTHING)
+        self._set(LAPTOP, self._peer(LAPTOP, allowed_ips=_EVERYTHING, **there))
+        self._set(vpn.gateway, self._peer(vpn.gateway, allowed_ips=_EVERYTHING))
         devices.bring_up(self._namespaces, vpn.gateway, name, vpn.ends[vpn.gateway], vpn.mtu)
 
     def look(self) -> Seen:
         """What the kernel says now. Raises LabError."""
-        ours, theirs = self._peer(LAPTOP), self._peer(self._vpn.gateway)
+        (ours,), (theirs,) = (self._get(host).get_attr("WGDEVICE_A_PEERS") for host in self._keys)
         at = ours.get_attr("WGPEER_A_LAST_HANDSHAKE_TIME")
         source = theirs.get_attr("WGPEER_A_ENDPOINT")
         return Seen(
@@ -152,44 +152,47 @@ class Pair:
         """Raises LabError."""
         match deed:
             case "initiate":
-                self._set(LAPTOP, private_key=self._keys[LAPTOP])
-                self._send_nothing(LAPTOP)
+                key = {"private_key": self._keys[LAPTOP]}
+                self._set(LAPTOP, key | self._now(LAPTOP), self._quiet(LAPTOP))
             case "expire":
-                self._set(LAPTOP, private_key=self._keys[LAPTOP])
+                self._set(LAPTOP, {"private_key": self._keys[LAPTOP]})
             case "sign":
-                self._send_nothing(LAPTOP)
+                self._set(LAPTOP, self._now(LAPTOP), self._quiet(LAPTOP))
             case "answer":
-                self._send_nothing(self._vpn.gateway)
+                self._set(self._vpn.gateway, self._now(self._vpn.gateway), self._quiet(self._vpn.gateway))
             case "mute" | "unmute":
                 rules = policy.mute_rules(self._name, self._vpn.port if deed == "mute" else None)
                 what = f"a silent concentrator of the VPN {self._name}"
                 nft.load(self._namespaces, self._vpn.gateway, rules, what=what)
 
-    def _send_nothing(self, host: str) -> None:
-        for seconds in (_KEEPALIVE, 0):
-            self._set_peer(host, persistent_keepalive=seconds)
+    def _now(self, host: str) -> dict[str, object]:
+        """What makes the end at ``host`` send an empty packet."""
+        return self._peer(host, persistent_keepalive=_KEEPALIVE)
 
-    def _peer(self, host: str) -> Any:
-        (peer,) = self._get(host).get_attr("WGDEVICE_A_PEERS")
-        return peer
+    def _quiet(self, host: str) -> dict[str, object]:
+        return self._peer(host, persistent_keepalive=0)
 
-    def _set_peer(self, host: str, **fields: object) -> None:
-        self._set(host, peer={"public_key": self._public[host], **fields})
+    def _peer(self, host: str, **fields: object) -> dict[str, object]:
+        return {"peer": {"public_key": self._public[host], **fields}}
 
-    def _set(self, host: str, **fields: object) -> None:
-        self._ask(host, "set", **fields)
+    def _set(self, host: str, *changes: dict[str, object]) -> None:
+        with self._netlink(host) as socket:
+            for change in changes:
+                socket.set(self._name, **change)
 
     def _get(self, host: str) -> Any:
-        (device,) = self._ask(host, "info")
+        with self._netlink(host) as socket:
+            (device,) = socket.info(self._name)
         return device
 
-    def _ask(self, host: str, what: str, **fields: object) -> Any:
+    @contextmanager
+    def _netlink(self, host: str) -> Iterator[Any]:
         from pyroute2 import WireGuard
         from pyroute2.netlink.exceptions import NetlinkError
 
         try:
             with self._namespaces.inside(host), WireGuard() as socket:
-                return getattr(socket, what)(self._name, **fields)
+                yield socket
         except NetlinkError as error:
             raise LabError(
                 f"WireGuard's device {self._name} on {host} can't be used ({os.strerror(error.code)})",

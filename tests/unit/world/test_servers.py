@@ -1,11 +1,14 @@
+import asyncio
 import hashlib
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
 
 from harness.core.errors import EnvironmentMissing
 from harness.world.model import Record, Server
+from harness.world.servers.broken import wait_until_sent
 from harness.world.servers.content import BLOCK, blocks, content, digest
 from harness.world.servers.dnsmasq import QueryLog, command, find_dnsmasq
 
@@ -96,3 +99,9 @@ def test_queries_that_are_never_answered_do_not_gather() -> None:
 
     assert not answered(0)
     assert answered(1999)
+
+
+def test_nobody_waits_for_a_client_that_is_gone() -> None:
+    with socket.socket() as closed:
+        pass
+    asyncio.run(wait_until_sent(closed))

@@ -63,14 +63,14 @@ def laptop_rules(
         chains += _forwarding(name, vpn)
         if not vpn.frag_needed:
             chains.append(_chain("told", "output", _TOO_BIG))
-    return _replaced(name, chains)
+    return _replaced(table(name), chains)
 
 
 def gateway_rules(name: str, vpn: Vpn) -> str:
     """The ruleset of the concentrator, in place of the one before."""
     if vpn.frag_needed:
-        return _replaced(name, [])
-    return _replaced(name, [_chain("told", "output", _TOO_BIG), _chain("passed", "forward", _TOO_BIG)])
+        return _replaced(table(name), [])
+    return _replaced(table(name), [_chain("told", "output", _TOO_BIG), _chain("passed", "forward", _TOO_BIG)])
 
 
 def mute_rules(name: str, port: int | None) -> str:
@@ -83,12 +83,12 @@ def mute_rules(name: str, port: int | None) -> str:
             _chain("said", "output", [f"udp sport {port} drop"]),
         ]
     )
-    return _replaced(f"{name}-mute", chains)
+    return _replaced(f"inet mute-{name}", chains)
 
 
 def no_rules(name: str) -> str:
     """Away with whatever there is."""
-    return _replaced(name, [])
+    return _replaced(table(name), [])
 
 
 def _leaving(vpn: Vpn, mark: int, local: Sequence[Network], is_up: bool) -> list[str]:
@@ -127,10 +127,11 @@ def _chain(name: str, hook: str, rules: Iterable[str]) -> str:
     return f"  chain {name} {{\n{body}\n  }}"
 
 
-def _replaced(name: str, chains: Sequence[str]) -> str:
-    """In one transaction; a table that is not there can't be deleted, so it is added before."""
-    text = f"table {table(name)}\ndelete table {table(name)}\n"
+def _replaced(whole: str, chains: Sequence[str]) -> str:
+    """The table ``whole``, in one transaction; one that is not there can't be deleted, so it is added
+    before."""
+    text = f"table {whole}\ndelete table {whole}\n"
     if chains:
         body = "\n".join(chains)
-        text += f"table {table(name)} {{\n{body}\n}}\n"
+        text += f"table {whole} {{\n{body}\n}}\n"
     return text

@@ -3,7 +3,7 @@
 from typing import Any
 
 from harness.world.vpn.model import Vpn
-from harness.world.vpn.policy import gateway_rules, laptop_rules, no_rules
+from harness.world.vpn.policy import gateway_rules, laptop_rules, mute_rules, no_rules
 
 NONE = "table inet vpn-corp\ndelete table inet vpn-corp\n"
 
@@ -79,3 +79,14 @@ def test_a_black_hole_is_at_both_ends() -> None:
     told = lines(gateway_rules("corp", vpn))
     assert told.count("icmpv6 type packet-too-big drop") == 2
     assert gateway_rules("corp", Vpn(ends=vpn.ends, endpoint=vpn.endpoint)) == NONE
+
+
+def test_a_mute_concentrator_has_a_table_of_its_own_until_it_speaks_again() -> None:
+    told = lines(mute_rules("corp", 51820))
+    assert "table inet mute-corp {" in told
+    assert "udp dport 51820 drop" in told
+    assert "udp sport 51820 drop" in told
+    assert mute_rules("corp", None).splitlines() == [
+        "table inet mute-corp",
+        "delete table inet mute-corp",
+    ]

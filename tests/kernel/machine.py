@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def _make(folder: Path, init: bytes, cache: Cache, progress: Progress) -> None:
     (folder / _INITRAMFS).write_bytes(initramfs(init, (files / "bin" / "busybox").read_bytes(), order))
     version = next(one.version for one in packages if one.name == KERNEL_PACKAGE)
     (folder / _NAME).write_text(f"{image.name.removeprefix('vmlinuz-')} (Debian {version})")
-    subprocess.run(["rm", "-rf", work], check=True)
+    shutil.rmtree(work)
 
 
 def choose(available: Iterable[str], wanted: Sequence[str], left_out: Sequence[str]) -> list[str]:

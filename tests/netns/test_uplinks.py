@@ -7,9 +7,12 @@ import msgspec
 import pytest
 
 from harness.core.errors import DescriptionError
+from harness.core.events import UplinkChanged
+from harness.journal.journal import JournalReader
+from harness.journal.recording import JOURNAL
 from harness.lab.client import LabProcess
 from harness.lab.description import LabDescription
-from harness.lab.protocol import RunOn
+from harness.lab.protocol import Activity, RunOn
 from harness.lab.world_requests import RenumberUplink, ResolversOf, Roam, SetUplink, UplinkStates
 from harness.world.profiles import load_profile
 from tests.netns.conftest import StartLab
@@ -73,6 +76,7 @@ def test_an_uplink_brings_addresses_routes_and_resolvers_and_takes_them_along(ro
 
     roaming.call(SetUplink(uplink="lte", up=False))
     assert defaults() == []
+    assert not any(30000 <= int(str(rule["priority"])) < 32000 for rule in ip(roaming, "rule", "show"))
     assert roaming.call(ResolversOf()) == []
 
 
@@ -100,6 +104,42 @@ def test_a_renumbered_uplink_has_the_new_address_alone(roaming: LabProcess) -> N
     assert answers(roaming, "2001:db8::10")
 
 
+def test_a_network_without_the_old_gateway_leaves_no_way_by_it(roaming: LabProcess) -> None:
+    roaming.call(RenumberUplink(uplink="wifi", addresses=("10.9.0.2/24",)))
+
+    assert ip(roaming, "-4", "route", "show", "default") == []
+    assert [route["gateway"] for route in ip(roaming, "-6", "route", "show", "default")] == ["2001:db8:1::1"]
+
+
+def test_each_uplink_keeps_the_connections_of_its_own_addresses(roaming: LabProcess) -> None:
+    roaming.call(SetUplink(uplink="lte", up=True))
+    own = {
+        state.name: address.partition("/")[0]
+        for state in roaming.call(UplinkStates())
+        for address in state.addresses
+        if state.up
+    }
+    assert sorted(own) == ["lte", "wifi"]
+    for uplink, source in own.items():
+        to = "2001:db8::10" if ":" in source else "203.0.113.10"
+        (route,) = ip(roaming, "route", "get", to, "from", source)
+        assert route["dev"] == uplink
+
+
+def test_roaming_to_where_one_is_changes_nothing(roaming: LabProcess) -> None:
+    reader = JournalReader(roaming.artifacts / JOURNAL)
+
+    def changes() -> int:
+        roaming.call(Activity(journal=0, capture=0, timeout=10))
+        return sum(isinstance(event, UplinkChanged) for event in reader.read())
+
+    assert changes() > 0
+    roaming.call(Roam(uplink="wifi"))
+    assert changes() == 0
+    roaming.call(Roam(uplink="lte"))
+    assert changes() == 2
+
+
 def test_an_uplink_that_is_down_is_renumbered_for_later(roaming: LabProcess) -> None:
     roaming.call(Roam(uplink=None))
     roaming.call(RenumberUplink(uplink="wifi", addresses=("192.168.1.98/24",)))
@@ -115,6 +155,7 @@ def test_an_uplink_that_is_down_is_renumbered_for_later(roaming: LabProcess) -> 
         (SetUplink(uplink="dsl", up=True), "there is no uplink 'dsl': there are wifi, ethernet, lte"),
         (Roam(uplink="dsl"), "there is no uplink 'dsl'"),
         (RenumberUplink(uplink="wifi", addresses=("nowhere",)), "'nowhere' is no address"),
+        (RenumberUplink(uplink="wifi", addresses=("192.168.1.7",)), "is no address with a prefix length"),
         (
             RenumberUplink(uplink="wifi", addresses=("10.0.0.2/24",), gateways=("192.168.1.1",)),
             r"a gateway of 192\.168\.1\.1 is in none of",

@@ -142,6 +142,19 @@ def test_a_vpn_that_resolves_everything_takes_their_place_until_it_is_gone(tmp_p
     asyncio.run(act())
 
 
+def test_of_two_vpns_the_one_that_came_last_resolves(tmp_path: Path) -> None:
+    async def act() -> None:
+        async with resolver(path) as (made, _):
+            made.set_vpn("one", ["192.0.2.1"], [ALL])
+            made.set_vpn("two", ["192.0.2.2"], [ALL])
+            assert named(path) == ["192.0.2.2"]
+            made.set_vpn("one", ["192.0.2.1"], [ALL])
+            assert named(path) == ["192.0.2.1"]
+
+    path = tmp_path / "resolv.conf"
+    asyncio.run(act())
+
+
 def test_zones_go_to_the_vpn_and_all_else_to_the_uplink(tmp_path: Path) -> None:
     async def act() -> None:
         async with resolver(path) as (made, running):
@@ -228,6 +241,8 @@ def test_each_rewrite_is_told_by_the_files_size(tmp_path: Path) -> None:
                     sizes.append(path.stat().st_size)
                     assert named(path) == servers
             assert sizes == sorted(set(sizes))
+            made.set_uplink(["192.0.2.3"])
+            assert path.stat().st_size == sizes[-1], "nothing has changed"
             assert path.stat().st_ino == inode
 
     path = tmp_path / "resolv.conf"

@@ -10,10 +10,11 @@ import click
 import msgspec
 
 from harness.core.errors import DescriptionError
-from harness.core.events import Event, LabStopped
+from harness.core.events import COLUMNS, Event, LabStopped
 from harness.core.time import SECOND
 from harness.journal.journal import JournalReader
 
+_UNSHOWN: Final = COLUMNS | {"at", "first_at"}
 PAUSE: Final = 0.1
 """Seconds between two looks at a journal that grows."""
 
@@ -46,12 +47,12 @@ def read(path: Path, follow: bool) -> Iterator[Event]:
 
 
 def line(event: Event) -> str:
-    """``12:30:01.123 DnsAnswered name=shop.example rcode=NOERROR``: what is not at its default."""
+    """``12:30:01.123 DnsAnswered name=shop.example rcode=NOERROR``, without defaults and columns."""
     at = datetime.fromtimestamp(event.at / SECOND, UTC).strftime("%H:%M:%S.%f")[:-3]
     parts = [click.style(at, dim=True), click.style(type(event).__name__, bold=True)]
     for field in msgspec.structs.fields(event):
         value = getattr(event, field.name)
-        if field.name != "at" and value != field.default and value not in ({}, [], ""):
+        if field.name not in _UNSHOWN and value != field.default and value not in ({}, [], ""):
             parts.append(f"{field.name}={show(value)}")
     return " ".join(parts)
 

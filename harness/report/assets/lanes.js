@@ -20,21 +20,30 @@ export function lanesOf(scenario) {
   // Each link has what is set on it before its frames; one without frames comes at the end.
   const spansOf = new Map();
   for (const one of settings) spansOf.set(one.link, [...(spansOf.get(one.link) ?? []), one]);
-  packets.links.forEach((link, index) => {
+  // What a link dropped comes below what it did not.
+  const order = [...packets.links.keys()].sort((one, other) => placeOf(packets.links, one) - placeOf(packets.links, other));
+  for (const index of order) {
+    const link = packets.links[index];
     if (spansOf.has(link)) lanes.push(settingsLane(link, spansOf.get(link)));
     spansOf.delete(link);
     if (link.endsWith(DROPPED)) {
       const rows = [...rowsOf(packets, index, "u"), ...rowsOf(packets, index, "d")].sort((one, other) => packets.at[one] - packets.at[other]);
       lanes.push(packetLane(packets, `✕ ${link.slice(0, -DROPPED.length)}`, rows));
-      return;
+      continue;
     }
     for (const [direction, arrow] of [["u", "↑"], ["d", "↓"], ["-", "·"]]) {
       const rows = rowsOf(packets, index, direction);
       if (rows.length || direction !== "-") lanes.push(packetLane(packets, `${arrow} ${link}`, rows));
     }
-  });
+  }
   for (const [link, spans] of spansOf) lanes.push(settingsLane(link, spans));
   return lanes;
+}
+
+function placeOf(links, index) {
+  const link = links[index];
+  const at = link.endsWith(DROPPED) ? links.indexOf(link.slice(0, -DROPPED.length)) : index;
+  return at < 0 ? index : at + (link.endsWith(DROPPED) ? 0.5 : 0);
 }
 
 /** What was set on a link, over time. */

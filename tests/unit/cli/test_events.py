@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.events import events
+from harness.cli.events import events, line
 from harness.core.errors import DescriptionError
-from harness.core.events import DnsAnswered, Event, GuestStarted, LabStopped, Noted
+from harness.core.events import DnsAnswered, Event, FramesDelayed, GuestStarted, LabStopped, Noted
 from harness.journal.journal import JournalWriter
 
 NOON = 1_700_049_600_123_000_000
@@ -71,3 +72,13 @@ def test_whoever_stops_reading_is_not_answered_with_a_traceback(tmp_path: Path) 
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+def test_columns_are_for_programs() -> None:
+    delayed = FramesDelayed(
+        at=0, link="wifi", rule="delay 1 ms", direction="up", count=2, least=5, mean=6, most=7,
+        packet_ids=[1, 1], times=[0, 3], delays=[5, 2],
+    )  # fmt: skip
+    assert click.unstyle(line(delayed)).endswith(
+        "FramesDelayed link=wifi rule='delay 1 ms' direction=up count=2 least=5 mean=6 most=7"
+    )

@@ -45,6 +45,12 @@ _NEXT_HEADER_AT: Final = 6
 _FEW: Final = 2
 """Frames that are looked at singly: the end of a handshake and the first request come together."""
 
+# Up to Python 3.11 an enum takes its time to say what its members are.
+_HOST: Final = Reach.HOST
+_ROUTED: Final = (Reach.HOST, Reach.FORWARD)
+_TCP: Final = Protocol.TCP
+_UDP: Final = Protocol.UDP
+
 _QUIET: Final = frozenset(
     {
         events.FramesReceived, events.Connected, events.ConnectFailed, events.DataReceived,
@@ -154,16 +160,16 @@ class Gateway:
     def _deliver(self, packet: IpPacket, group: bool) -> None:
         """One whole packet from a guest. Raises WireError when what it carries is malformed."""
         reach = self._addressing.reach(packet.destination)
-        if packet.protocol == Protocol.TCP:
-            if reach in (Reach.FORWARD, Reach.HOST) and not group:
-                if reach is Reach.HOST or self._may_travel(packet):
+        if packet.protocol == _TCP:
+            if reach in _ROUTED and not group:
+                if reach is _HOST or self._may_travel(packet):
                     self.tcp.receive(packet, self._now)
                 return
             self._interface.is_stirred = True
             if reach is Reach.GATEWAY:
                 self._tcp_to_gateway(packet)
             return
-        if packet.protocol == Protocol.UDP:
+        if packet.protocol == _UDP:
             self._udp(packet, reach, group)
             return
         self._interface.is_stirred = True
@@ -201,23 +207,23 @@ class Gateway:
 
     def _udp(self, packet: IpPacket, reach: Reach, group: bool) -> None:
         datagram = udp.parse(packet.payload, packet.source, packet.destination)
-        if group or reach not in (Reach.FORWARD, Reach.HOST):
-            self._interface.is_stirred = True
+        if reach in _ROUTED and not group:
+            if any(packet.source) and (reach is _HOST or self._may_travel(packet)):
+                self.udp.receive(packet, datagram, self._now)
+            return
+        self._interface.is_stirred = True
         to_service = reach in (Reach.GROUP, Reach.GATEWAY)
         if to_service and datagram.destination_port == dhcp.SERVER_PORT and isinstance(packet, Ipv4):
             self.local.dhcp(datagram, self._now)
         elif to_service and datagram.destination_port == dhcpv6.SERVER_PORT and isinstance(packet, Ipv6):
             if reach is Reach.GATEWAY or packet.destination == dhcpv6.ALL_SERVERS:
                 self.local.dhcpv6(packet, datagram, self._now)
-        elif not any(packet.source) or group or reach in (Reach.GROUP, Reach.NOWHERE):
+        elif reach is not Reach.GATEWAY or group or not any(packet.source):
             return
-        elif reach is Reach.GATEWAY:
-            if datagram.destination_port == DNS_PORT:
-                self.local.dns_datagram(packet, datagram, self._now)
-            else:
-                self._tell(NOBODY_THERE[_version(packet)], packet)
-        elif reach is Reach.HOST or self._may_travel(packet):
-            self.udp.receive(packet, datagram, self._now)
+        elif datagram.destination_port == DNS_PORT:
+            self.local.dns_datagram(packet, datagram, self._now)
+        else:
+            self._tell(NOBODY_THERE[_version(packet)], packet)
 
     def _tcp_to_gateway(self, packet: IpPacket) -> None:
         segment = tcp.parse(packet.payload, packet.source, packet.destination)

@@ -40,11 +40,16 @@ _Remote = tuple[IpAddress, int]
 
 
 class _Flow:
-    __slots__ = ("down", "guest", "idle", "latest", "number", "port", "probes", "remote", "up", "used_at")
+    """``heard``: the address of whom was heard last, and for whom the guest takes it."""
+
+    __slots__ = (
+        "down", "guest", "heard", "idle", "latest", "number", "port", "probes", "remote", "up", "used_at",
+    )  # fmt: skip
 
     def __init__(self, number: int, guest: IpAddress, port: int, remote: str, now: int) -> None:
         self.idle = 0
         self.latest: _Remote = (b"", 0)
+        self.heard: tuple[IpAddress, IpAddress | None] = (b"", None)
         self.probes: dict[_Remote, bytes] = {}
         self.number = number
         self.guest = guest
@@ -163,14 +168,22 @@ class UdpFlows:
         flow = self._by_number.get(event.flow)
         if flow is None:
             return
-        source = self._interface.addressing.to_guest(event.address)
-        if not self._interface.addressing.is_outside(source):
+        if event.address != flow.heard[0]:
+            flow.heard = event.address, self._seen_as(event.address)
+        source = flow.heard[1]
+        if source is None:
             return  # it would seem to come from the gateway, another guest or the link
         if self._limits.udp_inbound_refresh:
             self._use(flow, now)
         flow.down += len(event.payload)
         octets = udp.emit(udp.Datagram(event.port, flow.port, event.payload), source, flow.guest)
         self._interface.send_packet(packet_of(source, flow.guest, Protocol.UDP, octets))
+
+    def _seen_as(self, address: IpAddress) -> IpAddress | None:
+        """For whom a guest takes ``address``; None when it may not hear of it."""
+        addressing = self._interface.addressing
+        source = addressing.to_guest(address)
+        return source if addressing.is_outside(source) else None
 
     def failed(self, event: events.DatagramFailed, now: int) -> None:
         """An error about a datagram of the guest: it gets the ICMP error, quoting a datagram like its own."""

@@ -109,6 +109,8 @@ def test_a_network_without_the_old_gateway_leaves_no_way_by_it(roaming: LabProce
 
     assert ip(roaming, "-4", "route", "show", "default") == []
     assert [route["gateway"] for route in ip(roaming, "-6", "route", "show", "default")] == ["2001:db8:1::1"]
+    roaming.call(RenumberUplink(uplink="wifi", addresses=("2001:db8:aa::2/64",)))
+    assert ip(roaming, "-6", "route", "show", "default") == []
 
 
 def test_each_uplink_keeps_the_connections_of_its_own_addresses(roaming: LabProcess) -> None:

@@ -5,6 +5,7 @@ nox itself only speaks when something fails: the last line of ``./dev test`` is 
 """
 
 import logging
+import tempfile
 from pathlib import Path
 
 import nox
@@ -67,6 +68,16 @@ def kernel(session: nox.Session) -> None:
 
 
 @nox.session
+def compiled(session: nox.Session) -> None:
+    """Nightly: the same with the data path compiled, as ``GUESTNET_COMPILE=1 pip install .`` has it."""
+    with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:
+        install = ("python", "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder, ".")
+        session.run(*install, env={"GUESTNET_COMPILE": "1"})
+        run = ("python", "-P", "-m", "pytest", "-o", f"pythonpath={folder} .")
+        session.run(*run, "tests/unit", "tests/simulation", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Nightly: ten million inputs for every parser and machine; ``-- --seed N`` repeats a night's."""
     session.run("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[fuzz]")
@@ -97,7 +108,9 @@ def test(session: nox.Session) -> None:
     on_netns = ("scenarios", "--guest", "netns", "--numprocesses", "2", "--strict-environment")
     # Status 5: what follows ``--`` selects none of these.
     session.run("python", "-m", "pytest", *on_netns, *session.posargs, success_codes=[0, 5])
-    pytest(session, "--strict-environment", "--report", "reports/test")
+    # A file's tests share labs, so they stay together.
+    together = ("--numprocesses", "2", "--dist", "loadfile")
+    pytest(session, *together, "--strict-environment", "--report", "reports/test")
 
 
 @nox.session

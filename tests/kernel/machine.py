@@ -6,10 +6,10 @@ and the kernel's modules, mounts this machine's root read-only by 9P, lays a tmp
 there, with the same interpreter, in the same folder. What it prints comes out here; what it writes is gone
 with the machine. It has no network card.
 
-QEMU translates it, which is fifteen times slower than this machine, and yet no deadline passes there: its
-clock counts instructions, a billion a second. So what a busy host takes away is not seen from inside, and
-times measured there are as good as those of a small computer. That goes with one processor only. /dev/kvm is
-not used: it may be there and not work.
+QEMU translates it, which is fifteen times slower than this machine, and yet deadlines hold there: while it
+computes, its clock counts instructions, a billion a second, whatever a busy host takes away; only while it
+idles is its time this machine's, so that a wake-up may be late by milliseconds. That goes with one processor
+only. /dev/kvm is not used: it may be there and not work.
 """
 
 import fnmatch

@@ -108,6 +108,14 @@ def check_python() -> Finding:
     return Finding(name="python", verdict="ok", found=platform.python_version())
 
 
+def check_data_path() -> Finding:
+    """As sources, or compiled too."""
+    from harness.stacks.builtin import is_compiled
+
+    found = "compiled" if is_compiled() else "interpreted"
+    return Finding(name="data path", verdict="ok", found=found, purpose="speed of the builtin stack")
+
+
 def check_qemu() -> Finding:
     """QEMU of at least 7.2, the first with ``-netdev stream``."""
     from harness.guest.machine import find_qemu

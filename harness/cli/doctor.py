@@ -31,6 +31,7 @@ def examine(quick: bool) -> list[Finding]:
 
     return [
         checks.check_python(),
+        checks.check_data_path(),
         checks.check_qemu(),
         checks.check_program("dnsmasq", "the world's resolver"),
         checks.check_program("nft", "a world's NAT, VPNs and portals"),

@@ -5,7 +5,7 @@
 
 import struct
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import ClassVar, Final
 
 from harness.gateway.addressing import Addressing
 from harness.gateway.config import GatewayConfig
@@ -27,13 +27,13 @@ _HOPS: Final = 64
 class IpLayer(ABC):
     """For one interface. ``neighbours`` has its link-layer addresses."""
 
-    version: int
+    version: ClassVar[int]
     """4 or 6."""
-    ethertype: EtherType
+    ethertype: ClassVar[EtherType]
     neighbours: NeighbourCache
-    asks: str
+    asks: ClassVar[str]
     """By what it finds out link-layer addresses."""
-    too_late: tuple[int, int]
+    too_late: ClassVar[tuple[int, int]]
     """ICMP type and code for fragments that never were a whole."""
     gateway: IpAddress
     """As whom the gateway speaks of errors."""
@@ -91,10 +91,10 @@ class IpLayer(ABC):
 class Ipv4Layer(IpLayer):
     """ARP and IPv4."""
 
-    ethertype = EtherType.IPV4
-    asks = "ARP"
-    version = 4
-    too_late = (icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.REASSEMBLY)
+    ethertype: ClassVar[EtherType] = EtherType.IPV4
+    asks: ClassVar[str] = "ARP"
+    version: ClassVar[int] = 4
+    too_late: ClassVar[tuple[int, int]] = (icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.REASSEMBLY)
 
     def __init__(self, config: GatewayConfig, addressing: Addressing) -> None:
         self.gateway: Ip4 = config.gateway

@@ -9,7 +9,7 @@ against and told as an ``AddressConflict``, as ARP does it.
 """
 
 import struct
-from typing import Final
+from typing import ClassVar, Final
 
 from msgspec.structs import replace
 
@@ -43,10 +43,10 @@ _TIMEOUT: Final = 60 * SECOND
 class Ipv6Layer(IpLayer):
     """NDP and IPv6."""
 
-    ethertype = EtherType.IPV6
-    asks = "neighbour solicitations"
-    version = 6
-    too_late = (icmpv6.Type.TIME_EXCEEDED, icmpv6.TimeExceeded.REASSEMBLY)
+    ethertype: ClassVar[EtherType] = EtherType.IPV6
+    asks: ClassVar[str] = "neighbour solicitations"
+    version: ClassVar[int] = 6
+    too_late: ClassVar[tuple[int, int]] = (icmpv6.Type.TIME_EXCEEDED, icmpv6.TimeExceeded.REASSEMBLY)
 
     def __init__(self, config: GatewayConfig, addressing: Addressing, draws: Stream) -> None:
         own = config.ipv6

@@ -11,6 +11,7 @@ from harness.core.errors import DescriptionError, LabError
 from harness.core.events import Event, LinkChanged
 from harness.edge.driver import Driver
 from harness.edge.qemu_port import socket_pair
+from harness.gateway import gateway
 from harness.gateway.config import GatewayConfig, Ipv6Config
 from harness.gateway.events import PortalTold
 from harness.gateway.gateway import Gateway
@@ -25,6 +26,11 @@ _IPV6: Final[dict[Ipv6Mode, Ipv6Config]] = {
 }
 
 _LONGEST_URI: Final = 255
+
+
+def is_compiled() -> bool:
+    """Whether this install has the data path compiled (``hatch_build.py``)."""
+    return not gateway.__file__.endswith(".py")
 
 
 class BuiltinStack:

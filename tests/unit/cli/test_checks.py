@@ -6,6 +6,7 @@ import pytest
 
 from harness.cli import checks
 from harness.core.errors import EnvironmentMissing
+from harness.gateway import gateway
 from harness.lab.client import LabProcess
 
 
@@ -21,6 +22,16 @@ def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def put(folder: Path, name: str, script: str) -> None:
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("module", "found"),
+    [("gateway.py", "interpreted"), ("gateway.cpython-311-x86_64-linux-gnu.so", "compiled")],
+)
+def test_whether_the_data_path_is_compiled(monkeypatch: pytest.MonkeyPatch, module: str, found: str) -> None:
+    monkeypatch.setattr(gateway, "__file__", f"/usr/lib/harness/gateway/{module}")
+
+    assert checks.check_data_path().found == found
 
 
 @pytest.mark.parametrize(

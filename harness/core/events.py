@@ -70,6 +70,12 @@ class Noted(Event, frozen=True):
     level: Literal["info", "warning", "error"] = "info"
 
 
+class CaptureEnded(Event, frozen=True):
+    """The capture holds nothing of what comes from here on; ``reason`` says why, the lab goes on."""
+
+    reason: str
+
+
 # Time
 
 
@@ -408,6 +414,7 @@ AnyEvent = (
     | StepEnded
     | Expected
     | Noted
+    | CaptureEnded
     | ClockJumped
     | FellAsleep
     | WokeUp

@@ -69,15 +69,16 @@ class CaptureWriter:
 
     ``snaplen`` octets of each frame are kept. Beyond ``enough`` octets of file only headers are, so that a
     gigabyte of download does not fill the disk. At ``most`` octets, or when the disk is full, the capture
-    stops and everything else goes on; ``say`` is told. Raises OSError when the file cannot be made.
+    stops and everything else goes on; ``ended`` is told why. Raises OSError when the file cannot be made.
     """
 
     def __init__(
-        self, path: Path, say: Callable[[str], None], *,
+        self, path: Path, say: Callable[[str], None], ended: Callable[[str], None], *,
         snaplen: int = WHOLE, enough: int = ENOUGH, most: int = MOST,
         names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:  # fmt: skip
         self._say = say
+        self._ended = ended
         self._snaplen = snaplen
         self._enough = enough
         self._most = most
@@ -164,10 +165,10 @@ class CaptureWriter:
             self._say(f"{size}: from here on it keeps {HEADERS} octets of each frame")
         elif self._file.size > self._most:
             self._is_over = True
-            self._say(f"{size}: it stops here")
+            self._ended(f"{size}, which is its limit")
 
     def _failed(self, error: OSError) -> None:
-        self._say(f"the capture stops at {self._file.size} octets: {os.strerror(error.errno or 0)}")
+        self._ended(os.strerror(error.errno or 0))
 
 
 class CaptureReader:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from harness.core.events import Event, Noted, StepBegan, StepEnded
+from harness.core.events import CaptureEnded, Event, Noted, StepBegan, StepEnded
 from harness.core.port import Frame
 from harness.core.recorder import Direction, Mark
 from harness.journal.capture import ENOUGH, WHOLE, CaptureWriter
@@ -48,7 +48,7 @@ class FileRecorder:
         self._step = ""
         self._journal = JournalWriter(folder / JOURNAL, self._journal_failed)
         self._capture = CaptureWriter(
-            folder / CAPTURE, self._warn, snaplen=snaplen, enough=enough, names=names
+            folder / CAPTURE, self._warn, self._capture_ended, snaplen=snaplen, enough=enough, names=names
         )
 
     @property
@@ -111,6 +111,10 @@ class FileRecorder:
     def _warn(self, text: str) -> None:
         _log.warning("%s", text)
         self.event(Noted(at=self._now, text=text, level="warning"))
+
+    def _capture_ended(self, reason: str) -> None:
+        _log.warning("the capture ends: %s", reason)
+        self.event(CaptureEnded(at=self._now, reason=reason))
 
     def _journal_failed(self, error: OSError) -> None:
         _log.error("the journal stops: %s", error)

@@ -60,6 +60,10 @@ def _noted(event: events.Noted) -> Line:
     return Line("note", event.text, {"info": "", "warning": "warning", "error": "bad"}[event.level])
 
 
+def _capture_ended(event: events.CaptureEnded) -> Line:
+    return Line("note", f"the capture ends here: {event.reason}", "bad")
+
+
 def _clock_jumped(event: events.ClockJumped) -> Line:
     if event.clock == "lab":
         return Line("time", f"the lab clock jumped {event.seconds:g} s forward", "warning")
@@ -209,6 +213,7 @@ _PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
     events.StepEnded: _step_ended,
     events.Expected: _expected,
     events.Noted: _noted,
+    events.CaptureEnded: _capture_ended,
     events.ClockJumped: _clock_jumped,
     events.FellAsleep: _fell_asleep,
     events.WokeUp: _woke_up,

@@ -8,9 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Generic, TypeVar, cast
 
-from harness.core.errors import DescriptionError, ExpectationFailed
+from harness.core.errors import DescriptionError, ExpectationFailed, LabError
 from harness.core.events import (
     AddressConflict,
+    CaptureEnded,
     DhcpServed,
     DnsAnswered,
     Event,
@@ -157,7 +158,8 @@ class LinkView(View[Packet]):
     """A link of the lab, as captured. Matchers are of `harness.scenario`'s modules tcp, udp, dns, ….
 
     All verbs look at frames since the lab began, or since ``since``: a step, a packet, an event or a time.
-    Durations are seconds or text ("200ms").
+    Durations are seconds or text ("200ms"). They raise LabError rather than conclude anything from frames
+    that a capture which ended early has not got.
     """
 
     def __init__(self, observer: Observer, name: str) -> None:
@@ -193,7 +195,13 @@ class LinkView(View[Packet]):
     def _items(self, since: Since, first: int = 0) -> Iterator[tuple[int, Packet]]:
         cable = self.name.removesuffix("-dropped")
         self._observer.require("capture", f"to see what is on the link {self.name}", cable=cable)
-        return super()._items(since, first)
+        yield from super()._items(since, first)
+        for ended in self._observer.trace.events(CaptureEnded):
+            raise LabError(
+                f"nobody knows what else was on {self.name}: the capture ended at "
+                f"{self._observer.trace.since_start(ended.at):.6f} s ({ended.reason})",
+                remedy="make room on the disk, or let less pass",
+            )
 
     def _all(self) -> Sequence[Packet]:
         return self._observer.trace.all_packets

@@ -46,7 +46,7 @@ class Film:
     """A ``Recorder`` of frames alone."""
 
     def __init__(self, path: Path) -> None:
-        self.writer = CaptureWriter(path, say=pytest.fail)
+        self.writer = CaptureWriter(path, say=pytest.fail, ended=pytest.fail)
         self.lost: dict[Direction, int] = {"up": 0, "down": 0}
 
     def event(self, event: Event) -> None:

@@ -4,8 +4,16 @@ import re
 
 import pytest
 
-from harness.core.errors import DescriptionError, ExpectationFailed
-from harness.core.events import Expected, FlowRefused, FrameDropped, FramesDelayed, Noted, StepBegan
+from harness.core.errors import DescriptionError, ExpectationFailed, LabError
+from harness.core.events import (
+    CaptureEnded,
+    Expected,
+    FlowRefused,
+    FrameDropped,
+    FramesDelayed,
+    Noted,
+    StepBegan,
+)
 from harness.scenario import event, icmp, tcp, udp
 from harness.scenario.expecting import JournalView, LinkView
 from tests.unit.scenario.fake_lab import GUEST, SECOND, SHOP, START, FakeLab, tcp_frame, udp_frame
@@ -196,6 +204,22 @@ def test_saw_and_packets_ask_without_waiting(fake: FakeLab, cable: LinkView) -> 
     assert not cable.saw(icmp.unreachable())
     assert [packet.number for packet in cable.packets()] == [1, 2]
     assert [packet.number for packet in cable.packets(tcp.reset() | icmp.unreachable())] == [2]
+    assert fake.now == START
+
+
+def test_nothing_is_concluded_from_frames_that_were_not_captured(fake: FakeLab, cable: LinkView) -> None:
+    fake.frames(SYN)
+    fake.event(CaptureEnded(at=0, reason="No space left on device"))
+
+    assert cable.saw(tcp.syn())
+    for conclude in (
+        lambda: cable.expect_none(tcp.reset()),
+        lambda: cable.expect(tcp.reset()),
+        lambda: cable.saw(tcp.reset()),
+        lambda: cable.packets(tcp.reset()),
+    ):
+        with pytest.raises(LabError, match=r"cable: the capture ended .*No space left on device"):
+            conclude()
     assert fake.now == START
 
 

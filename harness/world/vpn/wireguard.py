@@ -31,7 +31,7 @@ from typing import Any, Final
 
 from harness.core.errors import GuestnetError, LabError
 from harness.core.rng import stream
-from harness.world import nft
+from harness.world import nft, offloads
 from harness.world.links.diversion import End
 from harness.world.model import LAPTOP
 from harness.world.namespaces import Namespaces
@@ -123,10 +123,12 @@ class Pair:
 
         name, vpn = self._name, self._vpn
         for host in self._keys:
-            with self._namespaces.inside(host), IPRoute() as routes:
-                devices.refusable(
-                    f"{host}: {name}", partial(routes.link, "add", kind=KIND, ifname=name, mtu=vpn.mtu)
-                )
+            with self._namespaces.inside(host):
+                with IPRoute() as routes:
+                    add = partial(routes.link, "add", kind=KIND, ifname=name, mtu=vpn.mtu)
+                    devices.refusable(f"{host}: {name}", add)
+                # A capture shows packets as they are carried, none larger than the MTU.
+                offloads.switch_off(name)
         self._set(LAPTOP, {"private_key": self._keys[LAPTOP], "fwmark": self._mark})
         self._set(vpn.gateway, {"private_key": self._keys[vpn.gateway], "listen_port": vpn.port})
         for host, other in ((LAPTOP, vpn.gateway), (vpn.gateway, LAPTOP)):

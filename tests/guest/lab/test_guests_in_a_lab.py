@@ -60,7 +60,9 @@ def events(lab: LabProcess, kind: str) -> list[dict[str, Any]]:
 def test_a_guest_has_a_lease_and_reaches_the_world_through_the_stack(lab: LabProcess) -> None:
     address = lab.call(Run(guest="guest1", command=LEASED)).stdout.decode().strip("ip='\n")
     page = lab.call(Run(guest="guest1", command=["curl", "-4", "-sS", "http://shop.example/"]))
-    laptop = lab.call(Run(guest="guest1", command="curl -4 --silent http://host.docker.internal:8080/headers"))
+    laptop = lab.call(
+        Run(guest="guest1", command="curl -4 --silent http://host.docker.internal:8080/headers")
+    )
     lab.call(Activity(journal=0, capture=0))
     (opened, *_) = [event for event in events(lab, "FlowOpened") if event["remote"] == "203.0.113.10:80"]
 

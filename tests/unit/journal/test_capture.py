@@ -179,7 +179,7 @@ def test_a_full_disk_is_said_once_and_the_rest_is_let_go(path: Path) -> None:
 def write_everything(path: Path) -> None:
     """A capture with all that we ever write."""
     writer = CaptureWriter(
-        path, say_nothing, snaplen=60, names={"203.0.113.10": ["shop.example"], "::1": ["me"]}
+        path, say_nothing, say_nothing, snaplen=60, names={"203.0.113.10": ["shop.example"], "::1": ["me"]}
     )
     writer.frames("cable", "up", [SYN, DNS], T0)
     writer.frames("cable-guest2", "down", [SYN + bytes(100)], T0 + 1, "dropped: loss 3% → ürgs")

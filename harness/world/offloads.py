@@ -1,4 +1,5 @@
-"""Devices without offloads: what leaves by them is cut into packets, with all checksums made."""
+"""Devices without offloads: what leaves by them is cut into packets, with all checksums made, and what comes
+is not joined."""
 
 import ctypes
 import errno
@@ -8,8 +9,8 @@ import struct
 from typing import Final
 
 _SIOCETHTOOL: Final = 0x8946
-_COMMANDS: Final = (0x17, 0x1F, 0x24)
-"""ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO of linux/ethtool.h."""
+_COMMANDS: Final = (0x17, 0x1F, 0x24, 0x2C)
+"""ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO of linux/ethtool.h."""
 _IFREQ: Final = struct.Struct("@16sP16x")
 
 

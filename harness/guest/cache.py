@@ -26,7 +26,8 @@ CACHE_VARIABLE: Final = "GUESTNET_CACHE"
 _RECENTLY: Final = 24 * 3600.0
 _LOCK_POLL: Final = 0.02
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FULL_WORDS: Final = ("No space left on device", "Disk quota exceeded", "write failed")
+_FULL_WORDS: Final = ("No space left on device", "Disk quota exceeded", "write failed", "Wrote only")
+"""Of the kernel, and of dpkg-deb and tar when the last octets still fitted."""
 
 
 class Cache:

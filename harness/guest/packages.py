@@ -165,7 +165,7 @@ class Apt:
         complaints = [
             line for line in output.splitlines() if line.startswith(("E:", "W:", "dpkg-deb: error"))
         ]
-        said = "; ".join(complaints[-3:]) or output.strip()[-300:]
+        said = "; ".join(complaints[-3:]) or " ".join(output.split())[-300:]
         if "Unable to locate package" in output and not _DEBIAN.exists():
             return EnvironmentMissing(
                 f"apt does not know packages of the image ({said})",

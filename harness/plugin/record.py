@@ -37,7 +37,7 @@ def shown_profile(profile: str, root: Path) -> str:
 
     Reports are shared, so they tell no path of this machine.
     """
-    path = Path(profile)
+    path = Path(os.path.normpath(profile))
     if not path.is_absolute():
         return profile
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
@@ -230,6 +230,10 @@ class Recorder:
 
         return machine()
 
+    def _by_file(self) -> list[tuple[str, _Phases]]:
+        """A file's scenarios one after the other: several processes finish them in any order."""
+        return sorted(self._phases.items(), key=lambda item: item[0].partition("::")[0])
+
     def _run(self, folder: Path, ended: int | None) -> "Run":
         from harness.report.model import Run
 
@@ -241,7 +245,7 @@ class Recorder:
             seed=self._settings.seed,
             versions=self._facts.versions,
             machine=self._facts.machine | ({"accelerator": ", ".join(accelerators)} if accelerators else {}),
-            scenarios=[phases.result(nodeid, folder) for nodeid, phases in self._phases.items()],
+            scenarios=[phases.result(nodeid, folder) for nodeid, phases in self._by_file()],
         )
 
 

@@ -277,6 +277,16 @@ def test_a_report_has_every_scenario_once(suite: pytest.Pytester, workers: tuple
     assert "test_red" in html.read_text()
 
 
+def test_a_report_has_a_files_scenarios_one_after_the_other(suite: pytest.Pytester) -> None:
+    """In whatever order they were run."""
+    two = "def test_one(lab): pass\ndef test_two(lab): pass\n"
+    suite.makepyfile(test_dns=two, test_tcp=two)
+    run(suite, "test_tcp.py::test_two", "test_dns.py", "test_tcp.py::test_one", "--report", "r")
+    assert [scenario.id for scenario in model.load(suite.path / "r").scenarios] == [
+        "test_dns.py::test_one", "test_dns.py::test_two", "test_tcp.py::test_two", "test_tcp.py::test_one",
+    ]  # fmt: skip
+
+
 def test_the_command_that_the_record_gives_runs_the_scenario_again(suite: pytest.Pytester) -> None:
     suite.makepyfile(test_four=FOUR)
     run(suite, "--report", "first", "--seed", "11", "--stack", "builtin,slirp")

@@ -13,6 +13,7 @@ from harness.plugin.record import shown_profile
         ("office", "office"),
         ("/home/me/project/scenarios/vpn/branch.toml", "scenarios/vpn/branch.toml"),
         ("scenarios/vpn/branch.toml", "scenarios/vpn/branch.toml"),
+        ("/home/me/project/tests/../scenarios/branch.toml", "scenarios/branch.toml"),
         ("/home/me/secret/branch.toml", "branch.toml"),
     ],
 )

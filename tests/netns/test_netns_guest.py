@@ -39,6 +39,8 @@ from harness.lab.protocol import (
 from harness.scenario import Lab
 from tests.netns.conftest import Marked
 
+BAD_SUM = 'tcp.checksum.status == "Bad"'
+
 pytestmark = pytest.mark.netns
 
 LEASED = "until grep -s '^ip=' /run/lease.env; do sleep 0.02; done"
@@ -215,11 +217,13 @@ def test_ten_mebibytes_are_intact_both_ways_in_large_frames(lab: Lab) -> None:
 
 @pytest.mark.lab(guest="netns", offloads=False)
 def test_ten_mebibytes_are_intact_both_ways_in_plain_frames(lab: Lab) -> None:
-    assert_intact(lab)
+    # The guest's kernel makes the sums itself then, and writes a sum of 0 as 0xffff (skb_checksum_help).
+    guests_own = "ip.src == 192.168.65.3 && tcp.checksum == 0xffff"
+    assert_intact(lab, bad_sum=f"({BAD_SUM} && !({guests_own}))")
     assert not frames(lab, 'frame.interface_name == "cable" && frame.len > 1514')
 
 
-def assert_intact(lab: Lab) -> None:
+def assert_intact(lab: Lab, bad_sum: str = BAD_SUM) -> None:
     """Octets and checksums are right in both directions."""
     down = lab.guest.download("files.example", size="10MiB")
     up = lab.guest.upload("files.example", size="10MiB")
@@ -227,7 +231,7 @@ def assert_intact(lab: Lab) -> None:
     assert (up.intact, up.bytes) == (True, 10 << 20)
     assert not frames(
         lab,
-        'tcp.checksum.status == "Bad" || udp.checksum.status == "Bad" || ip.checksum.status == "Bad"'
+        f'{bad_sum} || udp.checksum.status == "Bad" || ip.checksum.status == "Bad"'
         " || _ws.malformed || tcp.analysis.ack_lost_segment",
     )
 
@@ -261,7 +265,7 @@ def test_large_frames_pass_between_guests(lab: Lab) -> None:
     ]
     assert sums[0] == sums[1]
     assert frames(lab, "frame.len > 1514 && tcp.dstport == 7000")
-    assert not frames(lab, 'tcp.checksum.status == "Bad"')
+    assert not frames(lab, BAD_SUM)
 
 
 def test_the_first_connect_needs_no_second_syn(process: LabProcess) -> None:

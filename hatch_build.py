@@ -39,7 +39,7 @@ class CarryData(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version != "standard":
             return
-        build_data["force_include"].update({folder: f"harness/_data/{folder}" for folder in CARRIED})
+        build_data["force_include"].update({folder: f"guestnet/_data/{folder}" for folder in CARRIED})
         if os.environ.get(COMPILE) == "1":
             self._folder = tempfile.TemporaryDirectory(prefix="guestnet-")
             made = compiled(Path(self.root), Path(self._folder.name))
@@ -56,16 +56,17 @@ def compiled(root: Path, folder: Path) -> dict[str, str]:
 
     Raises CalledProcessError after the compiler has said why.
     """
-    shutil.copytree(root / "harness", folder / "harness", ignore=shutil.ignore_patterns("__pycache__"))
-    modules = [str(path.relative_to(folder)) for path in sorted(_data_path(folder / "harness"))]
+    source, ignored = root / "harness" / "guestnet", shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source, folder / "guestnet", ignore=ignored)
+    modules = [str(path.relative_to(folder)) for path in sorted(_data_path(folder / "guestnet"))]
     environment = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0", **os.environ}
     subprocess.run([sys.executable, "-m", "mypyc", *modules], cwd=folder, env=environment, check=True)
-    made = [*folder.glob("*.so"), *(folder / "harness").rglob("*.so")]
+    made = [*folder.glob("*.so"), *(folder / "guestnet").rglob("*.so")]
     return {str(path): str(path.relative_to(folder)) for path in made}
 
 
-def _data_path(harness: Path) -> Iterator[Path]:
+def _data_path(package: Path) -> Iterator[Path]:
     for pattern in _DATA_PATH:
-        for path in harness.glob(pattern):
+        for path in package.glob(pattern):
             if not _INTERPRETED.search(path.read_text()):
                 yield path

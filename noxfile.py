@@ -34,7 +34,7 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 def image(session: nox.Session) -> None:
     """Build the guest image unless it is there."""
-    session.run("python", "-m", "harness.cli", "image", "build", IMAGE)
+    session.run("python", "-m", "guestnet.cli", "image", "build", IMAGE)
 
 
 @nox.session(name="format")
@@ -117,5 +117,5 @@ def test(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """The benchmarks, figures in reports/bench-*.json."""
     image(session)
-    command = ("python", "-m", "harness.cli", "bench", "boot", "--json", "reports/bench-boot.json")
+    command = ("python", "-m", "guestnet.cli", "bench", "boot", "--json", "reports/bench-boot.json")
     session.run(*command, *session.posargs)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, arp, dhcp
+from guestnet.core import events
+from guestnet.scenario import Lab, arp, dhcp
 
 
 @pytest.mark.lab(needs="address-plan")

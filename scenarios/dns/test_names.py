@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab, dns
+from guestnet.scenario import Lab, dns
 
 
 def test_a_name_resolves_through_the_laptops_resolver(lab: Lab) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Burst, Corrupt, Lab, Mtu, Reorder, arp, dhcp, tcp
+from guestnet.core import events
+from guestnet.scenario import Burst, Corrupt, Lab, Mtu, Reorder, arp, dhcp, tcp
 
 pytestmark = pytest.mark.lab(needs="impairments")
 

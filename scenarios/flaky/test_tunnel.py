@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, Mtu, icmp, tcp, udp
+from guestnet.core import events
+from guestnet.scenario import Lab, Mtu, icmp, tcp, udp
 
 pytestmark = pytest.mark.lab(profile="corp-vpn-full")
 

@@ -2,9 +2,9 @@
 
 import re
 
-from harness.core import events
-from harness.core.time import MILLISECOND, SECOND
-from harness.scenario import Burst, Lab, Mtu, at, dns, icmp, tcp
+from guestnet.core import events
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.scenario import Burst, Lab, Mtu, at, dns, icmp, tcp
 
 FILES = "http://files.example"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab, icmp
+from guestnet.scenario import Lab, icmp
 
 
 @pytest.mark.lab(needs=("gateway-echo", "icmp-echo"))

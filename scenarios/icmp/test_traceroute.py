@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, icmp
+from guestnet.core import events
+from guestnet.scenario import Lab, icmp
 
 BEYOND = "198.51.100.7"
 """Behind a network that the internet forwards to, where nobody is."""

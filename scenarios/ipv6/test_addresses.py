@@ -4,9 +4,9 @@ from ipaddress import IPv6Address
 
 import pytest
 
-from harness.core import events
-from harness.core.address import Mac
-from harness.scenario import Lab, dhcpv6, dns, ndp
+from guestnet.core import events
+from guestnet.core.address import Mac
+from guestnet.scenario import Lab, dhcpv6, dns, ndp
 
 pytestmark = pytest.mark.lab(needs="ipv6")
 

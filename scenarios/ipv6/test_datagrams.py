@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from harness.scenario import Lab, icmpv6, udp
-from harness.world.description import World
-from harness.world.profiles import load_profile
+from guestnet.scenario import Lab, icmpv6, udp
+from guestnet.world.description import World
+from guestnet.world.profiles import load_profile
 
 pytestmark = pytest.mark.lab(needs="ipv6")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab, ndp, tcp
+from guestnet.scenario import Lab, ndp, tcp
 
 pytestmark = pytest.mark.lab(needs="ipv6")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab, dns, icmpv6, tcp
+from guestnet.scenario import Lab, dns, icmpv6, tcp
 
 PREFERS_IPV6 = """\
 # Local and global addresses are alike; else a guest with a local one prefers IPv4 (RFC 6724).

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, icmpv6, tcp
+from guestnet.core import events
+from guestnet.scenario import Lab, icmpv6, tcp
 
 pytestmark = pytest.mark.lab(needs="ipv6")
 

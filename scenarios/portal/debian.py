@@ -1,8 +1,8 @@
 """apt in a guest, with the package repository of the world as its only source."""
 
-from harness.scenario import Guest
-from harness.scenario.results import Ran
-from harness.world.servers.packages import KEYRING, tree
+from guestnet.scenario import Guest
+from guestnet.scenario.results import Ran
+from guestnet.world.servers.packages import KEYRING, tree
 
 SITE = "http://deb.example"
 _KEY = "/etc/apt/keyrings/deb.example.gpg"

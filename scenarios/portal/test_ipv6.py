@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab, dhcp, dhcpv6, ndp
+from guestnet.scenario import Lab, dhcp, dhcpv6, ndp
 
 pytestmark = pytest.mark.lab(profile="hotel-wifi", needs="ipv6")
 

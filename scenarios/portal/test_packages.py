@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from harness.scenario import Lab
-from harness.world.portal.model import BlockedTls
+from guestnet.scenario import Lab
+from guestnet.world.portal.model import BlockedTls
 from scenarios.portal.debian import SITE, apt, use_repository
 
 pytestmark = pytest.mark.lab(profile="hotel-wifi")

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab
-from harness.world.description import World
-from harness.world.profiles import load_profile
+from guestnet.core import events
+from guestnet.scenario import Lab
+from guestnet.world.description import World
+from guestnet.world.profiles import load_profile
 from scenarios.portal.debian import SITE, apt, use_repository
 
 OFFICE = load_profile("corp-proxy-only")

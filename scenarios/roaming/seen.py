@@ -2,7 +2,7 @@
 
 import json
 
-from harness.scenario import Lab
+from guestnet.scenario import Lab
 
 SHOP = "203.0.113.10"
 """Of shop.example."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, dns, icmp, tcp, udp
+from guestnet.core import events
+from guestnet.scenario import Lab, dns, icmp, tcp, udp
 from scenarios.roaming.seen import SHOP, seen_as
 from scenarios.time.session import Session
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab
+from guestnet.core import events
+from guestnet.scenario import Lab
 
 NAS = "192.168.65.80"
 USUAL = "192.168.65.0/24"

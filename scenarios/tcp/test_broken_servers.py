@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, icmp, tcp
-from harness.world.description import World
-from harness.world.model import Host, Link, Route, Server, ServerKind
+from guestnet.core import events
+from guestnet.scenario import Lab, icmp, tcp
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link, Route, Server, ServerKind
 
 FAR = "203.0.113.16"
 

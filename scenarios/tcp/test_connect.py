@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, icmp, tcp
+from guestnet.core import events
+from guestnet.scenario import Lab, icmp, tcp
 
 
 def test_ten_mebibytes_arrive_intact_both_ways(lab: Lab) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab
+from guestnet.core import events
+from guestnet.scenario import Lab
 
 # Non-blocking connects, all in flight together: what they came to, by errno (0: connected).
 SCAN = r"""

@@ -2,7 +2,7 @@
 
 import shlex
 
-from harness.scenario import Guest
+from guestnet.scenario import Guest
 
 _OPEN = """
 mkfifo {name}.up

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.core import events
-from harness.core.time import HOUR, SECOND
-from harness.scenario import Guest, Lab, ndp, tcp
+from guestnet.core import events
+from guestnet.core.time import HOUR, SECOND
+from guestnet.scenario import Guest, Lab, ndp, tcp
 from scenarios.time.session import Session
 
 pytestmark = pytest.mark.lab(needs=["lab-clock"])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab
+from guestnet.core import events
+from guestnet.scenario import Lab
 from scenarios.time.session import Session
 
 SHOP = "203.0.113.10"

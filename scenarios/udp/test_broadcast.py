@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab, icmp, udp
+from guestnet.scenario import Lab, icmp, udp
 
 
 @pytest.mark.lab(guests=2, needs="guest-to-guest")

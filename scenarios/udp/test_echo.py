@@ -2,7 +2,7 @@
 
 import errno
 
-from harness.scenario import Lab, icmp, udp
+from guestnet.scenario import Lab, icmp, udp
 
 # A connected socket sends a datagram: the errno that recv() has for it within ten seconds, or "silence".
 ASK = r"""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab, icmp
+from guestnet.scenario import Lab, icmp
 
 # A socket that never fragments (IP_MTU_DISCOVER, IP_PMTUDISC_DO) sends a datagram: the MTU (IP_MTU) that the
 # kernel knows of soon afterwards.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, tcp, udp
+from guestnet.core import events
+from guestnet.scenario import Lab, tcp, udp
 from scenarios.time.session import Session
 
 pytestmark = pytest.mark.lab(profile="corp-vpn-split")

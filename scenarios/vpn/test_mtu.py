@@ -7,7 +7,7 @@ Behind the builtin stack the laptop's own TCP sends into the tunnel, and it know
 
 import pytest
 
-from harness.scenario import Lab, icmp, tcp
+from guestnet.scenario import Lab, icmp, tcp
 
 pytestmark = pytest.mark.lab(profile="corp-vpn-full", stack="kernel-nat")
 

@@ -5,11 +5,11 @@ from ipaddress import ip_address, ip_network
 import msgspec
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, tcp
-from harness.world.description import World
-from harness.world.model import Route, Server
-from harness.world.profiles import load_profile
+from guestnet.core import events
+from guestnet.scenario import Lab, tcp
+from guestnet.world.description import World
+from guestnet.world.model import Route, Server
+from guestnet.world.profiles import load_profile
 
 SUBNET, LEGACY = "192.168.65.0/24", "192.168.65.5"
 

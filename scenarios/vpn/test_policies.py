@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.core import events
-from harness.journal.query import Packet
-from harness.scenario import Lab, dns, icmp, tcp, udp
-from harness.scenario.results import Attempt
+from guestnet.core import events
+from guestnet.journal.query import Packet
+from guestnet.scenario import Lab, dns, icmp, tcp, udp
+from guestnet.scenario.results import Attempt
 
 REGISTRY, DOCKER, PRINTER = "10.20.0.5", "203.0.113.90", "192.168.1.50"
 DOCKER6 = "2001:db8::90"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, udp
-from harness.world.profiles import parse_profile
+from guestnet.core import events
+from guestnet.scenario import Lab, udp
+from guestnet.world.profiles import parse_profile
 from scenarios.time.session import Session
 
 CONCENTRATOR = ("198.51.100.18", 51820)

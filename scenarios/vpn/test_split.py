@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, dns, tcp
+from guestnet.core import events
+from guestnet.scenario import Lab, dns, tcp
 
 pytestmark = pytest.mark.lab(profile="corp-vpn-split")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.scenario import Lab, tcp, udp
+from guestnet.scenario import Lab, tcp, udp
 
 REGISTRY = "10.20.0.5"
 CONCENTRATOR = ("198.51.100.18", 51820)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.report import build
+from guestnet.report import build
 from tests.unit.report import sample
 
 if TYPE_CHECKING:

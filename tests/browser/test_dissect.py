@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.core.address import Mac
-from harness.journal.capture import CaptureReader, Record
-from harness.report.embed import bundle, scripts
-from harness.wire import dhcpv6, ethernet, frame, icmpv6, ipv6, ndp, tcp, udp
-from harness.wire.ipv4 import show_ip4
-from harness.wire.ipv6 import ip6, show_ip6
+from guestnet.core.address import Mac
+from guestnet.journal.capture import CaptureReader, Record
+from guestnet.report.embed import bundle, scripts
+from guestnet.wire import dhcpv6, ethernet, frame, icmpv6, ipv6, ndp, tcp, udp
+from guestnet.wire.ipv4 import show_ip4
+from guestnet.wire.ipv6 import ip6, show_ip6
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

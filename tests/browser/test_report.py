@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.time import SECOND
-from harness.journal.capture import CaptureReader
-from harness.link.link import Link
-from harness.link.settings import impairments
-from harness.report import Limits, build
+from guestnet.core.time import SECOND
+from guestnet.journal.capture import CaptureReader
+from guestnet.link.link import Link
+from guestnet.link.settings import impairments
+from guestnet.report import Limits, build
 from tests.unit.report import sample
 from tests.unit.report.tape import Tape
 

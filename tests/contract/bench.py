@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from harness.core.events import Event
-from harness.core.port import Frame
-from harness.core.recorder import Direction, Mark
-from harness.core.time import SECOND
-from harness.edge.clock import LabClock
-from harness.stacks.base import Stack, StackOptions
-from harness.stacks.registry import open_stack
-from harness.wire.dhcp import MessageType
+from guestnet.core.events import Event
+from guestnet.core.port import Frame
+from guestnet.core.recorder import Direction, Mark
+from guestnet.core.time import SECOND
+from guestnet.edge.clock import LabClock
+from guestnet.stacks.base import Stack, StackOptions
+from guestnet.stacks.registry import open_stack
+from guestnet.wire.dhcp import MessageType
 from tests.contract.fake_guest import GATEWAY, MAC, FakeGuest
 
 E = TypeVar("E", bound=Event)

@@ -5,21 +5,21 @@ It has one address, of either version of IP, and speaks only that.
 
 from dataclasses import dataclass, field
 
-from harness.core.address import BROADCAST as BROADCAST_MAC
-from harness.core.address import Mac
-from harness.core.port import Frame
-from harness.tcpip.arp import ArpCache
-from harness.tcpip.ndp import NdpCache, read
-from harness.tcpip.reassembly import Reassembler, fragment, fragment6
-from harness.tcpip.tcp import events as tcp_events
-from harness.tcpip.tcp.config import Config, Endpoint
-from harness.tcpip.tcp.connection import Connection
-from harness.wire import arp, dhcp, dhcpv6, ethernet, icmp, icmpv6, ip, ipv4, ipv6, ndp, tcp, udp
-from harness.wire.dhcp import Dhcp, MessageType, Op, Options
-from harness.wire.ethernet import EtherType
-from harness.wire.ip import IpAddress, IpPacket
-from harness.wire.ipv4 import ANY, BROADCAST, Ipv4, Protocol, ip4
-from harness.wire.ipv6 import ALL_NODES, Ipv6, ip6
+from guestnet.core.address import BROADCAST as BROADCAST_MAC
+from guestnet.core.address import Mac
+from guestnet.core.port import Frame
+from guestnet.tcpip.arp import ArpCache
+from guestnet.tcpip.ndp import NdpCache, read
+from guestnet.tcpip.reassembly import Reassembler, fragment, fragment6
+from guestnet.tcpip.tcp import events as tcp_events
+from guestnet.tcpip.tcp.config import Config, Endpoint
+from guestnet.tcpip.tcp.connection import Connection
+from guestnet.wire import arp, dhcp, dhcpv6, ethernet, icmp, icmpv6, ip, ipv4, ipv6, ndp, tcp, udp
+from guestnet.wire.dhcp import Dhcp, MessageType, Op, Options
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ip import IpAddress, IpPacket
+from guestnet.wire.ipv4 import ANY, BROADCAST, Ipv4, Protocol, ip4
+from guestnet.wire.ipv6 import ALL_NODES, Ipv6, ip6
 
 GATEWAY = ip4("192.168.65.1")
 HOST = ip4("192.168.65.2")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.events import FlowOpened, FlowRefused
-from harness.wire import icmpv6, ndp
-from harness.wire.ipv6 import ip6
+from guestnet.core.events import FlowOpened, FlowRefused
+from guestnet.wire import icmpv6, ndp
+from guestnet.wire.ipv6 import ip6
 from tests.contract.bench import Bench, running, serving
 from tests.contract.fake_guest import GUEST6, HOST6
 from tests.contract.test_stack import MEBIBYTE, echo, noise

@@ -12,13 +12,13 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from harness.core.address import Mac
-from harness.core.errors import DescriptionError
-from harness.core.events import DhcpServed, DnsAnswered, FlowClosed, FlowOpened, FlowRefused
-from harness.stacks.builtin import BuiltinStack
-from harness.wire import icmp
-from harness.wire.dhcp import MessageType
-from harness.wire.ipv4 import ip4
+from guestnet.core.address import Mac
+from guestnet.core.errors import DescriptionError
+from guestnet.core.events import DhcpServed, DnsAnswered, FlowClosed, FlowOpened, FlowRefused
+from guestnet.stacks.builtin import BuiltinStack
+from guestnet.wire import icmp
+from guestnet.wire.dhcp import MessageType
+from guestnet.wire.ipv4 import ip4
 from tests.contract.bench import Bench, running, serving
 from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest
 

@@ -33,7 +33,7 @@ GROWTH = 50_000
 def fuzz(name: str, runs: int, seed: int, artifacts: Path) -> None:
     """Fuzz one target in this process, which ends with it."""
     atheris: Any = importlib.import_module("atheris")
-    with atheris.instrument_imports(include=["harness"]):
+    with atheris.instrument_imports(include=["guestnet"]):
         target = importlib.import_module("tests.fuzz.targets").TARGETS[name]
     done, blocks = 0, 0
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from harness.journal.capture import CaptureReader
-from harness.wire import ethernet
+from guestnet.journal.capture import CaptureReader
+from guestnet.wire import ethernet
 
 CAPTURE = Path(__file__).with_name("linux.pcapng")
 UDP, TCP = 17, 6

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from harness.core.time import SECOND
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig, Limits
-from harness.gateway.gateway import Gateway
-from harness.wire import checksum
+from guestnet.core.time import SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig, Limits
+from guestnet.gateway.gateway import Gateway
+from guestnet.wire import checksum
 from tests.fuzz import corpus
 from tests.fuzz.script import Script, blocks
 

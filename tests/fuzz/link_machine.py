@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from harness.core.errors import DescriptionError
-from harness.core.events import VERDICTS, FrameDropped, FrameImpaired, FramesDropped, FramesImpaired
-from harness.core.time import HOUR, SECOND
-from harness.link.filter import parse
-from harness.link.link import Link
-from harness.link.passed import Passed
-from harness.link.settings import (
+from guestnet.core.errors import DescriptionError
+from guestnet.core.events import VERDICTS, FrameDropped, FrameImpaired, FramesDropped, FramesImpaired
+from guestnet.core.time import HOUR, SECOND
+from guestnet.link.filter import parse
+from guestnet.link.link import Link
+from guestnet.link.passed import Passed
+from guestnet.link.settings import (
     Burst,
     Corrupt,
     Impairments,

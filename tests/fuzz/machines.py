@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from harness.core.address import Mac
-from harness.core.errors import WireError
-from harness.core.time import SECOND
-from harness.services.dhcp import DhcpConfig, DhcpServer, client_key
-from harness.services.dns import DnsService, Forward
-from harness.tcpip import neighbour, reassembly
-from harness.tcpip.arp import ArpCache
-from harness.tcpip.reassembly import Reassembler
-from harness.wire import arp, dhcp, ipv4
-from harness.wire.ipv4 import ip4
+from guestnet.core.address import Mac
+from guestnet.core.errors import WireError
+from guestnet.core.time import SECOND
+from guestnet.services.dhcp import DhcpConfig, DhcpServer, client_key
+from guestnet.services.dns import DnsService, Forward
+from guestnet.tcpip import neighbour, reassembly
+from guestnet.tcpip.arp import ArpCache
+from guestnet.tcpip.reassembly import Reassembler
+from guestnet.wire import arp, dhcp, ipv4
+from guestnet.wire.ipv4 import ip4
 from tests.fuzz import corpus
 from tests.fuzz.script import Script, blocks
 

@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from typing import Final
 
-from harness.core import rng
-from harness.core.address import Mac
-from harness.core.errors import WireError
-from harness.services.dhcpv6 import Dhcpv6Config, Dhcpv6Server
-from harness.tcpip import reassembly
-from harness.tcpip.icmpv6 import check_extensions
-from harness.tcpip.ndp import NdpCache, packet_of, read
-from harness.tcpip.reassembly import Reassembler, fragment6
-from harness.tcpip.router import Advertiser
-from harness.wire import dhcpv6, icmpv6, ipv6, ndp
-from harness.wire.dhcpv6 import Dhcpv6, IaAddress, IaNa, MessageType, Options
-from harness.wire.ipv6 import ALL_NODES, UNSPECIFIED, Extension, Ipv6, NextHeader, ip6
+from guestnet.core import rng
+from guestnet.core.address import Mac
+from guestnet.core.errors import WireError
+from guestnet.services.dhcpv6 import Dhcpv6Config, Dhcpv6Server
+from guestnet.tcpip import reassembly
+from guestnet.tcpip.icmpv6 import check_extensions
+from guestnet.tcpip.ndp import NdpCache, packet_of, read
+from guestnet.tcpip.reassembly import Reassembler, fragment6
+from guestnet.tcpip.router import Advertiser
+from guestnet.wire import dhcpv6, icmpv6, ipv6, ndp
+from guestnet.wire.dhcpv6 import Dhcpv6, IaAddress, IaNa, MessageType, Options
+from guestnet.wire.ipv6 import ALL_NODES, UNSPECIFIED, Extension, Ipv6, NextHeader, ip6
 from tests.fuzz.machines import OUR_MAC, START, fall_silent
 from tests.fuzz.script import Script, blocks
 

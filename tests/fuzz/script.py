@@ -3,7 +3,7 @@
 What is read beyond the end is zero, so that every input is a script and a part of one is another.
 """
 
-from harness.core.time import MILLISECOND
+from guestnet.core.time import MILLISECOND
 
 
 class Script:

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from harness.core.time import SECOND
-from harness.tcpip.tcp import Config, Connection, Endpoint, State
-from harness.wire.ipv4 import ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.time import SECOND
+from guestnet.tcpip.tcp import Config, Connection, Endpoint, State
+from guestnet.wire.ipv4 import ip4
+from guestnet.wire.tcp import Flags, Segment
 from tests.fuzz.script import Script
 
 GUEST, SERVER = Endpoint(ip4("192.168.65.3"), 40000), Endpoint(ip4("10.0.0.1"), 80)

@@ -44,7 +44,7 @@ def test_damaged_input_is_survived(name: str) -> None:
 
 
 def test_every_format_of_the_wire_is_fuzzed() -> None:
-    wire = Path(__file__).parents[2] / "harness" / "wire"
+    wire = Path(__file__).parents[2] / "harness" / "guestnet" / "wire"
     formats = {path.stem for path in wire.glob("*.py") if "\ndef parse(" in path.read_text()}
     assert formats <= set(TARGETS)
 

@@ -2,8 +2,8 @@
 
 from ipaddress import IPv4Address, IPv6Address
 
-from harness.core.errors import WireError
-from harness.wire import ipv4, ipv6, siit
+from guestnet.core.errors import WireError
+from guestnet.wire import ipv4, ipv6, siit
 from tests.fuzz import corpus
 
 _PREFIX = IPv6Address("64:ff9b::").packed

@@ -7,9 +7,9 @@ again, so is the tunnel.
 from random import Random
 from typing import Final
 
-from harness.core.errors import WireError
-from harness.core.time import SECOND
-from harness.world.vpn.session import RETRY, Peer
+from guestnet.core.errors import WireError
+from guestnet.core.time import SECOND
+from guestnet.world.vpn.session import RETRY, Peer
 from tests.fuzz.script import Script
 
 _START: Final = 1_000 * SECOND

@@ -1,7 +1,7 @@
 """``python -m tests.kernel PYTEST-ARGS``: a part of the tests on Debian's generic kernel, in QEMU.
 
     python -m tests.kernel tests/netns/test_vpn.py              # pytest with these arguments
-    python -m tests.kernel --run python -m harness.cli bench links
+    python -m tests.kernel --run python -m guestnet.cli bench links
     python -m tests.kernel --again --run uname -a               # with today's kernel of Debian
 
 Options come before everything else. Its status is that of what it ran.
@@ -15,8 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from harness.core.errors import EnvironmentMissing
-from harness.guest.cache import Cache
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.guest.cache import Cache
 from tests.kernel import machine
 
 

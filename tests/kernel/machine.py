@@ -28,13 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.core.errors import EnvironmentMissing
-from harness.guest import cpio, kernel
-from harness.guest.cache import Cache
-from harness.guest.machine import find_qemu
-from harness.guest.packages import Apt, Progress
-from harness.guest.recipe import load
-from harness.system.calls import die_with_parent
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.guest import cpio, kernel
+from guestnet.guest.cache import Cache
+from guestnet.guest.machine import find_qemu
+from guestnet.guest.packages import Apt, Progress
+from guestnet.guest.recipe import load
+from guestnet.system.calls import die_with_parent
 from tests.kernel import inside
 
 HERE: Final = Path(__file__).parent

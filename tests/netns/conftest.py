@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing
-from harness.lab.client import LabProcess
-from harness.lab.description import LabDescription
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.lab.client import LabProcess
+from guestnet.lab.description import LabDescription
 
 MARK = "GUESTNET_TEST_MARK"
 ROOT = Path(__file__).parents[2]
@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[2]
 CLIENT = """
 import sys
 from pathlib import Path
-from harness.lab.client import LabProcess
-from harness.lab.description import LabDescription
-from harness.lab.protocol import RunOn
+from guestnet.lab.client import LabProcess
+from guestnet.lab.description import LabDescription
+from guestnet.lab.protocol import RunOn
 
 lab = LabProcess.start(LabDescription(scenario="client", seed=1, guests=0), Path(sys.argv[1]))
 print("started", lab.call(RunOn(host="laptop", command="id -u")).stdout.decode().strip(), flush=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import LabError
-from harness.core.events import ClockJumped, Noted
-from harness.lab.description import LabDescription
-from harness.scenario import Lab
-from harness.world.description import World
-from harness.world.model import Host, Link, Route, Server, Uplink
+from guestnet.core.errors import LabError
+from guestnet.core.events import ClockJumped, Noted
+from guestnet.lab.description import LabDescription
+from guestnet.scenario import Lab
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link, Route, Server, Uplink
 
 pytestmark = pytest.mark.netns
 

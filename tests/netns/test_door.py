@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.core import events
-from harness.core.errors import LabError
-from harness.lab.door import NAME, Door, Visit
-from harness.lab.protocol import RunOn, Status, Stop
-from harness.scenario import Lab
+from guestnet.core import events
+from guestnet.core.errors import LabError
+from guestnet.lab.door import NAME, Door, Visit
+from guestnet.lab.protocol import RunOn, Status, Stop
+from guestnet.scenario import Lab
 from tests.netns.conftest import ROOT, StartLab
 
 
 def attach(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "harness.cli", "attach", str(folder), "-c", command],
+        [sys.executable, "-m", "guestnet.cli", "attach", str(folder), "-c", command],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 

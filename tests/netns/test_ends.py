@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import LabError
-from harness.lab.protocol import Now, RunOn
+from guestnet.core.errors import LabError
+from guestnet.lab.protocol import Now, RunOn
 from tests.netns.conftest import Marked, StartLab, events, start_client
 
 pytestmark = pytest.mark.netns
@@ -36,7 +36,7 @@ def test_a_killed_lab_is_noticed_at_once_and_leaves_nothing(
     lab = start_lab()
     (init,) = children(lab.pid)
     (inner,) = (
-        pid for pid in children(init) if b"harness.lab\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid for pid in children(init) if b"guestnet.lab\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     )
     pending: list[str] = []
 

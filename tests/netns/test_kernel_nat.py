@@ -5,9 +5,9 @@ No TAP device, so nobody has to open /dev/net/tun.
 
 import pytest
 
-from harness.core.errors import GuestError
-from harness.guest.image import find
-from harness.scenario import Lab, arp, tcp
+from guestnet.core.errors import GuestError
+from guestnet.guest.image import find
+from guestnet.scenario import Lab, arp, tcp
 
 pytestmark = [pytest.mark.netns, pytest.mark.lab(guest="netns", stack="kernel-nat")]
 

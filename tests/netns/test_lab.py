@@ -8,11 +8,11 @@ import threading
 import msgspec
 import pytest
 
-from harness.core.errors import DescriptionError, GuestError, LabError
-from harness.core.events import Noted
-from harness.lab.protocol import Activity, Now, Record, Run, RunOn, Status
-from harness.world import model
-from harness.world.profiles import load_profile
+from guestnet.core.errors import DescriptionError, GuestError, LabError
+from guestnet.core.events import Noted
+from guestnet.lab.protocol import Activity, Now, Record, Run, RunOn, Status
+from guestnet.world import model
+from guestnet.world.profiles import load_profile
 from tests.netns.conftest import Marked, StartLab, events
 
 pytestmark = pytest.mark.netns

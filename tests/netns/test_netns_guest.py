@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing, GuestError
-from harness.guest import tap
-from harness.guest.image import find
-from harness.journal.capture import CaptureReader
-from harness.lab.client import LabProcess
-from harness.lab.description import LabDescription
-from harness.lab.protocol import (
+from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.guest import tap
+from guestnet.guest.image import find
+from guestnet.journal.capture import CaptureReader
+from guestnet.lab.client import LabProcess
+from guestnet.lab.description import LabDescription
+from guestnet.lab.protocol import (
     Activity,
     AddGuest,
     PauseGuest,
@@ -36,7 +36,7 @@ from harness.lab.protocol import (
     StopGuest,
     WriteFile,
 )
-from harness.scenario import Lab
+from guestnet.scenario import Lab
 from tests.netns.conftest import Marked
 
 BAD_SUM = 'tcp.checksum.status == "Bad"'
@@ -317,7 +317,7 @@ def test_a_reset_guest_has_forgotten_all_but_gets_its_address_back(process: LabP
 @pytest.mark.lab(guest="netns")
 def test_a_reset_ends_connections_without_a_word(lab: Lab) -> None:
     """As a machine that is reset: no FIN, no RST of its own."""
-    from harness.scenario import tcp
+    from guestnet.scenario import tcp
 
     lab.guest.run("{ (echo x; sleep 60) | socat - TCP:203.0.113.30:7; } >/dev/null 2>&1 &")
     lab.cable.expect(tcp.data(source=("203.0.113.30", 7)), within=5.0)

@@ -7,9 +7,9 @@ from textwrap import dedent
 import dns.message
 import pytest
 
-from harness.core.events import Served
-from harness.lab.description import LabDescription
-from harness.scenario import Lab
+from guestnet.core.events import Served
+from guestnet.lab.description import LabDescription
+from guestnet.scenario import Lab
 
 pytestmark = pytest.mark.netns
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
-from harness.core.errors import GuestError, LabError
-from harness.guest import tap
-from harness.guest.image import find
-from harness.scenario import Lab
+from guestnet.core.errors import GuestError, LabError
+from guestnet.guest import tap
+from guestnet.guest.image import find
+from guestnet.scenario import Lab
 
 pytestmark = pytest.mark.netns
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from harness.lab.client import LabProcess
-from harness.lab.description import LabDescription
-from harness.lab.protocol import Activity, RunOn
-from harness.world.description import Families
-from harness.world.servers.content import digest
+from guestnet.lab.client import LabProcess
+from guestnet.lab.description import LabDescription
+from guestnet.lab.protocol import Activity, RunOn
+from guestnet.world.description import Families
+from guestnet.world.servers.content import digest
 
 pytestmark = pytest.mark.netns
 

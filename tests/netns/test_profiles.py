@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.lab.client import LabProcess
-from harness.lab.description import LabDescription
-from harness.lab.protocol import RunOn
-from harness.world.profiles import load_profile, profile_names
+from guestnet.lab.client import LabProcess
+from guestnet.lab.description import LabDescription
+from guestnet.lab.protocol import RunOn
+from guestnet.world.profiles import load_profile, profile_names
 
 pytestmark = pytest.mark.netns
 

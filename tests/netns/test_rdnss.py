@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.address import Mac
-from harness.wire import ethernet, icmpv6, ipv6, ndp
-from harness.wire.ipv6 import ALL_NODES, Ip6, ip6
+from guestnet.core.address import Mac
+from guestnet.wire import ethernet, icmpv6, ipv6, ndp
+from guestnet.wire.ipv6 import ALL_NODES, Ip6, ip6
 
 pytestmark = pytest.mark.netns
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.core.events import Served
-from harness.lab.description import LabDescription
-from harness.scenario import Lab
-from harness.world.description import World
-from harness.world.model import Host, Link, Record, Route, Server
-from harness.world.servers.packages import tree
+from guestnet.core.events import Served
+from guestnet.lab.description import LabDescription
+from guestnet.scenario import Lab
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link, Record, Route, Server
+from guestnet.world.servers.packages import tree
 
 pytestmark = pytest.mark.netns
 

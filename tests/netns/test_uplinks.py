@@ -6,15 +6,15 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.core.events import UplinkChanged
-from harness.journal.journal import JournalReader
-from harness.journal.recording import JOURNAL
-from harness.lab.client import LabProcess
-from harness.lab.description import LabDescription
-from harness.lab.protocol import Activity, RunOn
-from harness.lab.world_requests import RenumberUplink, ResolversOf, Roam, SetUplink, UplinkStates
-from harness.world.profiles import load_profile
+from guestnet.core.errors import DescriptionError
+from guestnet.core.events import UplinkChanged
+from guestnet.journal.journal import JournalReader
+from guestnet.journal.recording import JOURNAL
+from guestnet.lab.client import LabProcess
+from guestnet.lab.description import LabDescription
+from guestnet.lab.protocol import Activity, RunOn
+from guestnet.lab.world_requests import RenumberUplink, ResolversOf, Roam, SetUplink, UplinkStates
+from guestnet.world.profiles import load_profile
 from tests.netns.conftest import StartLab
 
 pytestmark = pytest.mark.netns

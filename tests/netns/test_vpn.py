@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.core import events
-from harness.core.errors import DescriptionError, LabError
-from harness.scenario import Lab, icmp, udp
+from guestnet.core import events
+from guestnet.core.errors import DescriptionError, LabError
+from guestnet.scenario import Lab, icmp, udp
 
 pytestmark = [pytest.mark.netns, pytest.mark.lab(profile="corp-vpn-split", guests=0)]
 

@@ -89,7 +89,7 @@ def interrupt(
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_benchmark_of_labs(tmp_path: Path, number: int, status: int) -> None:
     mark = uuid.uuid4().hex
-    command = [sys.executable, "-m", "harness.cli", "bench", "boot", "--runs", "50"]
+    command = [sys.executable, "-m", "guestnet.cli", "bench", "boot", "--runs", "50"]
 
     code, said = interrupt(command, lambda: has_machine(mark), number, mark, tmp_path)
 
@@ -100,7 +100,7 @@ def test_a_benchmark_of_labs(tmp_path: Path, number: int, status: int) -> None:
 
 
 SCENARIO = """
-from harness.core.events import GuestEnded
+from guestnet.core.events import GuestEnded
 
 def test_long(lab): lab.journal.expect(GuestEnded, within=600)
 """
@@ -112,7 +112,7 @@ def test_a_run_of_scenarios(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-m",
-        "harness.cli",
+        "guestnet.cli",
         "run",
         "--report",
         str(report),

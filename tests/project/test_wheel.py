@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 SCENARIO = """
-from harness.scenario import Lab, tcp
+from guestnet.scenario import Lab, tcp
 
 
 def test_a_page_loads(lab: Lab) -> None:
@@ -43,10 +43,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_carries_recipes_profiles_and_templates(wheel: Path) -> None:
     carried = set(zipfile.ZipFile(wheel).namelist())
 
-    for folder, home in (("images", "_data/images"), ("fixtures", "_data/fixtures"), ("harness", "")):
+    homes = {"images": "_data/images", "fixtures": "_data/fixtures", "harness/guestnet": ""}
+    for folder, home in homes.items():
         files = [path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"]
         assert files, f"no file in {folder}"
-        wanted = {(Path("harness") / home / path.relative_to(ROOT / folder)).as_posix() for path in files}
+        wanted = {(Path("guestnet") / home / path.relative_to(ROOT / folder)).as_posix() for path in files}
         assert not wanted - carried
     assert not [name for name in carried if name.startswith(("tests/", "scenarios/"))]
 
@@ -63,7 +64,7 @@ def test_another_project_writes_and_runs_a_scenario(wheel: Path, tmp_path: Path)
     project.mkdir()
     (project / "test_page.py").write_text(SCENARIO)
 
-    where = call([python, "-c", "import harness; print(harness.__file__)"], project)
+    where = call([python, "-c", "import guestnet; print(guestnet.__file__)"], project)
     pytest_ = [python, "-m", "pytest", "--guest", "qemu", "--report", "out", "--strict-environment"]
     said = call(pytest_, project)
 

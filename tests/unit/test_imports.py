@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2] / "harness"
+ROOT = Path(__file__).parents[2] / "harness" / "guestnet"
 
 PURE = {"core", "wire", "tcpip", "services", "link", "gateway"}
 """Above the line: no I/O, no clock, no randomness of its own."""
@@ -34,25 +34,25 @@ MAY_IMPORT = {
 
 BANNED_ABOVE_THE_LINE = {
     "asyncio": "the core is sans-I/O: events in, commands out",
-    "socket": "the core is sans-I/O: host sockets belong to harness.edge",
-    "select": "the core is sans-I/O: readiness belongs to harness.edge",
-    "selectors": "the core is sans-I/O: readiness belongs to harness.edge",
+    "socket": "the core is sans-I/O: host sockets belong to guestnet.edge",
+    "select": "the core is sans-I/O: readiness belongs to guestnet.edge",
+    "selectors": "the core is sans-I/O: readiness belongs to guestnet.edge",
     "threading": "the core is single-threaded and driven",
-    "subprocess": "processes belong to harness.world, harness.guest and harness.lab",
-    "multiprocessing": "processes belong to harness.lab",
+    "subprocess": "processes belong to guestnet.world, guestnet.guest and guestnet.lab",
+    "multiprocessing": "processes belong to guestnet.lab",
     "os": "the core knows no operating system; the values it needs come in as arguments",
     "time": "time comes in as `now`",
     "datetime": "time comes in as `now`",
-    "random": "randomness comes in as values or as streams of harness.core.rng",
-    "secrets": "randomness comes in as values or as streams of harness.core.rng",
-    "signal": "signals belong to the processes of harness.lab",
+    "random": "randomness comes in as values or as streams of guestnet.core.rng",
+    "secrets": "randomness comes in as values or as streams of guestnet.core.rng",
+    "signal": "signals belong to the processes of guestnet.lab",
 }
 
 EXCEPTIONS = {("core/rng.py", "random"): "it is where the seeded streams are made"}
 
 
 def files() -> Iterator[tuple[str, str]]:
-    """(package, path relative to harness/) of every module; a top-level module is a package of one file."""
+    """(package, path below ROOT) of every module; a top-level module is a package of one file."""
     for path in sorted(ROOT.rglob("*.py")):
         relative = path.relative_to(ROOT)
         if relative.name == "__init__.py" and len(relative.parts) == 1:
@@ -66,8 +66,8 @@ def imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
-            if node.module == "harness":
-                yield from (f"harness.{alias.name}" for alias in node.names)
+            if node.module == "guestnet":
+                yield from (f"guestnet.{alias.name}" for alias in node.names)
             else:
                 yield node.module
 
@@ -75,14 +75,14 @@ def imports(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("package", sorted(MAY_IMPORT))
 def test_a_package_imports_only_what_its_rule_allows(package: str) -> None:
     paths = [path for name, path in files() if name == package]
-    assert paths, f"harness.{package} has a rule but no files: delete the rule or restore the package"
+    assert paths, f"guestnet.{package} has a rule but no files: delete the rule or restore the package"
     wrong = [
         f"{path}: {name}"
         for path in paths
         for name in imports(ROOT / path)
-        if name.startswith("harness.") and name.split(".")[1] not in MAY_IMPORT[package] | {package}
+        if name.startswith("guestnet.") and name.split(".")[1] not in MAY_IMPORT[package] | {package}
     ]
-    assert not wrong, f"harness.{package} may import {sorted(MAY_IMPORT[package]) or 'nothing'}"
+    assert not wrong, f"guestnet.{package} may import {sorted(MAY_IMPORT[package]) or 'nothing'}"
 
 
 def test_every_package_has_a_rule() -> None:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from harness.guest import image, snapshot
-from harness.guest.accelerator import choose
-from harness.guest.cache import Cache
-from harness.guest.machine import Cable, Machine, find_qemu
-from harness.guest.qemu import QemuGuest
+from guestnet.guest import image, snapshot
+from guestnet.guest.accelerator import choose
+from guestnet.guest.cache import Cache
+from guestnet.guest.machine import Cable, Machine, find_qemu
+from guestnet.guest.qemu import QemuGuest
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import GuestError
-from harness.guest.agent import AgentError
-from harness.guest.machine import Machine
-from harness.guest.qemu import QemuGuest
-from harness.guest.testinfra_backend import RunText, host_for
+from guestnet.core.errors import GuestError
+from guestnet.guest.agent import AgentError
+from guestnet.guest.machine import Machine
+from guestnet.guest.qemu import QemuGuest
+from guestnet.guest.testinfra_backend import RunText, host_for
 from tests.guest.guest.conftest import restored, text
 
 pytestmark = pytest.mark.guest

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing, GuestError
-from harness.guest.machine import Cable, Machine
-from harness.guest.qemu import QemuGuest
+from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.guest.machine import Cable, Machine
+from guestnet.guest.qemu import QemuGuest
 from tests.guest.guest.conftest import restored
 
 pytestmark = pytest.mark.guest
 
 STARTER = """
 import asyncio, sys
-from harness.guest import image
-from harness.guest.machine import Accelerator, Cable, Machine, find_qemu
-from harness.guest.qemu import QemuGuest
+from guestnet.guest import image
+from guestnet.guest.machine import Accelerator, Cable, Machine, find_qemu
+from guestnet.guest.qemu import QemuGuest
 async def main():
     machine = Machine(image.require("tiny"), find_qemu(), Accelerator("tcg", ""), Cable(netdev="user"))
     guest = QemuGuest(machine)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.guest import image
-from harness.guest.cache import Cache
+from guestnet.guest import image
+from guestnet.guest.cache import Cache
 
 pytestmark = pytest.mark.guest
 
@@ -33,9 +33,9 @@ mount -t tmpfs -o size={size}m small {folder} || exit 77
 import subprocess
 import sys
 from pathlib import Path
-from harness.core.errors import EnvironmentMissing
-from harness.guest import image
-from harness.guest.cache import Cache
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.guest import image
+from guestnet.guest.cache import Cache
 folder = Path("{folder}")
 try:
     image.build("tiny", Cache(folder))

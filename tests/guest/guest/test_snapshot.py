@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.guest import snapshot
-from harness.guest.cache import Cache
-from harness.guest.machine import Cable, Machine
+from guestnet.guest import snapshot
+from guestnet.guest.cache import Cache
+from guestnet.guest.machine import Cable, Machine
 from tests.guest.guest.conftest import restored, text
 
 pytestmark = pytest.mark.guest

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing, GuestError
-from harness.lab.client import LabProcess
-from harness.lab.description import LabDescription
-from harness.lab.protocol import (
+from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.lab.client import LabProcess
+from guestnet.lab.description import LabDescription
+from guestnet.lab.protocol import (
     Activity,
     AddGuest,
     GuestInfo,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, dhcp, icmp
+from guestnet.core import events
+from guestnet.scenario import Lab, dhcp, icmp
 
 pytestmark = [pytest.mark.guest, pytest.mark.lab(guest="qemu", stack="kernel-nat")]
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.core import events
-from harness.core.errors import GuestError
-from harness.scenario import Guest, Lab, arp, dhcp, icmp, tcp, udp
+from guestnet.core import events
+from guestnet.core.errors import GuestError
+from guestnet.scenario import Guest, Lab, arp, dhcp, icmp, tcp, udp
 
 pytestmark = pytest.mark.guest
 

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.address import Mac
-from harness.core.events import Event
-from harness.core.port import Frame
-from harness.core.recorder import Direction, Mark
-from harness.edge.clock import LabClock
-from harness.guest import image, snapshot
-from harness.guest.accelerator import choose
-from harness.guest.cache import Cache
-from harness.guest.machine import Cable, Machine, find_qemu
-from harness.guest.qemu import QemuGuest
-from harness.journal.capture import CaptureWriter
-from harness.link.passed import DROPPED
-from harness.link.settings import Uniform, impairments
-from harness.stacks.base import StackOptions
-from harness.stacks.builtin import BuiltinStack
+from guestnet.core.address import Mac
+from guestnet.core.events import Event
+from guestnet.core.port import Frame
+from guestnet.core.recorder import Direction, Mark
+from guestnet.edge.clock import LabClock
+from guestnet.guest import image, snapshot
+from guestnet.guest.accelerator import choose
+from guestnet.guest.cache import Cache
+from guestnet.guest.machine import Cable, Machine, find_qemu
+from guestnet.guest.qemu import QemuGuest
+from guestnet.journal.capture import CaptureWriter
+from guestnet.link.passed import DROPPED
+from guestnet.link.settings import Uniform, impairments
+from guestnet.stacks.base import StackOptions
+from guestnet.stacks.builtin import BuiltinStack
 from tests.contract.bench import serving
 from tests.netns.tcp.expert import complaints
 

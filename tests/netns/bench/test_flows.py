@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.bench import flows_lab
-from harness.bench.processes import Processes
-from harness.core.errors import EnvironmentMissing, LabError
-from harness.scenario import Lab
+from guestnet.bench import flows_lab
+from guestnet.bench.processes import Processes
+from guestnet.core.errors import EnvironmentMissing, LabError
+from guestnet.scenario import Lab
 
 pytestmark = pytest.mark.netns
 

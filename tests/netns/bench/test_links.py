@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.bench import links
-from harness.core.errors import EnvironmentMissing
-from harness.scenario import Lab
+from guestnet.bench import links
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.scenario import Lab
 
 pytestmark = pytest.mark.netns
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.world import cycle, measure
+from guestnet.bench.world import cycle, measure
 
 pytestmark = pytest.mark.netns
 
@@ -25,6 +25,6 @@ def test_worlds_come_and_go_and_leave_nothing() -> None:
 def test_a_namespace_that_somebody_holds_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here that of this process stands for one that a lab forgot."""
     mine = str(Path("/proc/self/ns/net").readlink())
-    monkeypatch.setattr("harness.bench.world._namespace", lambda lab, host: mine)
+    monkeypatch.setattr("guestnet.bench.world._namespace", lambda lab, host: mine)
 
     assert f"process {os.getpid()} holds {mine}" in cycle().left

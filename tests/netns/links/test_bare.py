@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.core import events
-from harness.journal.query import Packet, Trace
-from harness.wire import ethernet
+from guestnet.core import events
+from guestnet.journal.query import Packet, Trace
+from guestnet.wire import ethernet
 from tests.netns.conftest import ROOT
 
 pytestmark = pytest.mark.netns

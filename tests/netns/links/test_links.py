@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import checks
-from harness.core import events
-from harness.core.errors import DescriptionError
-from harness.core.time import MILLISECOND
-from harness.journal.pcapng import Direction
-from harness.lab.description import LabDescription
-from harness.lab.link_requests import LinkSettings
-from harness.link.settings import NOTHING
-from harness.scenario import Burst, Lab, Mtu, Reorder, at, icmp, tcp
-from harness.world.profiles import parse_profile
+from guestnet.cli import checks
+from guestnet.core import events
+from guestnet.core.errors import DescriptionError
+from guestnet.core.time import MILLISECOND
+from guestnet.journal.pcapng import Direction
+from guestnet.lab.description import LabDescription
+from guestnet.lab.link_requests import LinkSettings
+from guestnet.link.settings import NOTHING
+from guestnet.scenario import Burst, Lab, Mtu, Reorder, at, icmp, tcp
+from guestnet.world.profiles import parse_profile
 
 pytestmark = pytest.mark.netns
 

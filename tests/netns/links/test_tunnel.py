@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.core import events
-from harness.core.errors import DescriptionError
-from harness.lab.description import LabDescription
-from harness.scenario import Lab, icmp
-from harness.wire.ipv4 import ip4
-from harness.world.profiles import load_profile, parse_profile, profile_folder
+from guestnet.core import events
+from guestnet.core.errors import DescriptionError
+from guestnet.lab.description import LabDescription
+from guestnet.scenario import Lab, icmp
+from guestnet.wire.ipv4 import ip4
+from guestnet.world.profiles import load_profile, parse_profile, profile_folder
 from tests.netns.links.test_links import HOOKS, expect_plain
 
 pytestmark = pytest.mark.netns

@@ -12,16 +12,16 @@ import struct
 import sys
 from pathlib import Path
 
-from harness.edge.clock import LabClock
-from harness.journal.recording import FileRecorder
-from harness.link.settings import impairments
-from harness.system.calls import CLONE_NEWNET, setns, unshare
-from harness.world.description import World
-from harness.world.links.diversion import End
-from harness.world.links.running import Links
-from harness.world.model import Host
-from harness.world.namespaces import Namespaces
-from harness.world.vpn.model import Vpn
+from guestnet.edge.clock import LabClock
+from guestnet.journal.recording import FileRecorder
+from guestnet.link.settings import impairments
+from guestnet.system.calls import CLONE_NEWNET, setns, unshare
+from guestnet.world.description import World
+from guestnet.world.links.diversion import End
+from guestnet.world.links.running import Links
+from guestnet.world.model import Host
+from guestnet.world.namespaces import Namespaces
+from guestnet.world.vpn.model import Vpn
 
 TUNSETIFF = 0x4004_54CA
 IFF_TUN_NO_PI = 0x0001 | 0x1000

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp import Config, Connection
-from harness.wire import ip, ipv4, ipv6, tcp
-from harness.wire.ipv4 import Protocol, ip4
-from harness.wire.ipv6 import ip6
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Config, Connection
+from guestnet.wire import ip, ipv4, ipv6, tcp
+from guestnet.wire.ipv4 import Protocol, ip4
+from guestnet.wire.ipv6 import ip6
 
 GUEST = {4: ip4("192.168.65.3"), 6: ip6("fd65:6775:6573:7400::3")}
 SERVER = {4: ip4("10.0.0.1"), 6: ip6("2001:db8::1")}

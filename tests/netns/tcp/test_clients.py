@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing
-from harness.lab.description import LabDescription
-from harness.scenario import Lab
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.lab.description import LabDescription
+from guestnet.scenario import Lab
 
 pytestmark = pytest.mark.netns
 

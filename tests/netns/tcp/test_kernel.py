@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.tcpip.tcp import Config
+from guestnet.tcpip.tcp import Config
 from tests.netns.tcp.expert import complaints
 from tests.netns.tcp.kernel_peer import Case, Outcome
 

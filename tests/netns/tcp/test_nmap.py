@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab
+from guestnet.core import events
+from guestnet.scenario import Lab
 from tests.netns.tcp.tools import in_network_of, require
 
 pytestmark = [pytest.mark.netns, pytest.mark.lab(guest="netns", capture="headers")]

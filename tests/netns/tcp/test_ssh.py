@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from harness.core import events
-from harness.scenario import Lab, tcp
+from guestnet.core import events
+from guestnet.scenario import Lab, tcp
 from tests.netns.tcp.tools import PATH, in_network_of, require
 
 pytestmark = [pytest.mark.netns, pytest.mark.lab(guest="netns")]

@@ -4,13 +4,13 @@ import errno
 from collections.abc import Callable
 from typing import TypeVar
 
-from harness.core.events import Event as JournalEvent
-from harness.core.time import SECOND
-from harness.gateway import commands, events
-from harness.gateway.commands import Command
-from harness.gateway.config import GatewayConfig
-from harness.gateway.gateway import Gateway
-from harness.wire.ipv4 import ip4
+from guestnet.core.events import Event as JournalEvent
+from guestnet.core.time import SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.commands import Command
+from guestnet.gateway.config import GatewayConfig
+from guestnet.gateway.gateway import Gateway
+from guestnet.wire.ipv4 import ip4
 from tests.contract.fake_guest import FakeGuest
 
 START = 1_700_000_000 * SECOND

@@ -1,9 +1,9 @@
 """What scans and floods are made of: SYNs without a stream, and what the edge has in flight by them."""
 
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig, Limits
-from harness.wire.ipv4 import ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig, Limits
+from guestnet.wire.ipv4 import ip4
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import SERVER, Bench
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from harness.core.address import BROADCAST, ZERO, Mac
-from harness.core.events import AddressConflict
-from harness.core.time import MINUTE, SECOND
-from harness.gateway import events
-from harness.gateway.config import GatewayConfig
-from harness.wire import arp, ethernet, ipv4, udp
-from harness.wire.arp import Arp, Operation
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import ANY, Ip4, Ipv4, Protocol, ip4
+from guestnet.core.address import BROADCAST, ZERO, Mac
+from guestnet.core.events import AddressConflict
+from guestnet.core.time import MINUTE, SECOND
+from guestnet.gateway import events
+from guestnet.gateway.config import GatewayConfig
+from guestnet.wire import arp, ethernet, ipv4, udp
+from guestnet.wire.arp import Arp, Operation
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv4 import ANY, Ip4, Ipv4, Protocol, ip4
 from tests.contract.fake_guest import GATEWAY, HOST, MAC
 from tests.simulation.gateway.bench import SERVER, Bench
 

@@ -2,16 +2,16 @@
 
 import pytest
 
-from harness.core.address import Mac
-from harness.core.events import AddressConflict
-from harness.core.time import SECOND
-from harness.gateway import events
-from harness.gateway.config import GatewayConfig
-from harness.tcpip.ndp import packet_of
-from harness.wire import ethernet, ipv6, ndp
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv6 import ALL_NODES, UNSPECIFIED, Ip6, ip6, show_ip6, solicited_node
-from harness.wire.ndp import Ndp, NeighbourAdvertisement, NeighbourSolicitation, Options
+from guestnet.core.address import Mac
+from guestnet.core.events import AddressConflict
+from guestnet.core.time import SECOND
+from guestnet.gateway import events
+from guestnet.gateway.config import GatewayConfig
+from guestnet.tcpip.ndp import packet_of
+from guestnet.wire import ethernet, ipv6, ndp
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv6 import ALL_NODES, UNSPECIFIED, Ip6, ip6, show_ip6, solicited_node
+from guestnet.wire.ndp import Ndp, NeighbourAdvertisement, NeighbourSolicitation, Options
 from tests.contract.fake_guest import GATEWAY6, GUEST6, HOST6, ROUTER6, FakeGuest
 from tests.simulation.gateway.bench import Bench
 

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core.address import Mac
-from harness.core.events import FlowClosed, FlowRefused, FrameDropped, LimitReached
-from harness.core.time import MINUTE, SECOND
-from harness.gateway import commands, events
-from harness.gateway.config import Limits
-from harness.gateway.turned_away import SHOWN
-from harness.wire import ethernet, icmp, ipv4, udp
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.address import Mac
+from guestnet.core.events import FlowClosed, FlowRefused, FrameDropped, LimitReached
+from guestnet.core.time import MINUTE, SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import Limits
+from guestnet.gateway.turned_away import SHOWN
+from guestnet.wire import ethernet, icmp, ipv4, udp
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
 from tests.simulation.gateway.floods import assert_connects_at_once, connects, dead, introduced, syn

@@ -4,11 +4,11 @@ import errno
 
 import pytest
 
-from harness.core.events import FlowRefused, LimitReached
-from harness.core.time import MILLISECOND, SECOND
-from harness.gateway import commands, events
-from harness.gateway.config import Limits
-from harness.gateway.turned_away import SHOWN
+from guestnet.core.events import FlowRefused, LimitReached
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import Limits
+from guestnet.gateway.turned_away import SHOWN
 from tests.simulation.gateway.bench import SERVER
 from tests.simulation.gateway.floods import SILENT, assert_connects_at_once, connects, dead, introduced, syn
 

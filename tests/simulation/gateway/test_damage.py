@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core.address import BROADCAST as BROADCAST_MAC
-from harness.core.time import SECOND
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig, Limits
-from harness.gateway.gateway import Gateway
-from harness.wire import arp, dhcp, ethernet, icmp, ipv4, tcp, udp
-from harness.wire.dhcp import Dhcp, MessageType, Op, Options
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import ANY, BROADCAST, Ipv4, Protocol, ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.address import BROADCAST as BROADCAST_MAC
+from guestnet.core.time import SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig, Limits
+from guestnet.gateway.gateway import Gateway
+from guestnet.wire import arp, dhcp, ethernet, icmp, ipv4, tcp, udp
+from guestnet.wire.dhcp import Dhcp, MessageType, Op, Options
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv4 import ANY, BROADCAST, Ipv4, Protocol, ip4
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY, HOST, MAC
 from tests.simulation.gateway.bench import SERVER, START
 

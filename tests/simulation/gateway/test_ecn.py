@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from harness.core.port import Frame
-from harness.gateway import commands, events
-from harness.wire import ethernet, ipv4, tcp
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import Ipv4, Protocol
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.port import Frame
+from guestnet.gateway import commands, events
+from guestnet.wire import ethernet, ipv4, tcp
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv4 import Ipv4, Protocol
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
 

@@ -3,13 +3,13 @@
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from harness.core.address import BROADCAST, Mac
-from harness.core.port import Frame
-from harness.gateway import events
-from harness.gateway.config import GatewayConfig
-from harness.wire import ethernet, icmp, ipv4, udp
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
+from guestnet.core.address import BROADCAST, Mac
+from guestnet.core.port import Frame
+from guestnet.gateway import events
+from guestnet.gateway.config import GatewayConfig
+from guestnet.wire import ethernet, icmp, ipv4, udp
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
 from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from harness.core.events import FlowClosed
-from harness.core.time import SECOND
-from harness.gateway import commands, events
-from harness.wire import icmp, ipv4, udp
-from harness.wire.icmp import Unreachable
-from harness.wire.ip import IpPacket
-from harness.wire.ipv4 import Ip4, Ipv4, Protocol, ip4
+from guestnet.core.events import FlowClosed
+from guestnet.core.time import SECOND
+from guestnet.gateway import commands, events
+from guestnet.wire import icmp, ipv4, udp
+from guestnet.wire.icmp import Unreachable
+from guestnet.wire.ip import IpPacket
+from guestnet.wire.ipv4 import Ip4, Ipv4, Protocol, ip4
 from tests.contract.fake_guest import GATEWAY, FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
 

@@ -4,14 +4,14 @@ import errno
 
 import pytest
 
-from harness.core.events import FlowClosed, FlowRefused
-from harness.core.time import MINUTE
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig, Limits
-from harness.gateway.events import IcmpCause
-from harness.tcpip.reassembly import fragment
-from harness.wire import icmp
-from harness.wire.ipv4 import Ipv4, ip4
+from guestnet.core.events import FlowClosed, FlowRefused
+from guestnet.core.time import MINUTE
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig, Limits
+from guestnet.gateway.events import IcmpCause
+from guestnet.tcpip.reassembly import fragment
+from guestnet.wire import icmp
+from guestnet.wire.ipv4 import Ipv4, ip4
 from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import SERVER, Bench
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core.time import HOUR, MINUTE
-from harness.gateway import commands, events
+from guestnet.core.time import HOUR, MINUTE
+from guestnet.gateway import commands, events
 from tests.contract.fake_guest import FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
 

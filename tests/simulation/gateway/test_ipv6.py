@@ -6,16 +6,16 @@ import dns.message
 import pytest
 from msgspec.structs import replace
 
-from harness.core.events import DhcpServed, FlowOpened, FlowRefused, FrameDropped
-from harness.core.time import SECOND
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig, Ipv6Config
-from harness.wire import dhcp, dhcpv6, icmpv6, ip, ipv6, ndp, tcp, udp
-from harness.wire.dhcpv6 import Dhcpv6, IaNa, MessageType
-from harness.wire.icmpv6 import ParameterProblem, TimeExceeded, Type, Unreachable
-from harness.wire.ipv4 import Protocol
-from harness.wire.ipv6 import ALL_NODES, UNSPECIFIED, Extension, Fragment, Ipv6, NextHeader, ip6
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.events import DhcpServed, FlowOpened, FlowRefused, FrameDropped
+from guestnet.core.time import SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig, Ipv6Config
+from guestnet.wire import dhcp, dhcpv6, icmpv6, ip, ipv6, ndp, tcp, udp
+from guestnet.wire.dhcpv6 import Dhcpv6, IaNa, MessageType
+from guestnet.wire.icmpv6 import ParameterProblem, TimeExceeded, Type, Unreachable
+from guestnet.wire.ipv4 import Protocol
+from guestnet.wire.ipv6 import ALL_NODES, UNSPECIFIED, Extension, Fragment, Ipv6, NextHeader, ip6
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY6, GUEST6, HOST6, MAC, ROUTER6, FakeGuest
 from tests.simulation.gateway.bench import Bench
 

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness.core.port import Frame
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig
-from harness.wire import ethernet, ip, ipv6, tcp
-from harness.wire.ethernet import EtherType
-from harness.wire.ip import IpPacket
-from harness.wire.ipv4 import Ipv4, Protocol
-from harness.wire.ipv6 import Ipv6
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.port import Frame
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig
+from guestnet.wire import ethernet, ip, ipv6, tcp
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ip import IpPacket
+from guestnet.wire.ipv4 import Ipv4, Protocol
+from guestnet.wire.ipv6 import Ipv6
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GUEST6, HOST, HOST6, FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
 from tests.unit.wire.runs import run_of

@@ -6,17 +6,17 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from harness.core.address import BROADCAST as BROADCAST_MAC
-from harness.core.events import AddressConflict, DhcpServed, DnsAnswered, FrameDropped
-from harness.core.time import MINUTE, SECOND
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig
-from harness.gateway.gateway import Gateway
-from harness.services.dns import DEADLINE
-from harness.wire import arp, ethernet, ipv4, udp
-from harness.wire.dhcp import MessageType
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import ANY, Ipv4, Protocol, ip4
+from guestnet.core.address import BROADCAST as BROADCAST_MAC
+from guestnet.core.events import AddressConflict, DhcpServed, DnsAnswered, FrameDropped
+from guestnet.core.time import MINUTE, SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig
+from guestnet.gateway.gateway import Gateway
+from guestnet.services.dns import DEADLINE
+from guestnet.wire import arp, ethernet, ipv4, udp
+from guestnet.wire.dhcp import MessageType
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv4 import ANY, Ipv4, Protocol, ip4
 from tests.contract.fake_guest import GATEWAY, HOST, MAC, FakeGuest
 from tests.simulation.gateway.bench import SERVER, START, Bench
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness.core.time import MILLISECOND
-from harness.gateway import events
-from harness.gateway.gateway import Gateway
-from harness.tcpip.tcp import Connection
-from harness.wire.frame import decode
-from harness.wire.tcp import Flags
+from guestnet.core.time import MILLISECOND
+from guestnet.gateway import events
+from guestnet.gateway.gateway import Gateway
+from guestnet.tcpip.tcp import Connection
+from guestnet.wire.frame import decode
+from guestnet.wire.tcp import Flags
 from tests.contract.fake_guest import HOST, HOST6
 from tests.simulation.gateway.bench import SERVER
 from tests.simulation.gateway.test_runs import SERVER6, Upload

@@ -4,14 +4,14 @@ import errno
 
 import pytest
 
-from harness.core.events import FlowClosed, FlowOpened, FlowRefused
-from harness.core.time import MILLISECOND, MINUTE, SECOND
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig, Limits
-from harness.tcpip.tcp.state import State
-from harness.wire import icmp, tcp
-from harness.wire.ipv4 import ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.events import FlowClosed, FlowOpened, FlowRefused
+from guestnet.core.time import MILLISECOND, MINUTE, SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig, Limits
+from guestnet.tcpip.tcp.state import State
+from guestnet.wire import icmp, tcp
+from guestnet.wire.ipv4 import ip4
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest, Stream
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
 

@@ -4,12 +4,12 @@ import errno
 
 import pytest
 
-from harness.core.time import SECOND
-from harness.gateway import commands, events
-from harness.gateway.events import IcmpCause
-from harness.wire import icmp, ipv4, tcp, udp
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.time import SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.events import IcmpCause
+from guestnet.wire import icmp, ipv4, tcp, udp
+from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.fake_guest import GATEWAY, HOST
 from tests.simulation.gateway.bench import SERVER, Bench
 

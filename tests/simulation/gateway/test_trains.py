@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from harness.core.port import Frame
-from harness.gateway import commands, events
-from harness.wire import virtio
-from harness.wire.tcp import Flags
-from harness.wire.train import Train
+from guestnet.core.port import Frame
+from guestnet.gateway import commands, events
+from guestnet.wire import virtio
+from guestnet.wire.tcp import Flags
+from guestnet.wire.train import Train
 from tests.contract.fake_guest import HOST
 from tests.simulation.gateway.bench import SERVER
 from tests.simulation.gateway.test_runs import SIZE, Upload

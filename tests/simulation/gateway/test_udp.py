@@ -4,14 +4,14 @@ import errno
 
 import pytest
 
-from harness.core.address import Mac
-from harness.core.events import FlowClosed, FlowOpened, FlowRefused
-from harness.core.time import MINUTE, SECOND
-from harness.gateway import commands, events
-from harness.gateway.config import GatewayConfig, Limits
-from harness.gateway.events import IcmpCause
-from harness.wire import icmp, udp
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
+from guestnet.core.address import Mac
+from guestnet.core.events import FlowClosed, FlowOpened, FlowRefused
+from guestnet.core.time import MINUTE, SECOND
+from guestnet.gateway import commands, events
+from guestnet.gateway.config import GatewayConfig, Limits
+from guestnet.gateway.events import IcmpCause
+from guestnet.wire import icmp, udp
+from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
 from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest
 from tests.simulation.gateway.bench import SERVER, START, Bench
 

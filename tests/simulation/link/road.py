@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from harness.core.events import VERDICTS, Event, FrameDropped, FramesDelayed, Verdict
-from harness.core.port import Frame
-from harness.core.recorder import Direction, Mark
-from harness.core.time import SECOND
-from harness.link.link import Link
-from harness.link.passed import Passed
-from harness.link.settings import impairments
+from guestnet.core.events import VERDICTS, Event, FrameDropped, FramesDelayed, Verdict
+from guestnet.core.port import Frame
+from guestnet.core.recorder import Direction, Mark
+from guestnet.core.time import SECOND
+from guestnet.link.link import Link
+from guestnet.link.passed import Passed
+from guestnet.link.settings import impairments
 
 START = 1_700_000_000 * SECOND
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.core.time import MICROSECOND, MILLISECOND, SECOND
-from harness.link import verdicts
-from harness.link.link import Link
-from harness.link.settings import (
+from guestnet.core.time import MICROSECOND, MILLISECOND, SECOND
+from guestnet.link import verdicts
+from guestnet.link.link import Link
+from guestnet.link.settings import (
     Burst,
     Flap,
     Impairments,
@@ -24,7 +24,7 @@ from harness.link.settings import (
     Uniform,
     impairments,
 )
-from harness.link.words import describe
+from guestnet.link.words import describe
 from tests.simulation.link.road import START, Road, numbered
 
 WEATHERS = [

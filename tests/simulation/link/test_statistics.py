@@ -7,9 +7,9 @@ from statistics import NormalDist
 
 import pytest
 
-from harness.core.time import MICROSECOND, MILLISECOND, SECOND
-from harness.link.link import Link
-from harness.link.settings import (
+from guestnet.core.time import MICROSECOND, MILLISECOND, SECOND
+from guestnet.link.link import Link
+from guestnet.link.settings import (
     Burst,
     GilbertElliott,
     Impairments,

@@ -11,8 +11,8 @@ import sys
 from functools import partial
 from typing import Final, Literal
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp import Config
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Config
 from tests.simulation.tcpip.pipe import Pipe, Weather
 
 RATE: Final = 20_000_000

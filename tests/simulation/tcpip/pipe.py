@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp import Aborted, Config, Connection, Endpoint, Event, PeerClosed, Reset
-from harness.tcpip.tcp.sequence import unwrap
-from harness.wire import tcp
-from harness.wire.ipv4 import ip4
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Aborted, Config, Connection, Endpoint, Event, PeerClosed, Reset
+from guestnet.tcpip.tcp.sequence import unwrap
+from guestnet.wire import tcp
+from guestnet.wire.ipv4 import ip4
 
 GUEST = Endpoint(ip4("192.168.65.3"), 40000)
 SERVER = Endpoint(ip4("10.0.0.1"), 80)

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.time import MILLISECOND
-from harness.tcpip.tcp import Config
-from harness.wire.tcp import Segment
+from guestnet.core.time import MILLISECOND
+from guestnet.tcpip.tcp import Config
+from guestnet.wire.tcp import Segment
 from tests.simulation.tcpip.pipe import Pipe, Weather
 from tests.simulation.tcpip.test_streams import exchange
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core.time import HOUR, MILLISECOND, SECOND
-from harness.tcpip.tcp import Aborted, Reset
+from guestnet.core.time import HOUR, MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Aborted, Reset
 from tests.simulation.tcpip.pipe import Pipe, Weather
 from tests.simulation.tcpip.test_streams import CONFIGS
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp import Config
-from harness.wire.tcp import Segment
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Config
+from guestnet.wire.tcp import Segment
 from tests.simulation.tcpip.pipe import Pipe, Weather
 from tests.simulation.tcpip.test_streams import CONFIGS, exchange
 

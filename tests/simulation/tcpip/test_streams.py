@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp import Aborted, Closed, Config, Established, State
-from harness.wire.tcp import Segment
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Aborted, Closed, Config, Established, State
+from guestnet.wire.tcp import Segment
 from tests.simulation.tcpip.pipe import Pipe, Side, Weather
 
 CLEAR = Weather()

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.bench.flows import figures
-from harness.bench.flows_lab import Counted, Transfer, counted, transferred
-from harness.bench.flows_server import __file__ as server_program
-from harness.bench.processes import anonymous
-from harness.core.errors import GuestError
+from guestnet.bench.flows import figures
+from guestnet.bench.flows_lab import Counted, Transfer, counted, transferred
+from guestnet.bench.flows_server import __file__ as server_program
+from guestnet.bench.processes import anonymous
+from guestnet.core.errors import GuestError
 
 
 def test_more_of_a_rate_and_less_of_a_time_are_better() -> None:
@@ -107,7 +107,7 @@ def test_script_and_server_understand_each_other(verb: str, echo_port: int) -> N
     perl = shutil.which("perl")
     if perl is None:
         pytest.skip("no perl here; on Debian: apt install perl-base")
-    script = files("harness.bench").joinpath("flows.pl").read_bytes()
+    script = files("guestnet.bench").joinpath("flows.pl").read_bytes()
     ran = subprocess.run(
         [perl, "-Mstrict", "-Mwarnings=FATAL,all", "-", verb, "127.0.0.1", str(echo_port), "20", "5"],
         input=script, capture_output=True, timeout=30, check=False,

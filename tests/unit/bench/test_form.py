@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.bench.form import Benchmark, Machine, Unit, figure, readable
-from harness.cli.bench import say
-from harness.core.errors import GuestnetError
+from guestnet.bench.form import Benchmark, Machine, Unit, figure, readable
+from guestnet.cli.bench import say
+from guestnet.core.errors import GuestnetError
 
 MACHINE = Machine(cores=2, accelerator="tcg", kernel="6.1.0", versions={"qemu": "7.2.18"})
 

@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from harness.bench import links
-from harness.bench.links_probe import Seen
+from guestnet.bench import links
+from guestnet.bench.links_probe import Seen
 
 
 def seen(numbers: list[int]) -> Seen:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.bench.throughput import Cell, Sample, cells, figures, received
-from harness.core.errors import DescriptionError, GuestError
+from guestnet.bench.throughput import Cell, Sample, cells, figures, received
+from guestnet.core.errors import DescriptionError, GuestError
 
 
 def test_each_stack_is_measured_at_each_mtu_that_it_can_have() -> None:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import checks
-from harness.core.errors import EnvironmentMissing
-from harness.gateway import gateway
-from harness.lab.client import LabProcess
+from guestnet.cli import checks
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.gateway import gateway
+from guestnet.lab.client import LabProcess
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def put(folder: Path, name: str, script: str) -> None:
     [("gateway.py", "interpreted"), ("gateway.cpython-311-x86_64-linux-gnu.so", "compiled")],
 )
 def test_whether_the_data_path_is_compiled(monkeypatch: pytest.MonkeyPatch, module: str, found: str) -> None:
-    monkeypatch.setattr(gateway, "__file__", f"/usr/lib/harness/gateway/{module}")
+    monkeypatch.setattr(gateway, "__file__", f"/usr/lib/guestnet/gateway/{module}")
 
     assert checks.check_data_path().found == found
 

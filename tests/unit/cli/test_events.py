@@ -10,10 +10,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from harness.cli.events import events, line
-from harness.core.errors import DescriptionError
-from harness.core.events import DnsAnswered, Event, FramesDelayed, GuestStarted, LabStopped, Noted
-from harness.journal.journal import JournalWriter
+from guestnet.cli.events import events, line
+from guestnet.core.errors import DescriptionError
+from guestnet.core.events import DnsAnswered, Event, FramesDelayed, GuestStarted, LabStopped, Noted
+from guestnet.journal.journal import JournalWriter
 
 NOON = 1_700_049_600_123_000_000
 EVENTS: list[Event] = [
@@ -64,7 +64,7 @@ def test_a_folder_without_a_journal_is_told(tmp_path: Path) -> None:
 
 def test_whoever_stops_reading_is_not_answered_with_a_traceback(tmp_path: Path) -> None:
     write(tmp_path, EVENTS * 5000)
-    command = [sys.executable, "-m", "harness.cli", "events", str(tmp_path)]
+    command = [sys.executable, "-m", "guestnet.cli", "events", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

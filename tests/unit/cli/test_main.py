@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import guestnet, main
-from harness.core import errors
+from guestnet.cli import guestnet, main
+from guestnet.core import errors
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_run_hands_its_arguments_to_pytest(tmp_path: Path) -> None:
     (tmp_path / "scenarios").mkdir()
     (tmp_path / "scenarios" / "test_a.py").write_text("def test_a(): pass\ndef test_b(): assert 0\n")
     (tmp_path / "test_other.py").write_text("def test_other(): pass\n")
-    command = [sys.executable, "-m", "harness.cli", "run", "--report", "out", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "guestnet.cli", "run", "--report", "out", "-q", "-p", "no:cacheprovider"]
 
     def run(*more: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -1,7 +1,7 @@
 from click.testing import CliRunner
 
-from harness.cli import guestnet
-from harness.world.profiles import profile_names
+from guestnet.cli import guestnet
+from guestnet.world.profiles import profile_names
 
 
 def run(*words: str) -> str:

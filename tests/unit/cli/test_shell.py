@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-from harness.cli.shell import ESCAPE, _raw, connect
+from guestnet.cli.shell import ESCAPE, _raw, connect
 
 
 class Terminal:

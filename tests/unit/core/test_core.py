@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.address import BROADCAST, Mac
-from harness.core.errors import DescriptionError, EnvironmentMissing, ExpectationFailed
-from harness.core.rng import stream
-from harness.core.time import HOUR, MILLISECOND, SECOND, duration, earliest, to_seconds
+from guestnet.core.address import BROADCAST, Mac
+from guestnet.core.errors import DescriptionError, EnvironmentMissing, ExpectationFailed
+from guestnet.core.rng import stream
+from guestnet.core.time import HOUR, MILLISECOND, SECOND, duration, earliest, to_seconds
 
 
 @pytest.mark.parametrize(

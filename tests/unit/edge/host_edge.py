@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import pytest
 
-from harness.edge.host_ping import HostPing
-from harness.edge.host_tcp import HostTcp
-from harness.edge.host_udp import HostUdp
-from harness.edge.poller import Poller
-from harness.gateway import commands, events
-from harness.wire.ipv4 import ip4
-from harness.wire.ipv6 import ip6
+from guestnet.edge.host_ping import HostPing
+from guestnet.edge.host_tcp import HostTcp
+from guestnet.edge.host_udp import HostUdp
+from guestnet.edge.poller import Poller
+from guestnet.gateway import commands, events
+from guestnet.wire.ipv4 import ip4
+from guestnet.wire.ipv6 import ip6
 
 LOOPBACK = ip4("127.0.0.1")
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.core.time import HOUR, SECOND
-from harness.edge.clock import LabClock
+from guestnet.core.errors import DescriptionError
+from guestnet.core.time import HOUR, SECOND
+from guestnet.edge.clock import LabClock
 
 
 def test_it_starts_at_the_wall_clock_and_never_goes_back() -> None:

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.address import BROADCAST, Mac
-from harness.core.events import FrameDropped
-from harness.core.time import HOUR
-from harness.edge import driver as driver_module
-from harness.edge.clock import LabClock
-from harness.edge.driver import Driver
-from harness.edge.qemu_port import socket_pair
-from harness.gateway.config import GatewayConfig
-from harness.gateway.gateway import Gateway
-from harness.link.settings import impairments
-from harness.wire import arp, ethernet, ipv4, tcp, virtio
-from harness.wire.ethernet import EtherType
-from harness.wire.frame import decode
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.address import BROADCAST, Mac
+from guestnet.core.events import FrameDropped
+from guestnet.core.time import HOUR
+from guestnet.edge import driver as driver_module
+from guestnet.edge.clock import LabClock
+from guestnet.edge.driver import Driver
+from guestnet.edge.qemu_port import socket_pair
+from guestnet.gateway.config import GatewayConfig
+from guestnet.gateway.gateway import Gateway
+from guestnet.link.settings import impairments
+from guestnet.wire import arp, ethernet, ipv4, tcp, virtio
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.frame import decode
+from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
+from guestnet.wire.tcp import Flags, Segment
 from tests.contract.bench import Notebook
 from tests.unit.wire.test_train import undone
 

@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
-from harness.edge.descriptors import RESERVE
-from harness.gateway import commands, events
-from harness.wire import icmp, icmpv6
-from harness.wire.ipv4 import ip4
+from guestnet.edge.descriptors import RESERVE
+from guestnet.gateway import commands, events
+from guestnet.wire import icmp, icmpv6
+from guestnet.wire.ipv4 import ip4
 from tests.unit.edge.host_edge import (
     LOOPBACK,
     Edge,

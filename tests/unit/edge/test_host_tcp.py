@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from harness.gateway import commands, events
-from harness.wire.ipv4 import ip4
+from guestnet.gateway import commands, events
+from guestnet.wire.ipv4 import ip4
 from tests.unit.edge.host_edge import (
     LOOPBACK,
     Edge,

@@ -1,13 +1,13 @@
 """What the driver makes of a cable's verdicts: what goes where, and what is captured and written down."""
 
-from harness.core.events import FrameDropped, FrameImpaired, FramesDelayed, LinkChanged
-from harness.core.time import HOUR
-from harness.link.mtu import NAMELESS4
-from harness.link.settings import Impairments, impairments
-from harness.wire import ethernet, ipv4
-from harness.wire.ethernet import EtherType
-from harness.wire.frame import decode
-from harness.wire.ipv4 import Ipv4, Protocol
+from guestnet.core.events import FrameDropped, FrameImpaired, FramesDelayed, LinkChanged
+from guestnet.core.time import HOUR
+from guestnet.link.mtu import NAMELESS4
+from guestnet.link.settings import Impairments, impairments
+from guestnet.wire import ethernet, ipv4
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.frame import decode
+from guestnet.wire.ipv4 import Ipv4, Protocol
 from tests.unit.edge.test_driver import ONE, TWO, A, B, Lan, go, send, who_has
 
 ASKS = who_has("192.168.65.1", ONE)

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from harness.core.port import Frame
-from harness.edge.qemu_port import BULK, READ_BUFFER, QemuPort, socket_pair
-from harness.wire.run import Run
+from guestnet.core.port import Frame
+from guestnet.edge.qemu_port import BULK, READ_BUFFER, QemuPort, socket_pair
+from guestnet.wire.run import Run
 
 
 class Ends:

@@ -13,10 +13,10 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from harness.edge import resolver as resolver_module
-from harness.edge.resolver import Resolver, read_servers
-from harness.gateway.commands import Resolve
-from harness.gateway.events import Event, Resolved
+from guestnet.edge import resolver as resolver_module
+from guestnet.edge.resolver import Resolver, read_servers
+from guestnet.gateway.commands import Resolve
+from guestnet.gateway.events import Event, Resolved
 
 Answer = Callable[[bytes], bytes | None]
 

@@ -4,8 +4,8 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
-from harness.core.port import Frame
-from harness.edge.tap_port import BATCH, QUEUE_LIMIT, TapPort
+from guestnet.core.port import Frame
+from guestnet.edge.tap_port import BATCH, QUEUE_LIMIT, TapPort
 
 
 class Ends:

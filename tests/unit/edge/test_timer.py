@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from harness.core.time import MICROSECOND, MILLISECOND, SECOND
-from harness.edge.timer import Timer
+from guestnet.core.time import MICROSECOND, MILLISECOND, SECOND
+from guestnet.edge.timer import Timer
 
 
 class Alarm:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.gateway.addressing import Addressing, Reach
-from harness.gateway.config import GatewayConfig, Ipv6Config
-from harness.wire.ipv4 import ip4
-from harness.wire.ipv6 import ip6
+from guestnet.core.errors import DescriptionError
+from guestnet.gateway.addressing import Addressing, Reach
+from guestnet.gateway.config import GatewayConfig, Ipv6Config
+from guestnet.wire.ipv4 import ip4
+from guestnet.wire.ipv6 import ip6
 
 POLICY = Addressing(GatewayConfig())
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.gateway.timers import Timers
+from guestnet.gateway.timers import Timers
 
 
 def test_what_is_due_comes_in_order_and_once() -> None:

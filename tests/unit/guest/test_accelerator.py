@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import DescriptionError, GuestError
-from harness.guest.accelerator import ACCELERATOR_VARIABLE, choose_by
-from harness.guest.cache import Cache
-from harness.guest.machine import Accelerator, Qemu
+from guestnet.core.errors import DescriptionError, GuestError
+from guestnet.guest.accelerator import ACCELERATOR_VARIABLE, choose_by
+from guestnet.guest.cache import Cache
+from guestnet.guest.machine import Accelerator, Qemu
 
 QEMU = Qemu(Path("/usr/bin/qemu"), "7.2.0", "one")
 DEVICE = Path("/dev/null")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import GuestError
-from harness.guest.agent import Agent, AgentError, ChannelClosed
+from guestnet.core.errors import GuestError
+from guestnet.guest.agent import Agent, AgentError, ChannelClosed
 
 Answer = dict[str, Any] | None
 """None: no answer."""

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing
-from harness.guest.cache import Cache
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.guest.cache import Cache
 
 KILLED_MAKER = """
 import os, signal, sys
 from pathlib import Path
-from harness.guest.cache import Cache
+from guestnet.guest.cache import Cache
 cache = Cache(Path(sys.argv[1]))
 with cache.lock("thing"), cache.making("things", "thing") as folder:
     (folder / "half").write_text("done")
@@ -28,7 +28,7 @@ HOLDER = """
 import sys
 import time
 from pathlib import Path
-from harness.guest.cache import Cache
+from guestnet.guest.cache import Cache
 with Cache(Path(sys.argv[1])).lock("thing"):
     print("held", flush=True)
     sys.stdin.read()

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from pathlib import Path
 
-from harness.guest.console import Console
+from guestnet.guest.console import Console
 
 PANIC = (
     b"[    1.0] sysrq: Trigger a crash\r\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.guest import cpio
+from guestnet.guest import cpio
 
 ENTRIES = [
     cpio.Entry("bin", cpio.DIRECTORY),

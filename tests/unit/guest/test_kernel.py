@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing
-from harness.guest import elf, kernel
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.guest import elf, kernel
 
 SETUP_SECTORS = 3
 PLAIN = b"\x7fELF and the rest of the kernel"

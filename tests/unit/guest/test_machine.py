@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import DescriptionError, EnvironmentMissing
-from harness.guest.cache import Cache
-from harness.guest.image import Image
-from harness.guest.machine import Accelerator, Cable, Channels, Machine, Qemu, find_qemu
+from guestnet.core.errors import DescriptionError, EnvironmentMissing
+from guestnet.guest.cache import Cache
+from guestnet.guest.image import Image
+from guestnet.guest.machine import Accelerator, Cable, Channels, Machine, Qemu, find_qemu
 
 IMAGE = Image("tiny", "d1", Path("/images/tiny"), (), ("quiet",))
 MACHINE = Machine(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing
-from harness.guest.cache import Cache
-from harness.guest.packages import Apt, Package
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.guest.cache import Cache
+from guestnet.guest.packages import Apt, Package
 
 URIS = (
     "'http://h/b/busybox-static_1.35_amd64.deb' busybox-static_1%3a1.35_amd64.deb 928188 SHA256:aa\n"
@@ -53,7 +53,7 @@ def test_dependencies_are_read_and_some_left_out(tools: Path, tmp_path: Path) ->
         ("E: Failed to fetch http://h/x.deb  404  Not Found", "sudo apt-get update"),
         ("E: Write error - write (28: No space left on device)", "is full"),
         ("E: You don't have enough free space in /x.", "is full"),
-        ("E: Temporary failure resolving 'deb.debian.org'", "check the network"),
+        ("E: Temporary failure resolving 'mirror.example'", "check the network"),
     ],
 )
 def test_complaints_of_apt_become_one_sentence(

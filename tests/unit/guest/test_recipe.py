@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.guest import recipe
+from guestnet.core.errors import DescriptionError
+from guestnet.guest import recipe
 
 SOUND = """
 format = 1

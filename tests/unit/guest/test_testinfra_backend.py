@@ -2,8 +2,8 @@
 
 import subprocess
 
-from harness.guest.base import RunResult
-from harness.guest.testinfra_backend import host_for
+from guestnet.guest.base import RunResult
+from guestnet.guest.testinfra_backend import host_for
 
 
 def here(command: str) -> RunResult:

@@ -16,9 +16,9 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapNgReader
 
-from harness.journal.capture import HEADERS, NOTHING, WHOLE, CaptureReader, CaptureWriter, Record
-from harness.wire import virtio
-from harness.wire.train import Train
+from guestnet.journal.capture import HEADERS, NOTHING, WHOLE, CaptureReader, CaptureWriter, Record
+from guestnet.wire import virtio
+from guestnet.wire.train import Train
 from tests.unit.wire.test_train import undone
 
 T0 = 1_700_000_000_123_456_789

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.events import Event, Expected, FlowRefused, LabStarted, Noted
-from harness.journal.journal import JournalReader, JournalWriter
+from guestnet.core.events import Event, Expected, FlowRefused, LabStarted, Noted
+from guestnet.journal.journal import JournalReader, JournalWriter
 
 EVENTS: list[Event] = [
     LabStarted(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.errors import WireError
-from harness.journal import pcapng
-from harness.journal.pcapng import Interface, Names, Packet, Parser, Section, Statistics, Unknown
+from guestnet.core.errors import WireError
+from guestnet.journal import pcapng
+from guestnet.journal.pcapng import Interface, Names, Packet, Parser, Section, Statistics, Unknown
 from tests.unit.wire.runs import run_of
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40)

@@ -8,13 +8,13 @@ from scapy.layers.dns import DNS, DNSQR
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 
-from harness.core.events import Event, FlowOpened, FrameDropped, Noted
-from harness.core.time import SECOND
-from harness.journal.query import Trace
-from harness.journal.recording import FileRecorder
-from harness.link.link import Link
-from harness.link.settings import impairments
-from harness.link.verdicts import SHOWN
+from guestnet.core.events import Event, FlowOpened, FrameDropped, Noted
+from guestnet.core.time import SECOND
+from guestnet.journal.query import Trace
+from guestnet.journal.recording import FileRecorder
+from guestnet.link.link import Link
+from guestnet.link.settings import impairments
+from guestnet.link.verdicts import SHOWN
 
 QUERY = bytes(
     Ether() / IP(src="10.0.0.1", dst="10.0.0.2") / UDP(sport=5, dport=53) / DNS(qd=DNSQR(qname="a.example"))

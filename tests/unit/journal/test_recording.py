@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.events import Noted, StepBegan, StepEnded
-from harness.journal.capture import CaptureReader
-from harness.journal.journal import JournalReader
-from harness.journal.recording import FileRecorder
+from guestnet.core.events import Noted, StepBegan, StepEnded
+from guestnet.journal.capture import CaptureReader
+from guestnet.journal.journal import JournalReader
+from guestnet.journal.recording import FileRecorder
 from tests.unit.journal.test_capture import full_disk
 
 FRAME = bytes(range(60))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing
+from guestnet.core.errors import EnvironmentMissing
 from tests.kernel import inside, machine
 
 BUILT = machine.Built("6.1 (Debian 6.1)", Path("/k/kernel"), Path("/k/initramfs"))

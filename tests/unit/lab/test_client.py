@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import DescriptionError, EnvironmentMissing
-from harness.lab.client import LabProcess
-from harness.lab.description import LabDescription
+from guestnet.core.errors import DescriptionError, EnvironmentMissing
+from guestnet.lab.client import LabProcess
+from guestnet.lab.description import LabDescription
 
 DESCRIPTION = LabDescription(scenario="none", seed=1, guests=0, profile="plain")
 

@@ -4,9 +4,9 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
-from harness.core.errors import GuestError
-from harness.guest.console import Console
-from harness.lab.console import lend_console
+from guestnet.core.errors import GuestError
+from guestnet.guest.console import Console
+from guestnet.lab.console import lend_console
 
 Ended = asyncio.Future[GuestError | None]
 Scenario = Callable[[socket.socket, socket.socket, Ended], Awaitable[None]]

@@ -1,7 +1,7 @@
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.lab.description import LabDescription
+from guestnet.core.errors import DescriptionError
+from guestnet.lab.description import LabDescription
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import pytest
 
-from harness.core.errors import LabError
-from harness.lab.description import LabDescription
-from harness.lab.door import Door, Visit
-from harness.lab.protocol import LabStatus, Now, Status
-from harness.lab.request import R, Request
+from guestnet.core.errors import LabError
+from guestnet.lab.description import LabDescription
+from guestnet.lab.door import Door, Visit
+from guestnet.lab.protocol import LabStatus, Now, Status
+from guestnet.lab.request import R, Request
 
 STATUS = LabStatus(
     scenario="one", stack="builtin", world="plain", seconds=1.0, guests=[], hosts=[], servers=[], pids={},

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.address import Mac
-from harness.core.errors import GuestError
-from harness.core.events import ClockJumped, CommandRun, Event, GuestEnded, GuestStarted, LinkChanged
-from harness.core.port import Frame
-from harness.core.recorder import Direction, Mark
-from harness.core.time import HOUR, SECOND
-from harness.edge.clock import LabClock
-from harness.guest.base import Command, RunResult
-from harness.lab import protocol
-from harness.lab.guests import Guests
-from harness.lab.makers import Made
-from harness.lab.time_requests import SetClock
-from harness.stacks.base import Plug
+from guestnet.core.address import Mac
+from guestnet.core.errors import GuestError
+from guestnet.core.events import ClockJumped, CommandRun, Event, GuestEnded, GuestStarted, LinkChanged
+from guestnet.core.port import Frame
+from guestnet.core.recorder import Direction, Mark
+from guestnet.core.time import HOUR, SECOND
+from guestnet.edge.clock import LabClock
+from guestnet.guest.base import Command, RunResult
+from guestnet.lab import protocol
+from guestnet.lab.guests import Guests
+from guestnet.lab.makers import Made
+from guestnet.lab.time_requests import SetClock
+from guestnet.stacks.base import Plug
 
 
 class Journal:

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core import errors
-from harness.core.events import Noted
-from harness.lab import link_requests, portal_requests, protocol, time_requests, world_requests
-from harness.lab.description import LabDescription
-from harness.lab.protocol import Answer, Call, Failure, RunResult
-from harness.lab.request import Request
-from harness.link.settings import NOTHING, Burst, Impairments, Schedule, Step
-from harness.world.profiles import load_profile
+from guestnet.core import errors
+from guestnet.core.events import Noted
+from guestnet.lab import link_requests, portal_requests, protocol, time_requests, world_requests
+from guestnet.lab.description import LabDescription
+from guestnet.lab.protocol import Answer, Call, Failure, RunResult
+from guestnet.lab.request import Request
+from guestnet.link.settings import NOTHING, Burst, Impairments, Schedule, Step
+from guestnet.world.profiles import load_profile
 
 REQUESTS = [
     protocol.Start(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.lab.python import python_path
+from guestnet.lab.python import python_path
 
 
 def test_a_bare_python_finds_the_project_and_what_its_user_added(
@@ -15,7 +15,7 @@ def test_a_bare_python_finds_the_project_and_what_its_user_added(
     (tmp_path / "added_by_the_user.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     # Without site-packages (-S), where the project may be installed.
-    command = [sys.executable, "-S", "-P", "-c", "import harness, added_by_the_user"]
+    command = [sys.executable, "-S", "-P", "-c", "import guestnet, added_by_the_user"]
     environment = {"PYTHONPATH": python_path()}
     ran = subprocess.run(command, env=environment, capture_output=True, cwd="/", check=False, timeout=60)
 

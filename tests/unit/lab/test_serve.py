@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import GuestError, LabError
-from harness.lab import protocol
-from harness.lab.protocol import Answer, Call, Failure
-from harness.lab.serve import ControlServer, WithDescriptor
+from guestnet.core.errors import GuestError, LabError
+from guestnet.lab import protocol
+from guestnet.lab.protocol import Answer, Call, Failure
+from guestnet.lab.serve import ControlServer, WithDescriptor
 
 
 class Client:

@@ -2,17 +2,17 @@
 
 import dns.message
 
-from harness.core.address import BROADCAST, Mac
-from harness.wire import arp, dhcp, ethernet, icmp, icmpv6, tcp, udp
-from harness.wire.dhcp import Dhcp, MessageType, Op, Options
-from harness.wire.ethernet import Ethernet, EtherType
-from harness.wire.ip import IpAddress, IpPacket, emit, packet_of
-from harness.wire.ipv4 import ANY, Ipv4, Protocol, ip4
-from harness.wire.ipv4 import BROADCAST as BROADCAST4
-from harness.wire.ipv6 import ip6
-from harness.wire.octets import Octets
-from harness.wire.tcp import Flags, Segment
-from harness.wire.udp import Datagram
+from guestnet.core.address import BROADCAST, Mac
+from guestnet.wire import arp, dhcp, ethernet, icmp, icmpv6, tcp, udp
+from guestnet.wire.dhcp import Dhcp, MessageType, Op, Options
+from guestnet.wire.ethernet import Ethernet, EtherType
+from guestnet.wire.ip import IpAddress, IpPacket, emit, packet_of
+from guestnet.wire.ipv4 import ANY, Ipv4, Protocol, ip4
+from guestnet.wire.ipv4 import BROADCAST as BROADCAST4
+from guestnet.wire.ipv6 import ip6
+from guestnet.wire.octets import Octets
+from guestnet.wire.tcp import Flags, Segment
+from guestnet.wire.udp import Datagram
 
 ONE = Mac.parse("52:54:00:65:00:01")
 TWO = Mac.parse("52:54:00:65:00:02")

@@ -4,9 +4,9 @@ from collections import deque
 from math import sqrt
 from random import Random
 
-from harness.core.time import MICROSECOND, MILLISECOND, SECOND
-from harness.link.link import Link
-from harness.link.settings import Codel, impairments
+from guestnet.core.time import MICROSECOND, MILLISECOND, SECOND
+from guestnet.link.link import Link
+from guestnet.link.settings import Codel, impairments
 from tests.simulation.link.road import START, Road, number_of, numbered
 
 TARGET, INTERVAL = 0.005, 0.1

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.core.errors import DescriptionError
-from harness.link import terms
-from harness.link.filter import parse
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
-from harness.wire.tcp import Flags
+from guestnet.core.errors import DescriptionError
+from guestnet.link import terms
+from guestnet.link.filter import parse
+from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
+from guestnet.wire.tcp import Flags
 from tests.unit.link.frames import (
     GUEST,
     GUEST6,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.core.events import (
+from guestnet.core.events import (
     Event,
     FrameDropped,
     FrameImpaired,
@@ -14,10 +14,10 @@ from harness.core.events import (
     LinkChanged,
     Verdict,
 )
-from harness.core.time import MILLISECOND, SECOND
-from harness.link.link import Link
-from harness.link.passed import Passed
-from harness.link.settings import (
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.link.link import Link
+from guestnet.link.passed import Passed
+from guestnet.link.settings import (
     Duplicate,
     Loss,
     Reorder,
@@ -25,8 +25,8 @@ from harness.link.settings import (
     Uniform,
     impairments,
 )
-from harness.link.verdicts import SHOWN
-from harness.link.verdicts import dropped as told_dropped
+from guestnet.link.verdicts import SHOWN
+from guestnet.link.verdicts import dropped as told_dropped
 from tests.simulation.link.road import FRAMES, START, linked, lost, number_of, numbered, numbers, verdicts
 from tests.unit.link.frames import an_arp
 

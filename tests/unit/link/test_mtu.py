@@ -2,17 +2,17 @@
 
 import pytest
 
-from harness.core.events import FrameImpaired
-from harness.link.link import Link
-from harness.link.mtu import NAMELESS4, NAMELESS6
-from harness.link.settings import Mtu, impairments
-from harness.tcpip.reassembly import Reassembler
-from harness.wire import icmp, icmpv6
-from harness.wire.frame import decode
-from harness.wire.ip import IpAddress
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
-from harness.wire.ipv6 import ip6
-from harness.wire.tcp import Flags
+from guestnet.core.events import FrameImpaired
+from guestnet.link.link import Link
+from guestnet.link.mtu import NAMELESS4, NAMELESS6
+from guestnet.link.settings import Mtu, impairments
+from guestnet.tcpip.reassembly import Reassembler
+from guestnet.wire import icmp, icmpv6
+from guestnet.wire.frame import decode
+from guestnet.wire.ip import IpAddress
+from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
+from guestnet.wire.ipv6 import ip6
+from guestnet.wire.tcp import Flags
 from tests.simulation.link.road import START, Road
 from tests.unit.link.frames import GUEST, GUEST6, ONE, SERVER, SERVER6, TWO, a_tcp, a_udp, an_arp, frame
 

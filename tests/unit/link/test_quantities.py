@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.link import quantities
-from harness.link.quantities import Bound
+from guestnet.core.errors import DescriptionError
+from guestnet.link import quantities
+from guestnet.link.quantities import Bound
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,19 @@ from typing import Any
 
 import pytest
 
-from harness.core.events import FrameImpaired
-from harness.core.time import MILLISECOND, SECOND
-from harness.link import delay
-from harness.link.link import Link
-from harness.link.settings import (
+from guestnet.core.events import FrameImpaired
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.link import delay
+from guestnet.link.link import Link
+from guestnet.link.settings import (
     Corrupt,
     Duplicate,
     Recorded,
     Reorder,
     impairments,
 )
-from harness.wire.frame import decode
-from harness.wire.tcp import Flags
+from guestnet.wire.frame import decode
+from guestnet.wire.tcp import Flags
 from tests.simulation.link.road import FRAMES, START, Road, linked, lost, number_of, numbered, numbers
 from tests.unit.link.frames import GUEST6, SERVER6, a_tcp, a_udp, an_arp
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from harness.core.events import Event, LinkChanged
-from harness.core.time import MILLISECOND, SECOND
-from harness.link.link import Link
-from harness.link.settings import Flap, Schedule, Step, impairments
+from guestnet.core.events import Event, LinkChanged
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.link.link import Link
+from guestnet.link.settings import Flap, Schedule, Step, impairments
 from tests.simulation.link.road import FRAMES, START, Road, linked, lost, numbered, numbers
 
 

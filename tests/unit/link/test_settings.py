@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.link.settings import (
+from guestnet.core.errors import DescriptionError
+from guestnet.link.settings import (
     NOTHING,
     Burst,
     Codel,
@@ -30,7 +30,7 @@ from harness.link.settings import (
     impairments,
     merged,
 )
-from harness.link.words import describe
+from guestnet.link.words import describe
 
 TOML = """
 delay = "40ms"

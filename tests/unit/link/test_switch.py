@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.core.address import BROADCAST, Mac
-from harness.core.events import AddressConflict, FrameDropped
-from harness.core.time import SECOND
-from harness.link.switch import AGEING, Switch
+from guestnet.core.address import BROADCAST, Mac
+from guestnet.core.events import AddressConflict, FrameDropped
+from guestnet.core.time import SECOND
+from guestnet.link.switch import AGEING, Switch
 
 GATEWAY = Mac.parse("5a:94:ef:e4:0c:dd")
 ONE = Mac.parse("52:54:00:65:00:01")

@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.core.time import MILLISECOND
-from harness.link.link import Link
-from harness.link.settings import Recorded, impairments
-from harness.link.trace import parse_delays, parse_trace
+from guestnet.core.errors import DescriptionError
+from guestnet.core.time import MILLISECOND
+from guestnet.link.link import Link
+from guestnet.link.settings import Recorded, impairments
+from guestnet.link.trace import parse_delays, parse_trace
 from tests.simulation.link.road import START, Road, numbered
 
 

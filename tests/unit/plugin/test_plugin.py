@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import model
+from guestnet.report import model
 
 pytest_plugins = ["pytester"]
 
@@ -14,8 +14,8 @@ import contextlib
 
 import pytest
 
-from harness.core import errors, events
-from harness.journal.journal import JournalWriter
+from guestnet.core import errors, events
+from guestnet.journal.journal import JournalWriter
 
 
 class FakeLab:
@@ -179,7 +179,7 @@ def test_what_a_stack_can_not_do_is_a_skip_even_in_a_strict_environment(suite: p
         """
         import pytest
 
-        from harness.core.errors import CapabilityMissing
+        from guestnet.core.errors import CapabilityMissing
 
         @pytest.fixture
         def captured(lab): raise CapabilityMissing("the stack slirp has no capture")
@@ -201,7 +201,7 @@ def test_in_a_strict_environment_what_is_missing_is_an_error(suite: pytest.Pytes
         """
         import pytest
 
-        from harness.core.errors import EnvironmentMissing
+        from guestnet.core.errors import EnvironmentMissing
 
         @pytest.mark.lab(profile="absent")
         def test_lab(lab): pass

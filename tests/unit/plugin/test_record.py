@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.plugin.record import shown_profile
+from guestnet.plugin.record import shown_profile
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from typing import Any
 
 import dns.message
 
-from harness.core import events
-from harness.core.events import Outcome
-from harness.report.model import Run, ScenarioResult, save
-from harness.wire import icmp, ipv4
-from harness.wire.ipv4 import ip4
-from harness.wire.tcp import Flags
+from guestnet.core import events
+from guestnet.core.events import Outcome
+from guestnet.report.model import Run, ScenarioResult, save
+from guestnet.wire import icmp, ipv4
+from guestnet.wire.ipv4 import ip4
+from guestnet.wire.tcp import Flags
 from tests.unit.report.tape import GATEWAY, GUEST, MS, SHOP, SILENT, START, Tape, stream
 
 
@@ -177,12 +177,13 @@ def result(name: str, outcome: Outcome, duration: float, **more: Any) -> Scenari
 
 
 FAILURE = (
-    "harness.core.errors.ExpectationFailed: expected within 2 s: a tcp reset to 192.168.65.3:49152 on cable"
+    "guestnet.core.errors.ExpectationFailed: expected within 2 s: a tcp reset to 192.168.65.3:49152 on cable"
 )
 TRACEBACK = """    def test_a_silent_host_is_refused(lab):
         attempt = lab.guest.connect("silent.example", 81, timeout=2)
 >       lab.cable.expect(tcp.reset(to=attempt.source), within=2.0)
-E       harness.core.errors.ExpectationFailed: expected within 2 s: a tcp reset to 192.168.65.3:49152 on cable
+E       guestnet.core.errors.ExpectationFailed: expected within 2 s: a tcp reset to 192.168.65.3:49152 on \
+cable
 E         11 frames since the lab began; the nearest:
 E           #11  2.205900 s  up    IP 192.168.65.3.49152 > 203.0.113.98.81: Flags [S], seq 1000
 E               flags are S, not R

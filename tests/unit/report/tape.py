@@ -9,14 +9,14 @@ import dns.rcode
 import dns.rrset
 import msgspec
 
-from harness.core import events
-from harness.core.address import BROADCAST, Mac
-from harness.core.events import Event, Outcome
-from harness.core.recorder import Direction
-from harness.journal.recording import FileRecorder
-from harness.wire import arp, dhcp, ethernet, ipv4, tcp, udp
-from harness.wire.ipv4 import Ip4, ip4
-from harness.wire.tcp import Flags
+from guestnet.core import events
+from guestnet.core.address import BROADCAST, Mac
+from guestnet.core.events import Event, Outcome
+from guestnet.core.recorder import Direction
+from guestnet.journal.recording import FileRecorder
+from guestnet.wire import arp, dhcp, ethernet, ipv4, tcp, udp
+from guestnet.wire.ipv4 import Ip4, ip4
+from guestnet.wire.tcp import Flags
 
 START = 1_795_200_000_000_000_000
 MS = 1_000_000

@@ -3,9 +3,9 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from harness.core import events
-from harness.core.events import AnyEvent, Event
-from harness.report.describe import Line, describe
+from guestnet.core import events
+from guestnet.core.events import AnyEvent, Event
+from guestnet.report.describe import Line, describe
 
 REFUSED = events.FlowRefused(
     at=1, flow=3, transport="tcp", guest="10.0.0.3:1", remote="10.9.9.9", error="EPERM", answer="none"

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from harness.report.embed import assets, bundle, script_text, scripts, styles
+from guestnet.report.embed import assets, bundle, script_text, scripts, styles
 
 
 def test_modules_follow_what_they_import_once_each() -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.report.model import RUN_FILE, Run, ScenarioResult, load, save
+from guestnet.core.errors import DescriptionError
+from guestnet.report.model import RUN_FILE, Run, ScenarioResult, load, save
 
 
 def a_run() -> Run:

@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.core import events
-from harness.core.errors import DescriptionError
-from harness.report import Limits, build
-from harness.report.model import RUN_FILE, Run, load, save
+from guestnet.core import events
+from guestnet.core.errors import DescriptionError
+from guestnet.report import Limits, build
+from guestnet.report.model import RUN_FILE, Run, load, save
 from tests.unit.report import sample
 from tests.unit.report.reading import Page
 from tests.unit.report.tape import MS, START, Tape
@@ -158,7 +158,7 @@ def test_steps_have_outcome_duration_and_depth(tmp_path: Path) -> None:
 def test_verdicts_of_links_can_be_unfolded_up_to_a_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.report.columns.VERDICTS_SHOWN", 3)
+    monkeypatch.setattr("guestnet.report.columns.VERDICTS_SHOWN", 3)
     tape = Tape(tmp_path / "run/labs/t", "t")
     for packet_id in (1, 3):
         tape.event(
@@ -218,7 +218,7 @@ def test_all_that_the_exception_said_is_shown_not_only_its_first_line(tmp_path: 
 
     shown = text.split("Traceback")[0]
     assert "flags are S, not R" in shown
-    assert "harness.core.errors" not in shown
+    assert "guestnet.core.errors" not in shown
 
 
 def test_parameters_and_equal_names_get_anchors_of_their_own(tmp_path: Path) -> None:
@@ -397,7 +397,7 @@ def test_ten_thousand_full_packets_fit_whole_and_stay_light(tmp_path: Path) -> N
 
 
 def test_a_capture_beyond_the_limit_is_cut_and_says_so(tmp_path: Path) -> None:
-    from harness.journal.pcapng import Packet, Parser
+    from guestnet.journal.pcapng import Packet, Parser
 
     run = sample.large(tmp_path, 300)
     report = build(run, limits=Limits(captures=200_000))
@@ -412,7 +412,7 @@ def test_a_capture_beyond_the_limit_is_cut_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_snap_length_that_was_asked_for(tmp_path: Path) -> None:
-    from harness.journal.pcapng import Packet, Parser
+    from guestnet.journal.pcapng import Packet, Parser
 
     page = Page(build(sample.large(tmp_path, 10), limits=Limits(snap=64)))
 

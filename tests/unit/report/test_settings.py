@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from harness.core.events import Event, LinkChanged, Noted
-from harness.report.settings import spans
+from guestnet.core.events import Event, LinkChanged, Noted
+from guestnet.report.settings import spans
 
 END = 100
 

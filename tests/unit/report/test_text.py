@@ -1,6 +1,6 @@
 import pytest
 
-from harness.report.text import first_line, terminal, visible
+from guestnet.report.text import first_line, terminal, visible
 
 
 @pytest.mark.parametrize(

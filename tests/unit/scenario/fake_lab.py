@@ -9,11 +9,11 @@ import msgspec
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
-from harness.core.events import Event
-from harness.journal.query import Trace
-from harness.journal.recording import FileRecorder
-from harness.lab.description import LabDescription
-from harness.lab.protocol import (
+from guestnet.core.events import Event
+from guestnet.journal.query import Trace
+from guestnet.journal.recording import FileRecorder
+from guestnet.lab.description import LabDescription
+from guestnet.lab.protocol import (
     Activity,
     AddGuest,
     GuestInfo,
@@ -26,8 +26,8 @@ from harness.lab.protocol import (
     Sizes,
     Status,
 )
-from harness.lab.request import Request
-from harness.scenario.observer import Observer
+from guestnet.lab.request import Request
+from guestnet.scenario.observer import Observer
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

@@ -6,11 +6,11 @@ from typing import cast
 import msgspec
 import pytest
 
-from harness.core.errors import CapabilityMissing
-from harness.core.events import DnsAnswered, FlowRefused, FrameDropped, GuestEnded, Noted, StepEnded
-from harness.lab.client import LabProcess
-from harness.scenario import Lab, event, tcp
-from harness.scenario.expecting import JournalView, LinkView
+from guestnet.core.errors import CapabilityMissing
+from guestnet.core.events import DnsAnswered, FlowRefused, FrameDropped, GuestEnded, Noted, StepEnded
+from guestnet.lab.client import LabProcess
+from guestnet.scenario import Lab, event, tcp
+from guestnet.scenario.expecting import JournalView, LinkView
 from tests.unit.scenario.fake_lab import SHOP, FakeLab, tcp_frame
 
 LINK: dict[str, Callable[[LinkView], object]] = {

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from harness.core.errors import DescriptionError, ExpectationFailed, LabError
-from harness.core.events import (
+from guestnet.core.errors import DescriptionError, ExpectationFailed, LabError
+from guestnet.core.events import (
     CaptureEnded,
     Expected,
     FlowRefused,
@@ -14,8 +14,8 @@ from harness.core.events import (
     Noted,
     StepBegan,
 )
-from harness.scenario import event, icmp, tcp, udp
-from harness.scenario.expecting import JournalView, LinkView
+from guestnet.scenario import event, icmp, tcp, udp
+from guestnet.scenario.expecting import JournalView, LinkView
 from tests.unit.scenario.fake_lab import GUEST, SECOND, SHOP, START, FakeLab, tcp_frame, udp_frame
 
 RESET = tcp_frame("RA", to=(GUEST, 40000), source=(SHOP, 81))

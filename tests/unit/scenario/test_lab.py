@@ -7,12 +7,12 @@ from typing import cast
 
 import pytest
 
-from harness.core.errors import DescriptionError, EnvironmentMissing, ExpectationFailed, GuestError
-from harness.core.events import Event, Noted, StepBegan, StepEnded
-from harness.journal.query import Trace
-from harness.lab.client import LabProcess
-from harness.lab.protocol import ResetGuest, Run, RunOn, SetLink
-from harness.scenario import Endpoint, Guest, Lab
+from guestnet.core.errors import DescriptionError, EnvironmentMissing, ExpectationFailed, GuestError
+from guestnet.core.events import Event, Noted, StepBegan, StepEnded
+from guestnet.journal.query import Trace
+from guestnet.lab.client import LabProcess
+from guestnet.lab.protocol import ResetGuest, Run, RunOn, SetLink
+from guestnet.scenario import Endpoint, Guest, Lab
 from tests.unit.scenario.fake_lab import FakeLab, tcp_frame
 
 

@@ -4,10 +4,10 @@ from typing import cast
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.lab.client import LabProcess
-from harness.lab.time_requests import AdvanceClock, FallAsleep, SetClock, WakeUp
-from harness.scenario import Lab
+from guestnet.core.errors import DescriptionError
+from guestnet.lab.client import LabProcess
+from guestnet.lab.time_requests import AdvanceClock, FallAsleep, SetClock, WakeUp
+from guestnet.scenario import Lab
 from tests.unit.scenario.fake_lab import SECOND, FakeLab
 
 

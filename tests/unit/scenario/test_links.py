@@ -5,14 +5,14 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from harness.core.errors import DescriptionError, LabError
-from harness.journal.query import Trace
-from harness.lab import link_requests as ask
-from harness.lab.link_requests import LinkSettings
-from harness.lab.request import Request
-from harness.link.settings import Burst, Impairments, Schedule, Step
-from harness.scenario.links import Link, at
-from harness.scenario.observer import Observer
+from guestnet.core.errors import DescriptionError, LabError
+from guestnet.journal.query import Trace
+from guestnet.lab import link_requests as ask
+from guestnet.lab.link_requests import LinkSettings
+from guestnet.lab.request import Request
+from guestnet.link.settings import Burst, Impairments, Schedule, Step
+from guestnet.scenario.links import Link, at
+from guestnet.scenario.observer import Observer
 
 R = TypeVar("R")
 

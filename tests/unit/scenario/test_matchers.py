@@ -7,12 +7,12 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet as ScapyPacket
 
-from harness.core.errors import DescriptionError
-from harness.journal.capture import Record
-from harness.journal.query import Packet
-from harness.scenario import Matcher, arp, dhcp, dns, icmp, tcp, udp
-from harness.scenario.matchers.base import matcher, nearest
-from harness.wire.tcp import Flags
+from guestnet.core.errors import DescriptionError
+from guestnet.journal.capture import Record
+from guestnet.journal.query import Packet
+from guestnet.scenario import Matcher, arp, dhcp, dns, icmp, tcp, udp
+from guestnet.scenario.matchers.base import matcher, nearest
+from guestnet.wire.tcp import Flags
 
 MAC = "52:54:00:65:00:01"
 GUEST, SHOP, GATEWAY = "192.168.65.3", "203.0.113.10", "192.168.65.1"

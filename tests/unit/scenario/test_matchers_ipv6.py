@@ -32,10 +32,10 @@ from scapy.layers.inet6 import (
 from scapy.layers.l2 import Ether
 from scapy.packet import Packet as ScapyPacket
 
-from harness.core.errors import DescriptionError
-from harness.journal.capture import Record
-from harness.journal.query import Packet
-from harness.scenario import Matcher, arp, dhcpv6, dns, icmp, icmpv6, ndp, tcp, udp
+from guestnet.core.errors import DescriptionError
+from guestnet.journal.capture import Record
+from guestnet.journal.query import Packet
+from guestnet.scenario import Matcher, arp, dhcpv6, dns, icmp, icmpv6, ndp, tcp, udp
 
 MAC = "52:54:00:65:00:01"
 PREFIX = "fd65:6775:6573:7400::"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.core.errors import DescriptionError, GuestError
-from harness.scenario import reading
-from harness.scenario.matchers.endpoint import Endpoint
-from harness.scenario.results import Address
+from guestnet.core.errors import DescriptionError, GuestError
+from guestnet.scenario import reading
+from guestnet.scenario.matchers.endpoint import Endpoint
+from guestnet.scenario.results import Address
 
 DIG = """;; Got answer:
 ;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 2143

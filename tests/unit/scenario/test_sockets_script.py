@@ -11,9 +11,9 @@ from importlib.resources import files
 
 import pytest
 
-from harness.scenario.reading import Told
+from guestnet.scenario.reading import Told
 
-SCRIPT = files("harness.scenario").joinpath("sockets.pl").read_bytes()
+SCRIPT = files("guestnet.scenario").joinpath("sockets.pl").read_bytes()
 WAIT = 10.0
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.scenario.forms import Form, read_form, read_link
-from harness.scenario.results import Ran
-from harness.scenario.web import curl, read
+from guestnet.scenario.forms import Form, read_form, read_link
+from guestnet.scenario.results import Ran
+from guestnet.scenario.web import curl, read
 
 LOGIN = """
 <FORM action="/login" METHOD=post><input name="user"><input name=p type=password value="x&amp;y">

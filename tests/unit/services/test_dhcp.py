@@ -3,12 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from harness.core.address import BROADCAST as BROADCAST_MAC
-from harness.core.address import Mac
-from harness.core.time import SECOND
-from harness.services.dhcp import DECLINE_TIME, OFFER_TIME, Answer, DhcpConfig, DhcpServer
-from harness.wire.dhcp import Dhcp, MessageType, Op, Options
-from harness.wire.ipv4 import ANY, BROADCAST, ip4
+from guestnet.core.address import BROADCAST as BROADCAST_MAC
+from guestnet.core.address import Mac
+from guestnet.core.time import SECOND
+from guestnet.services.dhcp import DECLINE_TIME, OFFER_TIME, Answer, DhcpConfig, DhcpServer
+from guestnet.wire.dhcp import Dhcp, MessageType, Op, Options
+from guestnet.wire.ipv4 import ANY, BROADCAST, ip4
 
 START = 1_700_000_000 * SECOND
 SERVER = ip4("192.168.65.1")

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.address import Mac
-from harness.core.errors import WireError
-from harness.core.time import SECOND
-from harness.services.dhcpv6 import DECLINE_TIME, OFFER_TIME, Dhcpv6Config, Dhcpv6Server
-from harness.wire import dhcpv6
-from harness.wire.dhcpv6 import Dhcpv6, IaAddress, IaNa, MessageType, Options, StatusCode, duid_ll
-from harness.wire.ipv6 import Ip6, ip6
+from guestnet.core.address import Mac
+from guestnet.core.errors import WireError
+from guestnet.core.time import SECOND
+from guestnet.services.dhcpv6 import DECLINE_TIME, OFFER_TIME, Dhcpv6Config, Dhcpv6Server
+from guestnet.wire import dhcpv6
+from guestnet.wire.dhcpv6 import Dhcpv6, IaAddress, IaNa, MessageType, Options, StatusCode, duid_ll
+from guestnet.wire.ipv6 import Ip6, ip6
 from tests.unit.wire import strategies as of
 
 SERVER = duid_ll(Mac.parse("5a:94:ef:e4:0c:ee"))

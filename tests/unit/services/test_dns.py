@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.time import SECOND
-from harness.services.dns import DEADLINE, DnsService, Forward, Reply
-from harness.wire.ipv4 import ip4
-from harness.wire.ipv6 import ip6
+from guestnet.core.time import SECOND
+from guestnet.services.dns import DEADLINE, DnsService, Forward, Reply
+from guestnet.wire.ipv4 import ip4
+from guestnet.wire.ipv6 import ip6
 
 NAMES = {
     "host.docker.internal": (ip4("192.168.65.2"),),

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.address import Mac
-from harness.core.errors import DescriptionError, EnvironmentMissing, LabError
-from harness.edge.clock import LabClock
-from harness.stacks import registry
-from harness.stacks.base import StackOptions
-from harness.stacks.processes import Processes
-from harness.stacks.registry import open_stack, stack_names
+from guestnet.core.address import Mac
+from guestnet.core.errors import DescriptionError, EnvironmentMissing, LabError
+from guestnet.edge.clock import LabClock
+from guestnet.stacks import registry
+from guestnet.stacks.base import StackOptions
+from guestnet.stacks.processes import Processes
+from guestnet.stacks.registry import open_stack, stack_names
 from tests.contract.bench import Notebook
 
 MAC = Mac.parse("52:54:00:65:00:01")
@@ -37,7 +37,7 @@ def test_an_unknown_stack_is_told_with_those_that_exist() -> None:
 
 
 def test_other_distributions_may_bring_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    mine = EntryPoint(name="mine", value="harness.stacks.slirp:SlirpStack", group=registry.ENTRY_POINTS)
+    mine = EntryPoint(name="mine", value="guestnet.stacks.slirp:SlirpStack", group=registry.ENTRY_POINTS)
 
     def found(*, group: str, name: str = mine.name) -> EntryPoints:
         return EntryPoints([mine]).select(group=group, name=name)

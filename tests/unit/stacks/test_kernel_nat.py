@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.stacks.registry import open_stack
+from guestnet.core.errors import DescriptionError
+from guestnet.stacks.registry import open_stack
 from tests.unit.stacks.test_base import MAC, options
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp import Config, Connection, Endpoint, Event, State
-from harness.wire import tcp
-from harness.wire.ipv4 import ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Config, Connection, Endpoint, Event, State
+from guestnet.wire import tcp
+from guestnet.wire.ipv4 import ip4
+from guestnet.wire.tcp import Flags, Segment
 
 GUEST = Endpoint(ip4("192.168.65.3"), 40000)
 SERVER = Endpoint(ip4("10.0.0.1"), 80)

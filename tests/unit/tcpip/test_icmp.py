@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.tcpip import icmp as answers
-from harness.wire import frame, icmp, ipv4, tcp, udp
-from harness.wire.icmp import Type, Unreachable
-from harness.wire.ipv4 import Ipv4, Protocol, ip4
-from harness.wire.tcp import Flags
+from guestnet.tcpip import icmp as answers
+from guestnet.wire import frame, icmp, ipv4, tcp, udp
+from guestnet.wire.icmp import Type, Unreachable
+from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
+from guestnet.wire.tcp import Flags
 
 GUEST, SERVER, GATEWAY = ip4("192.168.65.3"), ip4("93.184.216.34"), ip4("192.168.65.1")
 UDP = udp.emit(udp.Datagram(4000, 53, b"query"), GUEST, SERVER)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from harness.core.errors import WireError
-from harness.tcpip.icmp import Quoted
-from harness.tcpip.icmpv6 import PacketProblem, check_extensions, echo_reply, error_about, quoted
-from harness.wire import icmpv6, ipv6, tcp, udp
-from harness.wire.icmpv6 import ParameterProblem, Type, Unreachable
-from harness.wire.ipv6 import ALL_NODES, UNSPECIFIED, Extension, Fragment, Ip6, Ipv6, NextHeader, ip6
+from guestnet.core.errors import WireError
+from guestnet.tcpip.icmp import Quoted
+from guestnet.tcpip.icmpv6 import PacketProblem, check_extensions, echo_reply, error_about, quoted
+from guestnet.wire import icmpv6, ipv6, tcp, udp
+from guestnet.wire.icmpv6 import ParameterProblem, Type, Unreachable
+from guestnet.wire.ipv6 import ALL_NODES, UNSPECIFIED, Extension, Fragment, Ip6, Ipv6, NextHeader, ip6
 
 GUEST, REMOTE, ROUTER = ip6("fd65:6775:6573:7400::3"), ip6("2001:db8::1"), ip6("fe80::1")
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from harness.core.address import Mac
-from harness.core.errors import WireError
-from harness.core.time import SECOND
-from harness.tcpip.ndp import NdpCache, packet_of, read
-from harness.tcpip.neighbour import Conflict, Outgoing, State
-from harness.wire import icmpv6, ipv6, ndp
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv6 import ALL_NODES, UNSPECIFIED, Ip6, Ipv6, ip6, solicited_node
-from harness.wire.ndp import Ndp, NeighbourAdvertisement, NeighbourSolicitation, Options
+from guestnet.core.address import Mac
+from guestnet.core.errors import WireError
+from guestnet.core.time import SECOND
+from guestnet.tcpip.ndp import NdpCache, packet_of, read
+from guestnet.tcpip.neighbour import Conflict, Outgoing, State
+from guestnet.wire import icmpv6, ipv6, ndp
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv6 import ALL_NODES, UNSPECIFIED, Ip6, Ipv6, ip6, solicited_node
+from guestnet.wire.ndp import Ndp, NeighbourAdvertisement, NeighbourSolicitation, Options
 
 OUR_MAC = Mac.parse("5a:94:ef:e4:0c:ee")
 GUEST_MAC = Mac.parse("52:54:00:12:34:56")

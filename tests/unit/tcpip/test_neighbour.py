@@ -2,13 +2,13 @@
 
 import pytest
 
-from harness.core.address import BROADCAST, Mac
-from harness.core.time import SECOND
-from harness.tcpip.arp import ArpCache
-from harness.tcpip.neighbour import Config, Conflict, Outgoing, Overflow, State, Unreachable
-from harness.wire import arp
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv4 import ip4
+from guestnet.core.address import BROADCAST, Mac
+from guestnet.core.time import SECOND
+from guestnet.tcpip.arp import ArpCache
+from guestnet.tcpip.neighbour import Config, Conflict, Outgoing, Overflow, State, Unreachable
+from guestnet.wire import arp
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv4 import ip4
 
 GATEWAY_MAC = Mac.parse("5a:94:ef:e4:0c:ee")
 GUEST_MAC = Mac.parse("52:54:00:12:34:56")

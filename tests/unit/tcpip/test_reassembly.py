@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.errors import WireError
-from harness.core.time import SECOND
-from harness.tcpip.reassembly import Config, Reassembler, fragment
-from harness.wire import ipv4
-from harness.wire.ipv4 import Ipv4, ip4
+from guestnet.core.errors import WireError
+from guestnet.core.time import SECOND
+from guestnet.tcpip.reassembly import Config, Reassembler, fragment
+from guestnet.wire import ipv4
+from guestnet.wire.ipv4 import Ipv4, ip4
 
 A, B = ip4("192.168.65.3"), ip4("10.0.0.1")
 PAYLOAD = bytes(range(256)) * 20

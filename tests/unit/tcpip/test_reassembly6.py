@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.errors import WireError
-from harness.core.time import SECOND
-from harness.tcpip.icmpv6 import PacketProblem
-from harness.tcpip.reassembly import Config, Reassembler, fragment6
-from harness.wire import ipv6
-from harness.wire.icmpv6 import ParameterProblem
-from harness.wire.ipv6 import Extension, Fragment, Ipv6, NextHeader, ip6
+from guestnet.core.errors import WireError
+from guestnet.core.time import SECOND
+from guestnet.tcpip.icmpv6 import PacketProblem
+from guestnet.tcpip.reassembly import Config, Reassembler, fragment6
+from guestnet.wire import ipv6
+from guestnet.wire.icmpv6 import ParameterProblem
+from guestnet.wire.ipv6 import Extension, Fragment, Ipv6, NextHeader, ip6
 
 A, B = ip6("fd65:6775:6573:7400::3"), ip6("2001:db8::1")
 PAYLOAD = bytes(range(256)) * 20

@@ -4,14 +4,14 @@ import itertools
 
 import pytest
 
-from harness.core import rng
-from harness.core.address import Mac
-from harness.core.time import SECOND
-from harness.tcpip.ndp import read
-from harness.tcpip.router import Advertiser
-from harness.wire import icmpv6, ipv6, ndp
-from harness.wire.ipv6 import ALL_NODES, UNSPECIFIED, Ip6, ip6
-from harness.wire.ndp import RouterAdvertisement
+from guestnet.core import rng
+from guestnet.core.address import Mac
+from guestnet.core.time import SECOND
+from guestnet.tcpip.ndp import read
+from guestnet.tcpip.router import Advertiser
+from guestnet.wire import icmpv6, ipv6, ndp
+from guestnet.wire.ipv6 import ALL_NODES, UNSPECIFIED, Ip6, ip6
+from guestnet.wire.ndp import RouterAdvertisement
 
 MAC = Mac.parse("5a:94:ef:e4:0c:ee")
 GUEST_MAC = Mac.parse("52:54:00:12:34:56")

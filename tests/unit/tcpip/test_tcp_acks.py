@@ -2,8 +2,8 @@
 
 import msgspec
 
-from harness.core.time import MILLISECOND
-from harness.tcpip.tcp import Config, DataReadable
+from guestnet.core.time import MILLISECOND
+from guestnet.tcpip.tcp import Config, DataReadable
 from tests.unit.tcpip.drill import PLAIN, Drill
 
 SACK = Config(timestamps=False, window_scaling=False)

@@ -1,7 +1,7 @@
 """What comes late or many at a time: acknowledgments that were overtaken, or are read in one batch."""
 
-from harness.core.time import MILLISECOND
-from harness.tcpip.tcp import Config
+from guestnet.core.time import MILLISECOND
+from guestnet.tcpip.tcp import Config
 from tests.unit.tcpip.drill import Drill
 
 SACK = Config(timestamps=False, window_scaling=False, congestion="newreno")

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp.congestion import CongestionControl, NewReno
-from harness.tcpip.tcp.cubic import Cubic, _cube_root
-from harness.tcpip.tcp.hystart import HyStart
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp.congestion import CongestionControl, NewReno
+from guestnet.tcpip.tcp.cubic import Cubic, _cube_root
+from guestnet.tcpip.tcp.hystart import HyStart
 
 MSS = 1000
 RTT = 100 * MILLISECOND

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.tcpip.tcp import Config
-from harness.tcpip.tcp.outgoing import BATCH
+from guestnet.tcpip.tcp import Config
+from guestnet.tcpip.tcp.outgoing import BATCH
 from tests.unit.tcpip.drill import Drill
 
 

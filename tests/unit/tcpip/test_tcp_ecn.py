@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.core.time import MILLISECOND
-from harness.tcpip.tcp import Config
-from harness.wire import tcp
+from guestnet.core.time import MILLISECOND
+from guestnet.tcpip.tcp import Config
+from guestnet.wire import tcp
 from tests.unit.tcpip.drill import Drill
 
 ECN = Config(timestamps=False, window_scaling=False, ecn=True, congestion="newreno")

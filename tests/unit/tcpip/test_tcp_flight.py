@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tcpip.tcp.flight import LOST, SACKED, SENT, Flight
+from guestnet.tcpip.tcp.flight import LOST, SACKED, SENT, Flight
 
 positions = st.integers(0, 200)
 steps = st.lists(

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from harness.core.time import MILLISECOND
-from harness.tcpip.tcp import Config
+from guestnet.core.time import MILLISECOND
+from guestnet.tcpip.tcp import Config
 from tests.unit.tcpip.drill import Drill
 
 PLAIN = Config(timestamps=False, sack=False, window_scaling=False, congestion="newreno")

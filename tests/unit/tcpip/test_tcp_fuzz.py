@@ -6,9 +6,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.time import SECOND
-from harness.tcpip.tcp import Config, Connection, State
-from harness.wire.tcp import Flags
+from guestnet.core.time import SECOND
+from guestnet.tcpip.tcp import Config, Connection, State
+from guestnet.wire.tcp import Flags
 from tests.unit.tcpip.drill import ISS, PEER_ISS, Drill
 
 CONFIG = Config(

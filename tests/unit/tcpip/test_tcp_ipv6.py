@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.errors import WireError
-from harness.tcpip.tcp import Config, Endpoint
-from harness.tcpip.tcp.coalesce import coalesce, merge
-from harness.wire import ethernet, ipv6, tcp
-from harness.wire.checksum import pseudo_sum
-from harness.wire.ethernet import EtherType
-from harness.wire.ipv6 import Extension, Ipv6, NextHeader, ip6
-from harness.wire.tcp import Flags, Segment
-from harness.wire.train import Train
+from guestnet.core.errors import WireError
+from guestnet.tcpip.tcp import Config, Endpoint
+from guestnet.tcpip.tcp.coalesce import coalesce, merge
+from guestnet.wire import ethernet, ipv6, tcp
+from guestnet.wire.checksum import pseudo_sum
+from guestnet.wire.ethernet import EtherType
+from guestnet.wire.ipv6 import Extension, Ipv6, NextHeader, ip6
+from guestnet.wire.tcp import Flags, Segment
+from guestnet.wire.train import Train
 from tests.unit.tcpip.drill import ISS, PLAIN, Drill
 from tests.unit.wire.runs import run_of
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core.time import SECOND
-from harness.tcpip.tcp import Aborted, Config, State
+from guestnet.core.time import SECOND
+from guestnet.tcpip.tcp import Aborted, Config, State
 from tests.unit.tcpip.drill import Drill
 
 HOUR = 3600 * SECOND

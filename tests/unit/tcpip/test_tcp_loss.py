@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp import Config
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Config
 from tests.unit.tcpip.drill import Drill
 
 SACK = Config(timestamps=False, window_scaling=False, congestion="newreno")

@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tcpip.tcp import Config
-from harness.wire.tcp import Segment
+from guestnet.tcpip.tcp import Config
+from guestnet.wire.tcp import Segment
 from tests.unit.tcpip.drill import Drill
 
 CONFIG = Config(receive_buffer=100_000)

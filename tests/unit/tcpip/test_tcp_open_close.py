@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.tcpip.tcp import Aborted, Closed, Config, Established, PeerClosed, Reset, State, reset_for
-from harness.wire import tcp
-from harness.wire.tcp import Flags
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.tcpip.tcp import Aborted, Closed, Config, Established, PeerClosed, Reset, State, reset_for
+from guestnet.wire import tcp
+from guestnet.wire.tcp import Flags
 from tests.unit.tcpip.drill import GUEST, PLAIN, SERVER, Drill
 
 

@@ -11,17 +11,17 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from scapy.layers import inet
 
-from harness.core.time import HOUR, MILLISECOND, SECOND
-from harness.tcpip.tcp.buffer import ReceiveBuffer, SendBuffer
-from harness.tcpip.tcp.bulk import segment_runs
-from harness.tcpip.tcp.challenge import ChallengeLimit
-from harness.tcpip.tcp.config import Config, Endpoint
-from harness.tcpip.tcp.output import ACK, FIN, PSH, Emitter, segment_run
-from harness.tcpip.tcp.rtt import RttEstimator
-from harness.tcpip.tcp.sequence import MASK, is_before, unwrap
-from harness.wire import ipv4, tcp
-from harness.wire.ipv4 import Ipv4, ip4
-from harness.wire.tcp import Flags, Segment
+from guestnet.core.time import HOUR, MILLISECOND, SECOND
+from guestnet.tcpip.tcp.buffer import ReceiveBuffer, SendBuffer
+from guestnet.tcpip.tcp.bulk import segment_runs
+from guestnet.tcpip.tcp.challenge import ChallengeLimit
+from guestnet.tcpip.tcp.config import Config, Endpoint
+from guestnet.tcpip.tcp.output import ACK, FIN, PSH, Emitter, segment_run
+from guestnet.tcpip.tcp.rtt import RttEstimator
+from guestnet.tcpip.tcp.sequence import MASK, is_before, unwrap
+from guestnet.wire import ipv4, tcp
+from guestnet.wire.ipv4 import Ipv4, ip4
+from guestnet.wire.tcp import Flags, Segment
 
 LOCAL, REMOTE = Endpoint(ip4("10.0.0.1"), 80), Endpoint(ip4("192.168.65.3"), 40000)
 

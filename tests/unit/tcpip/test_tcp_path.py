@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.core.time import MINUTE
-from harness.tcpip.tcp import Config
+from guestnet.core.time import MINUTE
+from guestnet.tcpip.tcp import Config
 from tests.unit.tcpip.drill import ISS, PLAIN, Drill
 
 SACK = Config(timestamps=False, window_scaling=False)

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from harness.core.time import MILLISECOND
-from harness.tcpip.tcp import Config
-from harness.wire.tcp import Segment
+from guestnet.core.time import MILLISECOND
+from guestnet.tcpip.tcp import Config
+from guestnet.wire.tcp import Segment
 from tests.unit.tcpip.drill import Drill
 
 CONFIG = Config(receive_buffer=20_000, send_buffer=20_000, ecn=True, quick_delay=MILLISECOND)
@@ -118,7 +118,7 @@ def state(thing: Any) -> Any:
         if inspect.ismemberdescriptor(slot) or inspect.isgetsetdescriptor(slot)
     )
     names = [name for name in slots if not name.startswith("__")]
-    if not names or isinstance(thing, Struct) or not type(thing).__module__.startswith("harness."):
+    if not names or isinstance(thing, Struct) or not type(thing).__module__.startswith("guestnet."):
         return thing
     return type(thing).__name__, {name: state(getattr(thing, name)) for name in names}
 

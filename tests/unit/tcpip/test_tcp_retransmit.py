@@ -5,8 +5,8 @@ from typing import Literal
 import msgspec
 import pytest
 
-from harness.core.time import MILLISECOND
-from harness.tcpip.tcp import Aborted, Config
+from guestnet.core.time import MILLISECOND
+from guestnet.tcpip.tcp import Aborted, Config
 from tests.unit.tcpip.drill import PLAIN, Drill
 
 SACK = Config(timestamps=False, window_scaling=False)

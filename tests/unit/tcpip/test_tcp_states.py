@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.tcpip.tcp import Closed, Reset, State
+from guestnet.tcpip.tcp import Closed, Reset, State
 from tests.unit.tcpip.drill import Drill
 
 WINDOW = 65535

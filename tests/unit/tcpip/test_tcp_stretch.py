@@ -1,7 +1,7 @@
 """Stretched acknowledgments, for peers to whom each one is dear: ``Config.stretch_ack``."""
 
-from harness.core.time import MILLISECOND
-from harness.tcpip.tcp import Config
+from guestnet.core.time import MILLISECOND
+from guestnet.tcpip.tcp import Config
 from tests.unit.tcpip.drill import Drill
 
 KIB = 1024

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from harness.core.time import SECOND
-from harness.tcpip.tcp import Aborted, Config, SendRoom
+from guestnet.core.time import SECOND
+from guestnet.tcpip.tcp import Aborted, Config, SendRoom
 from tests.unit.tcpip.drill import Drill
 
 

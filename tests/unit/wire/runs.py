@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from harness.wire.run import Run
+from guestnet.wire.run import Run
 
 
 def run_of(frames: Sequence[bytes], lead: int = 4) -> Run:

@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from harness.core.address import Mac
-from harness.wire import dhcp, dhcpv6, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
-from harness.wire.arp import Arp, Operation
-from harness.wire.ethernet import Ethernet
+from guestnet.core.address import Mac
+from guestnet.wire import dhcp, dhcpv6, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
+from guestnet.wire.arp import Arp, Operation
+from guestnet.wire.ethernet import Ethernet
 
 ip4s = st.binary(min_size=4, max_size=4)
 ip6s = st.binary(min_size=16, max_size=16)

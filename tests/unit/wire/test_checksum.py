@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.wire import checksum
+from guestnet.wire import checksum
 
 octets = (
     st.binary(max_size=5000)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.core.address import Mac
-from harness.core.errors import WireError
-from harness.wire import dhcp
-from harness.wire.dhcp import Dhcp, MessageType, Op, Options
+from guestnet.core.address import Mac
+from guestnet.core.errors import WireError
+from guestnet.wire import dhcp
+from guestnet.wire.dhcp import Dhcp, MessageType, Op, Options
 
 MAC = Mac.parse("52:54:00:12:34:56")
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.errors import WireError
-from harness.wire import arp, dhcp, ethernet, icmp, ipv4, tcp, udp
+from guestnet.core.errors import WireError
+from guestnet.wire import arp, dhcp, ethernet, icmp, ipv4, tcp, udp
 from tests.unit.wire import strategies as of
 
 PARSERS: dict[str, Callable[[bytes], Any]] = {

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.address import Mac
-from harness.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
-from harness.wire.tcp import Flags
+from guestnet.core.address import Mac
+from guestnet.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
+from guestnet.wire.tcp import Flags
 from tests.unit.wire import strategies as of
 
 A, B = ipv4.ip4("192.168.65.3"), ipv4.ip4("1.2.3.4")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.address import Mac
-from harness.core.errors import DescriptionError, WireError
-from harness.wire import dhcpv6, icmpv6, ip, ipv6, names, ndp, tcp, udp
-from harness.wire.ipv6 import Extension, Fragment, Ipv6, NextHeader, ip6
+from guestnet.core.address import Mac
+from guestnet.core.errors import DescriptionError, WireError
+from guestnet.wire import dhcpv6, icmpv6, ip, ipv6, names, ndp, tcp, udp
+from guestnet.wire.ipv6 import Extension, Fragment, Ipv6, NextHeader, ip6
 from tests.unit.wire import strategies as of
 
 A, B = ip6("fd65:6775:6573:7400::3"), ip6("2001:db8::1")

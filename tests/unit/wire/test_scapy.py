@@ -13,8 +13,8 @@ with warnings.catch_warnings():
     from scapy.layers import dhcp6 as scapy_dhcp6
     from scapy.layers import inet, inet6, l2
 
-from harness.core.address import Mac
-from harness.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
+from guestnet.core.address import Mac
+from guestnet.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
 from tests.unit.wire import strategies as of
 
 A, B = ipv4.ip4("192.168.65.3"), ipv4.ip4("93.184.216.34")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.errors import WireError
-from harness.wire import checksum, icmp, icmpv6, ipv4, ipv6, siit, udp
-from harness.wire.ipv4 import Ipv4, Protocol
-from harness.wire.ipv6 import Extension, Fragment, Ipv6
+from guestnet.core.errors import WireError
+from guestnet.wire import checksum, icmp, icmpv6, ipv4, ipv6, siit, udp
+from guestnet.wire.ipv4 import Ipv4, Protocol
+from guestnet.wire.ipv6 import Extension, Fragment, Ipv6
 
 PREFIX = IPv6Address("64:ff9b::").packed
 CLIENT6 = IPv6Address("2001:db8:6::10").packed

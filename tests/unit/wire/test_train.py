@@ -7,16 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.address import Mac
-from harness.core.errors import WireError
-from harness.wire import checksum, ethernet, ipv4, tcp, udp, virtio
-from harness.wire import frame as layers
-from harness.wire.ipv4 import Ipv4, Protocol
-from harness.wire.ipv6 import Ipv6
-from harness.wire.ipv6 import emit as emit_ipv6
-from harness.wire.tcp import Flags, Segment
-from harness.wire.train import Train
-from harness.wire.virtio import ECN, NEEDS_CSUM, Gso, NetHeader
+from guestnet.core.address import Mac
+from guestnet.core.errors import WireError
+from guestnet.wire import checksum, ethernet, ipv4, tcp, udp, virtio
+from guestnet.wire import frame as layers
+from guestnet.wire.ipv4 import Ipv4, Protocol
+from guestnet.wire.ipv6 import Ipv6
+from guestnet.wire.ipv6 import emit as emit_ipv6
+from guestnet.wire.tcp import Flags, Segment
+from guestnet.wire.train import Train
+from guestnet.wire.virtio import ECN, NEEDS_CSUM, Gso, NetHeader
 
 TO, FROM = Mac(bytes.fromhex("5a94efe40cdd")), Mac(bytes.fromhex("525400650001"))
 FOUR = bytes((192, 168, 65, 3)), bytes((192, 168, 65, 2))

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 from tornado.web import HTTPError
 
-from harness.world.servers import asking
-from harness.world.servers.asking import NameServer, Questions
-from harness.world.servers.messages import AskedName, AskedPage, Name, Page, shown
+from guestnet.world.servers import asking
+from guestnet.world.servers.asking import NameServer, Questions
+from guestnet.world.servers.messages import AskedName, AskedPage, Name, Page, shown
 
 
 class Lab:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.world.profiles import load_profile
+from guestnet.core.errors import DescriptionError
+from guestnet.world.profiles import load_profile
 
 PROFILE = """\
 name = "base"

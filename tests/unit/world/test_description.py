@@ -1,10 +1,10 @@
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.world.description import World
-from harness.world.model import Host, Link, Record, Route, Server
-from harness.world.place import WorldError
-from harness.world.profiles import load_profile
+from guestnet.core.errors import DescriptionError
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link, Record, Route, Server
+from guestnet.world.place import WorldError
+from guestnet.world.profiles import load_profile
 
 LAPTOP = {"laptop": Host()}
 TWO = {"laptop": Host(), "far": Host(addresses=("10.9.9.9",))}

@@ -2,10 +2,10 @@
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.link.settings import Burst, Impairments
-from harness.world.impair import LinkImpairments
-from harness.world.profiles import parse_profile
+from guestnet.core.errors import DescriptionError
+from guestnet.link.settings import Burst, Impairments
+from guestnet.world.impair import LinkImpairments
+from guestnet.world.profiles import parse_profile
 
 PROFILE = """
 name = "flaky"

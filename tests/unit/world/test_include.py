@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.world.profiles import parse_profile
+from guestnet.core.errors import DescriptionError
+from guestnet.world.profiles import parse_profile
 
 PART = """
 [hosts.far]

@@ -5,12 +5,12 @@ from ipaddress import IPv4Address, IPv6Address
 import dns.message
 import pytest
 
-from harness.world.description import World
-from harness.world.model import Host, Link
-from harness.world.nat64 import dns64
-from harness.world.nat64.model import Nat64
-from harness.world.nat64.translating import Pool
-from harness.world.place import WorldError
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link
+from guestnet.world.nat64 import dns64
+from guestnet.world.nat64.model import Nat64
+from guestnet.world.nat64.translating import Pool
+from guestnet.world.place import WorldError
 
 PREFIX = "64:ff9b::/96"
 

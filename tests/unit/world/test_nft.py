@@ -4,9 +4,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness.core.errors import LabError
-from harness.world import nft
-from harness.world.namespaces import Namespaces
+from guestnet.core.errors import LabError
+from guestnet.world import nft
+from guestnet.world.namespaces import Namespaces
 
 
 class Here(Namespaces):

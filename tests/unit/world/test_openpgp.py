@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.world.servers import packages
-from harness.world.servers.openpgp import Signer
+from guestnet.world.servers import packages
+from guestnet.world.servers.openpgp import Signer
 
 CREATED = 1_750_000_000
 TEXT = "Origin: guestnet\nSuite: stable\n"

@@ -1,9 +1,9 @@
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.world.description import World
-from harness.world.model import Host, Link, Route, Uplink
-from harness.world.overlap import PREFIX, SUBNET, Network, choose, networks, overlapping
+from guestnet.core.errors import DescriptionError
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link, Route, Uplink
+from guestnet.world.overlap import PREFIX, SUBNET, Network, choose, networks, overlapping
 
 OFFICE = Network("uplink wifi", "192.168.0.0/16")
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.world.description import World
-from harness.world.model import Host, Link, Record, Server
-from harness.world.place import WorldError
-from harness.world.portal.decide import Answer, Asked, Forged, Session, api_url, name, page
-from harness.world.portal.model import Changes, Portal
-from harness.world.portal.ruleset import ruleset
-from harness.world.portal.running import garden, records
-from harness.world.portal.sessions import Sessions
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link, Record, Server
+from guestnet.world.place import WorldError
+from guestnet.world.portal.decide import Answer, Asked, Forged, Session, api_url, name, page
+from guestnet.world.portal.model import Changes, Portal
+from guestnet.world.portal.ruleset import ruleset
+from guestnet.world.portal.running import garden, records
+from guestnet.world.portal.sessions import Sessions
 
 PORTAL = Portal(host="hotel", link="wifi", name="portal.example", garden=("menu.example", "198.51.100.0/24"))
 HERE = ("10.0.0.1", "2001:db8::1")

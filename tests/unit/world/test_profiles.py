@@ -8,10 +8,10 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.world.description import World
-from harness.world.model import Host, Link, RecordType, Server
-from harness.world.profiles import (
+from guestnet.core.errors import DescriptionError
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link, RecordType, Server
+from guestnet.world.profiles import (
     load_profile,
     parse_profile,
     profile_folder,

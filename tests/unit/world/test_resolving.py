@@ -15,9 +15,9 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.world.resolving import ALL, LaptopResolver
-from harness.world.stub import Stub
+from guestnet.core.errors import DescriptionError
+from guestnet.world.resolving import ALL, LaptopResolver
+from guestnet.world.stub import Stub
 
 UPLINK, CORP, LAB = "127.0.9.1", "127.0.9.2", "127.0.9.3"
 STUB = "127.0.9.53"

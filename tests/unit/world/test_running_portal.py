@@ -5,12 +5,12 @@ from typing import cast
 
 import pytest
 
-from harness.core.events import Event, Served
-from harness.core.recorder import Recorder
-from harness.edge.clock import LabClock
-from harness.world.portal.running import Portals, RunningPortal
-from harness.world.profiles import load_profile
-from harness.world.servers.messages import AskedName, AskedPage, Name, Page
+from guestnet.core.events import Event, Served
+from guestnet.core.recorder import Recorder
+from guestnet.edge.clock import LabClock
+from guestnet.world.portal.running import Portals, RunningPortal
+from guestnet.world.profiles import load_profile
+from guestnet.world.servers.messages import AskedName, AskedPage, Name, Page
 
 
 class Journal:

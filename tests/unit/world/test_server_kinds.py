@@ -13,15 +13,15 @@ import pytest
 from cryptography import x509
 from msgspec.structs import replace
 
-from harness.scenario.reading import NTP_REQUEST, ntp
-from harness.world.description import World
-from harness.world.model import Certificate, Host, Link, Record, Server
-from harness.world.place import WorldError
-from harness.world.servers import faults, packages, registry
-from harness.world.servers.certificates import WRONG_NAME, Authority
-from harness.world.servers.iperf3 import client
-from harness.world.servers.ntp import answer, timestamp
-from harness.world.servers.running import certificate_names, fault_address_of, prohibiting
+from guestnet.scenario.reading import NTP_REQUEST, ntp
+from guestnet.world.description import World
+from guestnet.world.model import Certificate, Host, Link, Record, Server
+from guestnet.world.place import WorldError
+from guestnet.world.servers import faults, packages, registry
+from guestnet.world.servers.certificates import WRONG_NAME, Authority
+from guestnet.world.servers.iperf3 import client
+from guestnet.world.servers.ntp import answer, timestamp
+from guestnet.world.servers.running import certificate_names, fault_address_of, prohibiting
 
 NOW = 1_750_000_000 * 1_000_000_000
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.core.errors import EnvironmentMissing
-from harness.world.model import Record, Server
-from harness.world.servers.broken import wait_until_sent
-from harness.world.servers.content import BLOCK, blocks, content, digest
-from harness.world.servers.dnsmasq import QueryLog, command, find_dnsmasq
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.world.model import Record, Server
+from guestnet.world.servers.broken import wait_until_sent
+from guestnet.world.servers.content import BLOCK, blocks, content, digest
+from guestnet.world.servers.dnsmasq import QueryLog, command, find_dnsmasq
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 17])

@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from harness.world.description import World
-from harness.world.model import Host, Link, Route, Uplink
-from harness.world.place import WorldError
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link, Route, Uplink
+from guestnet.world.place import WorldError
 
 HOSTS = {"laptop": Host(), "ap": Host(forward=True), "cell": Host(forward=True)}
 LINKS = {

@@ -2,9 +2,9 @@
 
 from itertools import pairwise
 
-from harness.core.time import MILLISECOND, SECOND
-from harness.world.vpn.liveness import Deed, Liveness, Seen
-from harness.world.vpn.session import MISSED, RETRY, SLOWEST_RETRY, News
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.world.vpn.liveness import Deed, Liveness, Seen
+from guestnet.world.vpn.session import MISSED, RETRY, SLOWEST_RETRY, News
 
 KEEPALIVE, REKEY = 10 * SECOND, 120 * SECOND
 WAY = 20 * MILLISECOND

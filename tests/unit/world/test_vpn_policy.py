@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from harness.world.vpn.model import Vpn
-from harness.world.vpn.policy import gateway_rules, laptop_rules, mute_rules, no_rules
+from guestnet.world.vpn.model import Vpn
+from guestnet.world.vpn.policy import gateway_rules, laptop_rules, mute_rules, no_rules
 
 NONE = "table inet vpn-corp\ndelete table inet vpn-corp\n"
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from harness.core.errors import DescriptionError
-from harness.world.description import World
-from harness.world.model import Host, Link
-from harness.world.place import WorldError
-from harness.world.profiles import parse_profile
-from harness.world.vpn.model import Vpn
+from guestnet.core.errors import DescriptionError
+from guestnet.world.description import World
+from guestnet.world.model import Host, Link
+from guestnet.world.place import WorldError
+from guestnet.world.profiles import parse_profile
+from guestnet.world.vpn.model import Vpn
 
 HOSTS = {"laptop": Host(), "corp-gw": Host(addresses=("198.51.100.20",)), "other": Host()}
 LINKS = {"wifi": Link(ends={"laptop": ("192.168.1.10/24",), "corp-gw": ("192.168.1.1/24",)})}

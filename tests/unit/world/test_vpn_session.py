@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.errors import WireError
-from harness.core.time import SECOND
-from harness.world.vpn import datagram as wire
-from harness.world.vpn.session import MISSED, RETRY, SLOWEST_RETRY, STAGED, WINDOW, Peer
+from guestnet.core.errors import WireError
+from guestnet.core.time import SECOND
+from guestnet.world.vpn import datagram as wire
+from guestnet.world.vpn.session import MISSED, RETRY, SLOWEST_RETRY, STAGED, WINDOW, Peer
 
 KEY = bytes(range(32))
 KEEPALIVE, REKEY = 10 * SECOND, 120 * SECOND

@@ -2,12 +2,12 @@
 
 import asyncio
 
-from harness.core.errors import GuestnetError, LabError
-from harness.world.vpn import messages
-from harness.world.vpn.client import Client, Numbers
-from harness.world.vpn.liveness import Deed, Seen
-from harness.world.vpn.model import Vpn
-from harness.world.vpn.wireguard import Pair, Tunnel
+from guestnet.core.errors import GuestnetError, LabError
+from guestnet.world.vpn import messages
+from guestnet.world.vpn.client import Client, Numbers
+from guestnet.world.vpn.liveness import Deed, Seen
+from guestnet.world.vpn.model import Vpn
+from guestnet.world.vpn.wireguard import Pair, Tunnel
 
 VPN = Vpn(ends={"laptop": ("10.20.255.2/24",), "gw": ("10.20.255.1/24",)}, endpoint="198.51.100.18")
 

@@ -1,6 +1,6 @@
 """Marks of frames that are under way through a tunnel."""
 
-from harness.world.links.marks import _LIMIT, Marks
+from guestnet.world.links.marks import _LIMIT, Marks
 
 FRAMES = [bytes((number,)) * 60 for number in range(4)]
 

@@ -1,1 +1,0 @@
-"""Guestnet: a network emulation test harness around a real guest kernel."""

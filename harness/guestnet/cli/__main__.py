@@ -1,0 +1,5 @@
+"""``python -m guestnet.cli`` is ``guestnet``."""
+
+from guestnet.cli import main
+
+main()

@@ -1,0 +1,214 @@
+"""What this machine must have, and how to get what it lacks: the checks of ``guestnet doctor``."""
+
+import asyncio
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from guestnet.core.errors import GuestnetError
+
+Verdict = Literal["ok", "missing", "optional"]
+"""``optional``: it is missing, and only what ``purpose`` names can't be done."""
+
+Family = Literal["debian", "fedora", "arch"]
+
+QEMU: Final = "qemu-system-x86_64"
+NEEDED_BYTES: Final = 1 << 30
+"""For an image, its packages and its snapshots."""
+
+SYSTEM_PATH: Final = "/usr/sbin:/sbin"
+"""Where some systems keep programs that a plain user's PATH does not show."""
+
+
+class Package(msgspec.Struct, frozen=True):
+    """Who brings a program, by family of distribution."""
+
+    debian: str
+    fedora: str
+    arch: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One check: what was looked at, what was found, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    purpose: str = ""
+    remedy: str = ""
+
+
+PROGRAMS: Final = {
+    QEMU: Package("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
+    "dnsmasq": Package("dnsmasq-base", "dnsmasq", "dnsmasq"),
+    "nft": Package("nftables", "nftables", "nftables"),
+    "ip": Package("iproute2", "iproute", "iproute2"),
+    "apt-get": Package("apt", "apt", "apt"),
+    "dpkg-deb": Package("dpkg", "dpkg", "dpkg"),
+    "mksquashfs": Package("squashfs-tools", "squashfs-tools", "squashfs-tools"),
+    "lz4": Package("lz4", "lz4", "lz4"),
+    "zstd": Package("zstd", "zstd", "zstd"),
+    "slirp4netns": Package("slirp4netns", "slirp4netns", "slirp4netns"),
+    "passt": Package("passt", "passt", "passt"),
+    "iperf3": Package("iperf3", "iperf3", "iperf3"),
+    "tshark": Package("tshark", "wireshark-cli", "wireshark-cli"),
+    "chromium": Package("chromium", "chromium", "chromium"),
+}
+
+
+def family(os_release: Path = Path("/etc/os-release")) -> Family | None:
+    """Of the distribution, by os-release(5); None when it is another."""
+    try:
+        lines = os_release.read_text().splitlines()
+    except OSError:
+        return None
+    values = [line.partition("=")[2].strip('"') for line in lines if line.startswith(("ID=", "ID_LIKE="))]
+    words = set(" ".join(values).split())
+    if words & {"debian", "ubuntu"}:
+        return "debian"
+    if words & {"fedora", "rhel"}:
+        return "fedora"
+    return "arch" if "arch" in words else None
+
+
+def remedy_for(program: str, on: Family | None) -> str:
+    """The exact command that installs ``program`` on that family, or on each."""
+    package = PROGRAMS[program]
+    commands = {
+        "debian": f"sudo apt-get install --no-install-recommends {package.debian}",
+        "fedora": f"sudo dnf install {package.fedora}",
+        "arch": f"sudo pacman -S {package.arch}",
+    }
+    return commands[on] if on else "; ".join(f"{name}: {command}" for name, command in commands.items())
+
+
+def find(program: str) -> str | None:
+    """Path of ``program``, also where only root's PATH looks."""
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
+
+
+def check_program(program: str, purpose: str, *, optional: bool = False) -> Finding:
+    """Whether it is installed."""
+    path = find(program)
+    if path is not None:
+        return Finding(name=program, verdict="ok", found=path, purpose=purpose)
+    verdict: Verdict = "optional" if optional else "missing"
+    remedy = remedy_for(program, family())
+    return Finding(name=program, verdict=verdict, found="not installed", purpose=purpose, remedy=remedy)
+
+
+def check_python() -> Finding:
+    """That of this process, so it is new enough; said for completeness."""
+    return Finding(name="python", verdict="ok", found=platform.python_version())
+
+
+def check_data_path() -> Finding:
+    """As sources, or compiled too."""
+    from guestnet.stacks.builtin import is_compiled
+
+    found = "compiled" if is_compiled() else "interpreted"
+    return Finding(name="data path", verdict="ok", found=found, purpose="speed of the builtin stack")
+
+
+def check_qemu() -> Finding:
+    """QEMU of at least 7.2, the first with ``-netdev stream``."""
+    from guestnet.guest.machine import find_qemu
+
+    return check(QEMU, "runs the guests", lambda: find_qemu().version)
+
+
+def check_lab() -> Finding:
+    """By starting one without guests: user namespaces, the world in them, its servers."""
+    from guestnet.lab.client import LabProcess
+    from guestnet.lab.description import LabDescription
+
+    def start() -> str:
+        description = LabDescription(scenario="guestnet doctor", seed=0, guests=0)
+        with (
+            tempfile.TemporaryDirectory(prefix="guestnet-") as folder,
+            LabProcess.start(description, Path(folder)) as lab,
+        ):
+            return f"starts in {lab.started.seconds:.1f} s"
+
+    return check("lab", "the world, in namespaces", start)
+
+
+def check_impairments() -> Finding:
+    """By impairing a link of a world: nftables hooks at the egress of devices."""
+    from guestnet.lab.description import LabDescription
+    from guestnet.scenario import Lab
+
+    name, purpose = "egress hooks", "a world's links, impaired"
+
+    def impair() -> str:
+        description = LabDescription(scenario="guestnet doctor", seed=0, guests=0, capture="none")
+        with (
+            tempfile.TemporaryDirectory(prefix="guestnet-") as folder,
+            Lab.start(description, Path(folder)) as lab,
+        ):
+            lab.links.wifi.impair(loss="1%")
+            return "work"
+
+    finding = check(name, purpose, impair)
+    # A lab whose links are sound does without.
+    return finding if finding.verdict == "ok" else msgspec.structs.replace(finding, verdict="optional")
+
+
+def check_tun(device: Path = Path("/dev/net/tun")) -> Finding:
+    """Whether TAP devices can be made: the cable of netns guests."""
+    purpose = "netns guests"
+    try:
+        os.close(os.open(device, os.O_RDWR))
+    except FileNotFoundError:
+        found, remedy = f"there is no {device}", "sudo modprobe tun"
+    except PermissionError:
+        found, remedy = f"this user can't open {device}", f"sudo chmod 0666 {device}"
+    except OSError as error:
+        found, remedy = f"{device}: {error.strerror}", "sudo modprobe tun"
+    else:
+        return Finding(name=str(device), verdict="ok", found="can be opened", purpose=purpose)
+    return Finding(name=str(device), verdict="optional", found=found, purpose=purpose, remedy=remedy)
+
+
+def check_space(folder: Path) -> Finding:
+    """Room where images and snapshots are kept."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{free / (1 << 30):.1f} GiB free for {folder}"
+    purpose = "images and snapshots"
+    if free >= NEEDED_BYTES:
+        return Finding(name="disk", verdict="ok", found=found, purpose=purpose)
+    return Finding(
+        name="disk", verdict="missing", found=found, purpose=purpose,
+        remedy=f"free at least {NEEDED_BYTES >> 30} GiB there, or set GUESTNET_CACHE to another folder",
+    )  # fmt: skip
+
+
+def check(name: str, purpose: str, attempt: Callable[[], str]) -> Finding:
+    """What ``attempt`` finds, or the error that it raises as a finding."""
+    try:
+        return Finding(name=name, verdict="ok", found=attempt(), purpose=purpose)
+    except GuestnetError as error:
+        found, remedy = error.message, error.remedy
+        return Finding(name=name, verdict="missing", found=found, purpose=purpose, remedy=remedy)
+
+
+def accelerator() -> str:
+    """What guests run on, and why. Boots a guest once on a machine that seems to have KVM.
+
+    Raises EnvironmentMissing when there is no QEMU or no image to prove it with.
+    """
+    from guestnet.guest.accelerator import choose
+    from guestnet.guest.cache import Cache
+    from guestnet.guest.image import require
+    from guestnet.guest.machine import find_qemu
+
+    cache = Cache()
+    chosen = asyncio.run(choose(cache, find_qemu(cache), require("tiny", cache)))
+    return f"{chosen.name}: {chosen.reason}"

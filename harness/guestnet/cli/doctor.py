@@ -1,0 +1,69 @@
+"""``guestnet doctor``: what is here, what is missing, and the exact remedy."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from guestnet.cli import checks
+from guestnet.cli.checks import Finding
+from guestnet.cli.output import json_option, say_json
+
+STYLES = {"ok": "green", "missing": "bold red", "optional": "yellow"}
+
+
+@click.command()
+@json_option
+@click.option("--quick", is_flag=True, help="Do not boot a guest to prove an accelerator.")
+def doctor(as_json: bool, quick: bool) -> int:
+    """Look at this machine. Exit status 2 when something that is needed is missing."""
+    findings = examine(quick)
+    if as_json:
+        say_json(findings)
+    else:
+        show(findings)
+    return 2 if any(finding.verdict == "missing" for finding in findings) else 0
+
+
+def examine(quick: bool) -> list[Finding]:
+    """All checks, in the order in which they build on each other."""
+    from guestnet.guest.cache import Cache
+    from guestnet.guest.image import require
+
+    return [
+        checks.check_python(),
+        checks.check_data_path(),
+        checks.check_qemu(),
+        checks.check_program("dnsmasq", "the world's resolver"),
+        checks.check_program("nft", "a world's NAT, VPNs and portals"),
+        checks.check_lab(),
+        checks.check_impairments(),
+        checks.check_tun(),
+        checks.check_program("apt-get", "building images"),
+        checks.check_program("dpkg-deb", "building images"),
+        checks.check_program("mksquashfs", "building images"),
+        checks.check_program("lz4", "building images"),
+        checks.check_program("zstd", "building images"),
+        checks.check_space(Cache().folder),
+        checks.check("image tiny", "guests", lambda: require("tiny").digest[:12]),
+        *([] if quick else [checks.check("accelerator", "speed of guests", checks.accelerator)]),
+        checks.check_program("ip", "looking around in a lab", optional=True),
+        checks.check_program("slirp4netns", "--stack slirp for netns guests", optional=True),
+        checks.check_program("passt", "--stack passt", optional=True),
+        checks.check_program("iperf3", "bench throughput", optional=True),
+        checks.check_program("tshark", "tests of captures", optional=True),
+        checks.check_program("chromium", "tests of reports", optional=True),
+    ]
+
+
+def show(findings: list[Finding]) -> None:
+    """A table, and below it what to do."""
+    console = Console()
+    table = Table("", "what", "found", "for", box=None, pad_edge=False)
+    for finding in findings:
+        mark = f"[{STYLES[finding.verdict]}]{finding.verdict}[/]"
+        table.add_row(mark, finding.name, finding.found, finding.purpose)
+    console.print(table)
+    for finding in findings:
+        if finding.remedy:
+            console.print(f"\n[{STYLES[finding.verdict]}]{finding.name}[/]: {finding.found}")
+            console.print(f"    {finding.remedy}", highlight=False, soft_wrap=True)

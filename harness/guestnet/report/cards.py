@@ -1,0 +1,163 @@
+"""One scenario's part of the page, made and let go one after the other: captures are large."""
+
+import re
+import textwrap
+from collections import Counter
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from guestnet.journal.recording import CAPTURE, JOURNAL
+from guestnet.report.budget import Embedded, Limits, embed
+from guestnet.report.columns import accelerators, columns
+from guestnet.report.embed import json_block
+from guestnet.report.evidence import Evidence, gather
+from guestnet.report.model import ScenarioResult
+from guestnet.report.text import first_line, terminal, visible
+
+RED: Final = frozenset({"failed", "error"})
+
+_ORDER: Final = {"error": 0, "failed": 0, "passed": 1, "skipped": 2}
+_OURS: Final = re.compile(r"^guestnet\.core\.errors\.(ExpectationFailed: )?")
+_SUFFIXES: Final = frozenset({".jsonl", ".pcapng", ".log"})
+
+
+class Card(msgspec.Struct, kw_only=True):
+    """One scenario as the template needs it; ``data`` and ``capture`` go into data blocks."""
+
+    slug: str
+    result: ScenarioResult
+    name: str
+    place: str
+    doc: str
+    rerun: str
+    message: str
+    longrepr: str
+    problems: list[str]
+    files: list[tuple[str, str]]
+    accelerators: list[str]
+    data: str
+    capture: Embedded
+    packets: int
+    has_evidence: bool
+
+
+def make_cards(results: list[ScenarioResult], run_folder: Path, target: Path, limits: Limits) -> list[Card]:
+    """A card for each of ``results``, failures first; ``target`` is where the report will be."""
+    results = sorted(results, key=lambda result: _ORDER[result.outcome])
+    slugs = _slugs(results)
+    # Small captures before large ones: what they do not use is there for the others.
+    queue = sorted(range(len(results)), key=lambda at: _size(run_folder / results[at].folder / CAPTURE))
+    cards: dict[int, Card] = {}
+    left = limits.captures
+    for is_red in (True, False):
+        group = [at for at in queue if (results[at].outcome in RED) == is_red]
+        left = max(0, left if is_red else min(left, limits.passed))
+        for position, at in enumerate(group):
+            share = left // (len(group) - position)
+            cards[at] = _card(slugs[at], results[at], run_folder, target, limits, share)
+            left = max(0, left - len(cards[at].capture.block) * 3 // 4)
+    return [cards[at] for at in range(len(results))]
+
+
+def _card(
+    slug: str, result: ScenarioResult, run_folder: Path, target: Path, limits: Limits, allowance: int
+) -> Card:
+    folder = run_folder / result.folder
+    has_evidence = _has_evidence(result, folder)
+    evidence = gather(folder, limits.packets) if has_evidence else Evidence()
+    capture = embed(evidence, folder, allowance, limits.snap)
+    place, _, name = result.id.rpartition("::")
+    return Card(
+        slug=slug,
+        result=result,
+        name=visible(name),
+        place=visible(place),
+        doc=visible(first_line(result.doc)),
+        rerun=visible(result.rerun),
+        message=_explanation(result),
+        longrepr=terminal(result.longrepr).strip("\n"),
+        problems=evidence.problems + _cuts(result, evidence, capture),
+        files=_files(run_folder, result, target),
+        accelerators=accelerators(evidence),
+        data=json_block(columns(result, evidence)),
+        capture=capture,
+        packets=len(evidence.records),
+        has_evidence=has_evidence,
+    )
+
+
+def _has_evidence(result: ScenarioResult, folder: Path) -> bool:
+    """Whether there is, or should be, something to read: a skipped scenario may have made its folder only."""
+    return bool(result.folder) and (result.outcome != "skipped" or (folder / JOURNAL).exists())
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _cuts(result: ScenarioResult, evidence: Evidence, embedded: Embedded) -> list[str]:
+    """What the report leaves out of a capture, and where it is."""
+    rest = (
+        "capture.pcapng has it"
+        if result.outcome in RED
+        else "a run with --keep on leaves it in capture.pcapng"
+    )
+    cuts = []
+    if evidence.left_out:
+        kept = len(evidence.records)
+        cuts.append(
+            f"this report holds the first and the last of {kept + evidence.left_out} packets, {kept} in all; "
+            f"the middle is left out: {rest}"
+        )
+    if embedded.snap is not None and any(len(record.data) > embedded.snap for record in evidence.records):
+        cuts.append(
+            f"this report holds at most {embedded.snap} B of each frame; the rest is left out: {rest}"
+        )
+    return cuts
+
+
+def _explanation(result: ScenarioResult) -> str:
+    """All that the exception said (pytest marks its lines with E), else the one-line message."""
+    lines = [line[1:] for line in terminal(result.longrepr).splitlines() if line.startswith("E ")]
+    told = textwrap.dedent("\n".join(lines)).strip()
+    message = terminal(result.message).strip()
+    return _OURS.sub("", told if len(told) > len(message) else message)
+
+
+def _slugs(results: list[ScenarioResult]) -> list[str]:
+    """Stable anchors: the test's name; with its file where two share one, and numbered as a last resort."""
+    short = [_slug(result.id.rpartition("::")[2]) for result in results]
+    counts = Counter(short)
+    names = [
+        _slug(result.id) if counts[name] > 1 else name for result, name in zip(results, short, strict=True)
+    ]
+    seen: Counter[str] = Counter()
+    slugs = []
+    for name in names:
+        seen[name] += 1
+        slugs.append(f"scenario-{name}" if seen[name] == 1 else f"scenario-{name}-{seen[name]}")
+    return slugs
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or "x"
+
+
+def _files(run_folder: Path, result: ScenarioResult, target: Path) -> list[tuple[str, str]]:
+    """Name and relative address of a failure's artifacts, when the report lies in the run folder.
+
+    What a passed scenario left may be removed once the report is made, so nothing points there.
+    """
+    folder = run_folder / result.folder
+    if result.outcome not in RED or not result.folder or not folder.is_dir():
+        return []
+    if target.parent.resolve() != run_folder.resolve():
+        return []
+    paths = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+    return [(path.name, quote(f"{result.folder}/{path.name}")) for path in paths]

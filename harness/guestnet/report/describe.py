@@ -1,0 +1,241 @@
+"""Events of the journal as one line each, for the event list and the timeline."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from guestnet.core import events
+from guestnet.core.events import Event
+
+
+class Line(msgspec.Struct, frozen=True):
+    """``group`` picks the colour and answers the filter; ``tone`` is "", "good", "warning" or "bad"."""
+
+    group: str
+    text: str
+    tone: str = ""
+
+
+def describe(event: Event) -> Line:
+    """One line for ``event``; an event without a phrase of its own shows its fields."""
+    phrase = _PHRASES.get(type(event))
+    return phrase(event) if phrase is not None else Line("other", _fields(event))
+
+
+def _fields(event: Event) -> str:
+    values = msgspec.structs.asdict(event)
+    return type(event).__name__ + "".join(
+        f" {name}={value}" for name, value in values.items() if name != "at"
+    )
+
+
+def _lab_started(event: events.LabStarted) -> Line:
+    return Line(
+        "lab",
+        f"lab started: {event.stack} stack, {event.guest} guest, profile {event.profile}, seed {event.seed}",
+    )
+
+
+def _lab_stopped(event: events.LabStopped) -> Line:
+    return Line("lab", f"lab stopped: {event.reason}")
+
+
+def _step_began(event: events.StepBegan) -> Line:
+    return Line("step", f"step {event.step}: {event.name}")
+
+
+def _step_ended(event: events.StepEnded) -> Line:
+    tone = "bad" if event.outcome in {"failed", "error"} else ""
+    return Line("step", f"step {event.step} {event.outcome}: {event.name}", tone)
+
+
+def _expected(event: events.Expected) -> Line:
+    return Line(
+        "expectation", f"{'met' if event.met else 'not met'}: {event.what}", "good" if event.met else "bad"
+    )
+
+
+def _noted(event: events.Noted) -> Line:
+    return Line("note", event.text, {"info": "", "warning": "warning", "error": "bad"}[event.level])
+
+
+def _capture_ended(event: events.CaptureEnded) -> Line:
+    return Line("note", f"the capture ends here: {event.reason}", "bad")
+
+
+def _clock_jumped(event: events.ClockJumped) -> Line:
+    if event.clock == "lab":
+        return Line("time", f"the lab clock jumped {event.seconds:g} s forward", "warning")
+    way = "ahead of" if event.seconds >= 0 else "behind"
+    text = f"{event.clock}'s wall clock was set to {abs(event.seconds):g} s {way} the lab's"
+    return Line("time", text, "warning")
+
+
+def _uplink_changed(event: events.UplinkChanged) -> Line:
+    has = f": {', '.join(event.addresses)}" if event.addresses else ""
+    resolvers = f"; resolver {', '.join(event.resolvers)}" if event.resolvers else "; no resolver"
+    tone = "warning" if event.change == "down" else ""
+    return Line("link", f"uplink {event.uplink} {event.change}{has}{resolvers}", tone)
+
+
+def _portal_changed(event: events.PortalChanged) -> Line:
+    what = f": {event.what}" if event.what else ""
+    return Line(
+        "link", f"portal {event.portal} {event.change}{what}", "warning" if event.change == "closed" else ""
+    )
+
+
+def _vpn_changed(event: events.VpnChanged) -> Line:
+    has = f": {', '.join(event.addresses)}" if event.change == "up" else ""
+    tone = "warning" if event.change in ("down", "lost", "dropped") else ""
+    return Line("link", f"VPN {event.vpn} {event.change}{has}", tone)
+
+
+def _subnet_overlap(event: events.SubnetOverlap) -> Line:
+    what = f"{event.network} of {event.of} overlaps the guests' {event.subnet}"
+    if event.renumbered:
+        return Line("link", f"{what}: they have {event.renumbered}", "warning")
+    return Line("link", f"{what}: they can't reach it", "bad")
+
+
+def _fell_asleep(event: events.FellAsleep) -> Line:
+    still = ", ".join([*event.guests, *event.uplinks]) or "nothing stopped"
+    return Line("time", f"the laptop fell asleep: {still}", "warning")
+
+
+def _woke_up(event: events.WokeUp) -> Line:
+    again = ", ".join([*event.guests, *event.uplinks]) or "nothing started"
+    return Line("time", f"the laptop woke up after {event.seconds:.0f} s: {again}", "warning")
+
+
+def _guest_started(event: events.GuestStarted) -> Line:
+    on = f" on {event.accelerator}" if event.accelerator else ""
+    return Line("guest", f"{event.guest} up by {event.how} in {event.seconds:.3f} s{on}, MAC {event.mac}")
+
+
+def _guest_ended(event: events.GuestEnded) -> Line:
+    return Line("guest", f"{event.guest} ended: {event.reason}", "" if event.reason == "stopped" else "bad")
+
+
+def _command_run(event: events.CommandRun) -> Line:
+    text = f"{event.guest} $ {event.command} → {event.status} in {event.seconds:.3f} s"
+    return Line("command", text, "" if event.status == 0 else "warning")
+
+
+def _link_changed(event: events.LinkChanged) -> Line:
+    seed = f" (seed {event.seed})" if event.seed is not None else ""
+    return Line("link", f"{_way(event.link, event.direction)}: {event.change}{seed}", "warning")
+
+
+def _frame_dropped(event: events.FrameDropped) -> Line:
+    where = _way(event.link, event.direction)
+    return Line("drop", f"{where} dropped by {event.rule}: {event.frame}", "bad")
+
+
+def _frame_impaired(event: events.FrameImpaired) -> Line:
+    return Line("drop", f"{_way(event.link, event.direction)}: {event.rule}: {event.frame}", "warning")
+
+
+def _frames_dropped(event: events.FramesDropped) -> Line:
+    where = _way(event.link, event.direction)
+    return Line("drop", f"{where} dropped {event.count} more by {event.rule}: {event.octets} B", "bad")
+
+
+def _frames_impaired(event: events.FramesImpaired) -> Line:
+    where = _way(event.link, event.direction)
+    return Line("drop", f"{where}: {event.rule}: {event.count} more frames, {event.octets} B", "warning")
+
+
+def _frames_delayed(event: events.FramesDelayed) -> Line:
+    least, mean, most = (f"{time / 1e6:.4g}" for time in (event.least, event.mean, event.most))
+    how = f"{least} to {most} ms, {mean} ms in the mean"
+    if least == most:
+        how = f"{most} ms" if event.count == 1 else f"{most} ms each"
+    frames = "1 frame" if event.count == 1 else f"{event.count} frames"
+    where = _way(event.link, event.direction)
+    return Line("delay", f"{where} held {frames} by {event.rule}: {how}")
+
+
+def _way(link: str, direction: str) -> str:
+    return f"{link} {direction}".rstrip()
+
+
+def _dhcp_served(event: events.DhcpServed) -> Line:
+    reason = f" ({event.reason})" if event.reason else ""
+    tone = "" if event.kind in {"OFFER", "ACK"} else "warning"
+    return Line("dhcp", f"DHCP {event.kind} {event.address} to {event.mac}{reason}", tone)
+
+
+def _dns_answered(event: events.DnsAnswered) -> Line:
+    answers = ", ".join(event.answers) or "no answer"
+    source = f" from {event.source}" if event.source else ""
+    return Line("dns", f"DNS {event.rdtype} {event.name}: {event.rcode}, {answers}{source}")
+
+
+def _flow_opened(event: events.FlowOpened) -> Line:
+    host = f" (host side {event.host})" if event.host else ""
+    return Line("flow", f"flow {event.flow} open: {event.transport} {event.guest} → {event.remote}{host}")
+
+
+def _flow_refused(event: events.FlowRefused) -> Line:
+    what = f"{event.transport} {event.guest} → {event.remote}"
+    return Line(
+        "flow", f"flow {event.flow} refused: {what}: {event.error}, answered with {event.answer}", "warning"
+    )
+
+
+def _flow_closed(event: events.FlowClosed) -> Line:
+    what = f"{event.transport} {event.guest} → {event.remote}"
+    return Line(
+        "flow", f"flow {event.flow} closed: {what}: {event.reason}, {event.up} B up, {event.down} B down"
+    )
+
+
+def _limit_reached(event: events.LimitReached) -> Line:
+    bound = f" of {event.bound}" if event.bound else ""
+    return Line("drop", f"the limit {event.limit}{bound} turned away {event.count} more", "bad")
+
+
+def _address_conflict(event: events.AddressConflict) -> Line:
+    return Line("link", f"{event.claimant} uses {event.address}, which is of {event.holder}", "warning")
+
+
+def _served(event: events.Served) -> Line:
+    status = f" → {event.status}" if event.status else ""
+    return Line("server", f"{event.server} served {event.client}: {event.request}{status}")
+
+
+_PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
+    events.LabStarted: _lab_started,
+    events.LabStopped: _lab_stopped,
+    events.StepBegan: _step_began,
+    events.StepEnded: _step_ended,
+    events.Expected: _expected,
+    events.Noted: _noted,
+    events.CaptureEnded: _capture_ended,
+    events.ClockJumped: _clock_jumped,
+    events.FellAsleep: _fell_asleep,
+    events.WokeUp: _woke_up,
+    events.GuestStarted: _guest_started,
+    events.GuestEnded: _guest_ended,
+    events.CommandRun: _command_run,
+    events.UplinkChanged: _uplink_changed,
+    events.VpnChanged: _vpn_changed,
+    events.PortalChanged: _portal_changed,
+    events.SubnetOverlap: _subnet_overlap,
+    events.LinkChanged: _link_changed,
+    events.FrameDropped: _frame_dropped,
+    events.FrameImpaired: _frame_impaired,
+    events.FramesDropped: _frames_dropped,
+    events.FramesImpaired: _frames_impaired,
+    events.FramesDelayed: _frames_delayed,
+    events.DhcpServed: _dhcp_served,
+    events.DnsAnswered: _dns_answered,
+    events.FlowOpened: _flow_opened,
+    events.FlowRefused: _flow_refused,
+    events.FlowClosed: _flow_closed,
+    events.LimitReached: _limit_reached,
+    events.AddressConflict: _address_conflict,
+    events.Served: _served,
+}

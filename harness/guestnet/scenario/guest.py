@@ -1,0 +1,172 @@
+"""A guest, as a scenario drives it. Commands go through the agent: never over the network under test."""
+
+import posixpath
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from guestnet.core.address import Mac
+from guestnet.core.errors import GuestError
+from guestnet.core.time import duration
+from guestnet.lab.protocol import (
+    GuestInfo,
+    PauseGuest,
+    ReadFile,
+    ResetGuest,
+    RestoreGuest,
+    ResumeGuest,
+    Run,
+    RunResult,
+    SetLink,
+    SnapshotGuest,
+    StopGuest,
+    WriteFile,
+)
+from guestnet.lab.request import Request
+from guestnet.lab.time_requests import SetClock
+from guestnet.scenario import reading
+from guestnet.scenario.links import Link
+from guestnet.scenario.machine import GRACE, Machine
+from guestnet.scenario.observer import Duration, Observer
+from guestnet.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease
+from guestnet.scenario.web import BUNDLE
+
+if TYPE_CHECKING:
+    from testinfra.host import Host as TestinfraHost
+
+LEASE: Final = "/run/lease.env"
+"""Where the DHCP client of a guest keeps its lease; the file is there while the lease is held."""
+
+_AUTOCONFIGURED: Final = """
+until ip -6 route show default dev eth0 | grep -q via && ip -6 address show dev eth0 scope global -tentative |
+    grep -q inet6
+do sleep 0.05
+done
+ip -json -6 address show dev eth0
+echo ===
+ip -json -6 route show default dev eth0
+echo ===
+cat /proc/sys/net/ipv6/conf/eth0/mtu
+echo ===
+cat /etc/resolv.conf
+"""
+_DHCP6: Final = "/usr/lib/guestnet/dhcp6"
+
+
+class Guest(Machine):
+    """A running guest. ``cable`` is its link in the capture, ``mac`` its hardware address."""
+
+    def __init__(self, info: GuestInfo, observer: Observer) -> None:
+        super().__init__(info.name, observer, is_here=info.kind == "netns")
+        self.mac = Mac.parse(info.mac)
+        self.kind = info.kind
+        self.cable = Link(observer, info.link)
+
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+        return Run(guest=self.name, command=command, timeout=timeout, input=data)
+
+    @cached_property
+    def host(self) -> "TestinfraHost":
+        """The guest for testinfra: ``guest.host.interface("eth0").addresses`` and all its other modules."""
+        from guestnet.guest.testinfra_backend import host_for
+
+        def run(command: str) -> RunResult:
+            return self._observer.call(Run(guest=self.name, command=command))
+
+        return host_for(run, self.name)
+
+    def read_file(self, path: str) -> bytes:
+        """A file's octets. Raises GuestError when it can't be read."""
+        return self._observer.call(ReadFile(guest=self.name, path=path))
+
+    def write_file(self, path: str, content: bytes | str) -> None:
+        """Make or replace a file. Raises GuestError."""
+        data = content.encode() if isinstance(content, str) else content
+        self._observer.call(WriteFile(guest=self.name, path=path, content=data))
+
+    def trust(self, pem: str) -> None:
+        """Trust the certificate authorities in ``pem``, too: programs that use OpenSSL's usual bundle do."""
+        script = f"mkdir -p {posixpath.dirname(BUNDLE)} && cat >>{BUNDLE}"
+        self.run(script, input=pem, check=True)
+
+    def lease(self, *, within: float = 15.0) -> Lease:
+        """The guest's DHCP lease, waiting ``within`` seconds until it has one. Raises GuestError."""
+        script = f"until [ -s {LEASE} ]; do sleep 0.05; done; cat {LEASE}"
+        ran = self.run(["timeout", f"{within:g}", "sh", "-c", script], timeout=within + GRACE)
+        if not ran.ok:
+            raise GuestError(
+                f"{self.name} has no lease after {within:g} s",
+                remedy="see the DHCP messages on its cable, and /run/guestnet/udhcpc.log in the guest",
+            )
+        return reading.lease(ran.stdout)
+
+    wait_for_lease = lease
+
+    def autoconfiguration(self, *, within: float = 20.0) -> Autoconfiguration:
+        """The IPv6 of the guest's interface as routers made it, waiting until it is there. Raises GuestError.
+
+        Linux takes its time: up to a second before and one for the proof that its link-local address is its
+        own, another one for the address of the advertised prefix (RFC 4862 section 5.4).
+        """
+        ran = self.run(["timeout", f"{within:g}", "bash", "-c", _AUTOCONFIGURED], timeout=within + GRACE)
+        if not ran.ok:
+            raise GuestError(
+                f"{self.name} has no IPv6 after {within:g} s",
+                remedy="see the router advertisements on its cable (ndp.router_advertisement)",
+            )
+        return reading.autoconfiguration(*ran.stdout.split("===\n"))
+
+    def dhcpv6(self, *, stateful: bool = False, within: float = 15.0) -> Dhcpv6Answer:
+        """Ask by DHCPv6, as a guest does that router advertisements tell to: for DNS servers, and with
+        ``stateful`` for an address too. Raises GuestError when nobody answers ``within`` seconds."""
+        words = [_DHCP6, "lease" if stateful else "inform", f"{within:g}"]
+        ran = self.run(words, timeout=within + GRACE)
+        if not ran.ok:
+            raise GuestError(
+                f"{self.name} got no answer by DHCPv6 in {within:g} s",
+                remedy="see the DHCPv6 messages on its cable, and /run/guestnet/dhcp6c.log in the guest",
+            )
+        leased = ran.stdout.partition("===\n")
+        return reading.dhcpv6_answer(leased[0], leased[2].split())
+
+    def reset(self, *, timeout: float = 60.0) -> None:
+        """Press the reset button and wait until the agent answers again."""
+        self._observer.call(ResetGuest(guest=self.name, timeout=timeout))
+
+    def pause(self) -> None:
+        """Stop the processors: for the network, the guest is silent. Its clocks stand still meanwhile."""
+        self._observer.call(PauseGuest(guest=self.name))
+
+    def resume(self) -> None:
+        """Let the processors run again."""
+        self._observer.call(ResumeGuest(guest=self.name))
+
+    def set_clock(self, to: int | None = None, *, ahead: Duration = 0, behind: Duration = 0) -> int:
+        """Set the guest's wall clock (CLOCK_REALTIME), and nothing else: forward or back, at once.
+
+        To ``to``, in ns since 1970 as of ``lab.now()``; without it to the lab's time, ``ahead`` of that or
+        ``behind`` it. So ``set_clock()`` puts it right. Its monotonic clock, and with it its timers, notices
+        nothing. The answer is the time it was set to. Raises GuestError for a netns guest, whose clock is
+        that of this machine.
+        """
+        jump = duration(ahead) - duration(behind)
+        return self._observer.call(SetClock(guest=self.name, at=to, ahead=jump))
+
+    def link_down(self) -> None:
+        """Pull the cable out: the guest sees no carrier."""
+        self._observer.call(SetLink(guest=self.name, up=False))
+
+    def link_up(self) -> None:
+        """Plug the cable in."""
+        self._observer.call(SetLink(guest=self.name, up=True))
+
+    def snapshot(self) -> str:
+        """Keep memory and devices as they are; the answer is for ``restore``."""
+        return self._observer.call(SnapshotGuest(guest=self.name))
+
+    def restore(self, snapshot: str) -> None:
+        """Bring the guest back to a snapshot of it."""
+        self._observer.call(RestoreGuest(guest=self.name, snapshot=snapshot))
+
+    def stop(self) -> None:
+        """End the guest; its name stays taken."""
+        self._observer.call(StopGuest(guest=self.name))

@@ -1,0 +1,344 @@
+"""A machine that commands run on, a guest or a host of the world, and what one does with it.
+
+The verbs use ordinary tools of the machine (dig, curl, ping, ip, perl), so they see what any program there
+sees. Each returns a value of `guestnet.scenario.results`, also when the network fails: only a tool that
+is missing or breaks is an error.
+"""
+
+import json
+import math
+import shlex
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, Literal
+
+import msgspec
+
+from guestnet.core.errors import EnvironmentMissing, GuestError, GuestnetError
+from guestnet.core.events import Noted
+from guestnet.lab.protocol import RunOn, RunResult
+from guestnet.lab.python import python_path
+from guestnet.lab.request import Request
+from guestnet.scenario import reading, web
+from guestnet.scenario.matchers.endpoint import Endpoint
+from guestnet.scenario.observer import Observer
+from guestnet.scenario.results import Address, Answer, Attempt, Exchange, Offer, Ping, Ran, Transfer
+from guestnet.scenario.web import Page
+
+GRACE: Final = 20.0
+"""Seconds that a tool gets beyond the time it was told to take."""
+
+_NOT_FOUND: Final = 127
+_NTP: Final = 123
+_PACKAGES: Final = {
+    "curl": "curl", "dig": "bind9-dnsutils (Debian) or bind-utils (Fedora)", "ip": "iproute2",
+    "perl": "perl", "ping": "iputils-ping (Debian) or iputils (Fedora)",
+}  # fmt: skip
+_CURL: Final = (
+    "curl --silent --location --connect-timeout {timeout:g} --max-time {timeout:g}"
+    " --write-out '%{{stderr}}%{{json}}'"
+)
+
+Family = Literal[0, 4, 6]
+"""Of the addresses of a name: IPv4, IPv6, or 0 for what it has; an address has its own."""
+
+
+@cache
+def _sockets_script() -> bytes:
+    return files("guestnet.scenario").joinpath("sockets.pl").read_bytes()
+
+
+class Machine(ABC):
+    """Runs commands and does with the network what a program on it would.
+
+    ``is_here``: its tools are those of the machine that the lab runs on.
+    """
+
+    def __init__(self, name: str, observer: Observer, *, is_here: bool) -> None:
+        self.name = name
+        self._observer = observer
+        self._is_here = is_here
+
+    @abstractmethod
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+        """What asks the lab to run ``command`` on this machine."""
+
+    def run(
+        self, command: str | Sequence[str], *, timeout: float = 30.0, check: bool = False,
+        input: bytes | str = b"",  # noqa: A002
+    ) -> Ran:  # fmt: skip
+        """Run ``command``: a text in the machine's shell, a list as it is. ``input`` is its standard input.
+
+        Raises GuestError when it has not ended after ``timeout`` seconds, and with ``check`` when its
+        status is not 0.
+        """
+        data = input.encode() if isinstance(input, str) else input
+        whole = command if isinstance(command, str) else list(command)
+        result = self._observer.call(self._request(whole, timeout, data))
+        ran = Ran(
+            command=command if isinstance(command, str) else shlex.join(command), status=result.status,
+            stdout_bytes=result.stdout, stderr_bytes=result.stderr, seconds=result.seconds,
+        )  # fmt: skip
+        if check and not ran.ok:
+            said = ran.stderr.strip() or ran.stdout.strip() or "it said nothing"
+            raise GuestError(f"{ran.command!r} on {self.name} ended with status {ran.status}", remedy=said)
+        return ran
+
+    # Names
+
+    def resolve(
+        self,
+        name: str,
+        rdtype: str = "A",
+        *,
+        server: str | None = None,
+        tcp: bool = False,
+        timeout: float = 10.0,
+    ) -> Answer:
+        """Ask the machine's resolver, or ``server``, for ``name``, for about ``timeout`` seconds."""
+        words = ["dig", "+noall", "+comments", "+answer", "+stats", "+tries=2"]
+        words += [f"+timeout={max(1, math.ceil(timeout / 2))}", "+tcp" if tcp else "+notcp"]
+        words += [] if server is None else [f"@{server}"]
+        ran = self._tool([*words, "-q", name, "-t", rdtype], timeout)
+        answer = reading.answer(name, rdtype, ran.stdout)
+        outcome = (
+            "nobody answered" if answer.timed_out else f"{answer.rcode} {' '.join(answer.records)}".strip()
+        )
+        self._note(f"resolve {name} {rdtype}: {outcome}")
+        return answer
+
+    # Sockets
+
+    def connect(self, host: str, port: int, *, timeout: float = 10.0, family: Family = 4) -> Attempt:
+        """A TCP connect to ``host``, a name or an address; closed at once when it succeeds."""
+        _, told = self._sockets("connect", host, port, timeout, family)
+        attempt = Attempt(
+            host=host, port=port, error=told.error, local=told.local, remote=told.remote,
+            seconds=told.seconds, detail=told.detail,
+        )  # fmt: skip
+        self._note(f"connect to {host} port {port}: {told.error or 'connected'} after {told.seconds:.3f} s")
+        return attempt
+
+    def half_close(
+        self, host: str, port: int, payload: bytes | str, *, timeout: float = 30.0, family: Family = 4
+    ) -> Exchange:
+        """Connect, send ``payload``, shut down the sending side, read to the end (RFC 9293 3.6)."""
+        sent = payload.encode() if isinstance(payload, str) else payload
+        reply, told = self._sockets("half-close", host, port, timeout, family, sent)
+        outcome = told.error or f"{len(sent)} bytes sent, {len(reply)} received"
+        self._note(f"half-close to {host} port {port}: {outcome}")
+        return Exchange(sent=sent, reply=reply, error=told.error, local=told.local, seconds=told.seconds)
+
+    def udp_echo(
+        self, host: str, port: int, payload: bytes | str, *, timeout: float = 5.0, family: Family = 4
+    ) -> bytes | None:
+        """Send a datagram; the one that comes back, or None when none does within ``timeout`` seconds."""
+        sent = payload.encode() if isinstance(payload, str) else payload
+        reply, told = self._sockets("udp", host, port, timeout, family, sent)
+        self._note(f"datagram to {host} port {port}: {told.error or f'{len(reply)} bytes came back'}")
+        return None if told.error else reply
+
+    def udp_send(self, host: str, port: int, payload: bytes | str, *, family: Family = 4) -> Endpoint:
+        """Send a datagram and wait for nothing; the end that it was sent from.
+
+        Raises GuestError when it could not be sent.
+        """
+        sent = payload.encode() if isinstance(payload, str) else payload
+        _, told = self._sockets("udp-send", host, port, 5.0, family, sent)
+        self._note(f"datagram to {host} port {port}: {told.error or 'sent'}")
+        if told.error or told.local is None:
+            remedy = told.error + (f" ({told.detail})" if told.detail else "")
+            raise GuestError(f"{self.name} could not send to {host} port {port}", remedy=remedy)
+        return told.local
+
+    def _sockets(
+        self, verb: str, host: str, port: int, timeout: float, family: Family, data: bytes = b""
+    ) -> tuple[bytes, reading.Told]:
+        # The script comes by standard input, before the data: so the journal shows a readable command.
+        words = ["perl", "-", verb, host, str(port), f"{timeout:g}", str(_family_of(host, family))]
+        ran = self._tool(words, timeout, _sockets_script() + b"__END__\n" + data)
+        return ran.stdout_bytes, reading.Told(ran.stderr)
+
+    # Transfers
+
+    def fetch(
+        self, url: str, *, data: dict[str, str] | None = None, proxy: str = "", trust: str = "", to: str = "",
+        timeout: float = 20.0, family: Family = 4,
+    ) -> Page:  # fmt: skip
+        """GET ``url``, or POST ``data`` to it as a form does; no redirect is followed.
+
+        ``proxy`` is a URL, with user and password if it wants them. ``trust``: the PEM of the authorities to
+        trust instead of the machine's own. ``to``: connect there, whatever address the name has.
+        """
+        words = web.curl(
+            url, data=data, proxy=proxy, trusts_input=bool(trust), to=to, timeout=timeout,
+            family=_family_of(url, family),
+        )  # fmt: skip
+        page = web.read(url, self._tool(words, timeout, trust.encode()))
+        self._note(f"fetch {url}: {page.error or page.status} {page.location}".rstrip())
+        return page
+
+    def download(
+        self, url: str, *, size: int | str | None = None, timeout: float = 60.0, family: Family = 4,
+        proxy: str = "",
+    ) -> Transfer:  # fmt: skip
+        """GET ``url``, or with ``size`` (octets or "10MiB") that many octets of the host called ``url``.
+
+        The server of a world says the SHA-256 of what it sends (X-Sha256), so ``intact`` is proven.
+        ``proxy`` is a URL.
+        """
+        target = _url(url) if size is None else f"{_url(url).rstrip('/')}/size/{reading.size(size)}"
+        curl = _CURL.format(timeout=timeout) + _option(_family_of(target, family))
+        curl += f" --proxy {shlex.quote(proxy)}" if proxy else ""
+        script = (
+            f'{curl} --dump-header "$d/head" {shlex.quote(target)} 2>"$d/told" | sha256sum; '
+            'cat "$d/told"; echo; cat "$d/head"'
+        )
+        digest, told, rest = self._curl(script, timeout)
+        headers = dict(line.lower().split(": ", 1) for line in rest.splitlines() if ": " in line)
+        return self._transfer("download", target, told, digest, headers.get("x-sha256", ""), "size_download")
+
+    def upload(self, url: str, *, size: int | str, timeout: float = 60.0, family: Family = 4) -> Transfer:
+        """PUT ``size`` random octets (a number or "10MiB") to ``url``, or to the host of that name.
+
+        The server of a world answers with the SHA-256 of what it got, so ``intact`` is proven.
+        """
+        target = _url(url)
+        curl = _CURL.format(timeout=timeout) + _option(_family_of(target, family))
+        script = (
+            f'head -c {reading.size(size)} /dev/urandom >"$d/body" && sha256sum <"$d/body"; '
+            f'{curl} --header Expect: --upload-file "$d/body" --output "$d/answer" {shlex.quote(target)}'
+            ' 2>"$d/told"; '
+            'cat "$d/told"; echo; cat "$d/answer"'
+        )
+        digest, told, rest = self._curl(script, timeout)
+        try:
+            expected = str(json.loads(rest).get("sha256", ""))
+        except (ValueError, AttributeError):
+            expected = ""
+        return self._transfer("upload", target, told, digest, expected, "size_upload")
+
+    def _curl(self, script: str, timeout: float) -> tuple[str, dict[str, Any], str]:
+        """The digest, what curl told and what came after that, as ``script`` prints them."""
+        whole = f"d=$(mktemp -d) || exit 1; trap 'rm -rf \"$d\"' EXIT; {script}"
+        ran = self.run(whole, timeout=timeout + GRACE)
+        digest, _, rest = ran.stdout.partition("\n")
+        told, _, rest = rest.partition("\n")
+        if not told.startswith("{"):
+            if "not found" in told:
+                raise self._lacks("curl")
+            raise GuestError(
+                f"curl on {self.name} failed", remedy=told or ran.stderr.strip() or "it said nothing"
+            )
+        return digest.partition(" ")[0], json.loads(told), rest
+
+    def _transfer(
+        self, verb: str, url: str, told: dict[str, Any], digest: str, expected: str, size: str
+    ) -> Transfer:
+        failed = told.get("errormsg") or f"curl ended with {told['exitcode']}" if told["exitcode"] else ""
+        transfer = Transfer(
+            url=url, status=told["http_code"], bytes=int(told[size]), sha256=digest, expected=expected,
+            seconds=float(told["time_total"]), error=failed,
+            local=_ends(told, "local"), remote=_ends(told, "remote"),
+        )  # fmt: skip
+        outcome = failed or ("intact" if transfer.intact else f"status {transfer.status}, not intact")
+        self._note(f"{verb} {url}: {transfer.bytes} bytes in {transfer.seconds:.3f} s, {outcome}")
+        return transfer
+
+    # The rest
+
+    def ping(
+        self, host: str, *, count: int = 3, interval: float = 0.2, timeout: float = 2.0, size: int = 56,
+        family: Family = 4,
+    ) -> Ping:  # fmt: skip
+        """``count`` pings of ``size`` octets, one every ``interval`` seconds; ``timeout`` for each answer."""
+        version = _family_of(host, family)
+        words = ["ping", "-n", *([f"-{version}"] if version else []), "-c", str(count)]
+        words += ["-i", f"{interval:g}", "-W", f"{timeout:g}", "-s", str(size), host]
+        ran = self._tool(words, count * interval + timeout)
+        if not ran.stdout.strip():
+            return Ping(host=host, sent=0, received=0, errors=[ran.stderr.strip()])
+        ping = reading.ping(host, ran.stdout)
+        self._note(f"ping {host}: {ping.received} of {ping.sent} answered")
+        return ping
+
+    def ntp(self, host: str, *, timeout: float = 5.0) -> int | None:
+        """The time that an NTP server on ``host`` tells, in ns since the epoch; None when none answers."""
+        reply = self.udp_echo(host, _NTP, reading.NTP_REQUEST, timeout=timeout)
+        return None if reply is None else reading.ntp(reply)
+
+    def addresses(self, interface: str | None = None) -> list[Address]:
+        """Addresses of all interfaces, or of one."""
+        found = reading.addresses(self._tool(["ip", "-json", "address"], 5.0, check=True).stdout)
+        return [one for one in found if interface in (None, one.interface)]
+
+    def _tool(self, words: list[str], timeout: float, data: bytes = b"", *, check: bool = False) -> Ran:
+        """Run a tool that every machine should have; says so when it has not."""
+        # By the shell, whose way to say that there is no such tool is the same everywhere.
+        ran = self.run(shlex.join(words), timeout=timeout + GRACE, input=data)
+        if ran.status == _NOT_FOUND and "not found" in ran.stderr:
+            raise self._lacks(words[0])
+        if check and not ran.ok:
+            raise GuestError(
+                f"{words[0]} on {self.name} ended with status {ran.status}", remedy=ran.stderr.strip()
+            )
+        return ran
+
+    def _lacks(self, tool: str) -> GuestnetError:
+        if self._is_here:
+            return EnvironmentMissing(f"this machine has no {tool}", remedy=f"install {_PACKAGES[tool]}")
+        remedy = "use an image that has it, or add it to its recipe"
+        return GuestError(f"{self.name} has no {tool}", remedy=remedy)
+
+    def _note(self, text: str) -> None:
+        self._observer.record(Noted(at=0, text=f"{self.name}: {text}"))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class Host(Machine):
+    """A host of the world: the laptop, a server. Its tools are those of the machine that the lab runs on."""
+
+    def __init__(self, name: str, observer: Observer) -> None:
+        super().__init__(name, observer, is_here=True)
+
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+        return RunOn(host=self.name, command=command, timeout=timeout, input=data)
+
+    def dhcp(self, interface: str, *, within: float = 5.0) -> Offer | None:
+        """What a DHCP server on the link of ``interface`` offers; None when none does ``within`` seconds.
+
+        Nothing is taken: the host keeps its addresses.
+        """
+        # Commands on hosts get nothing of our Python's environment; this one is of ours.
+        python = ["env", f"PYTHONPATH={python_path()}", sys.executable, "-P"]
+        words = [*python, "-m", "guestnet.world.portal.probe", interface, f"{within:g}"]
+        ran = self.run(words, timeout=within + GRACE)
+        if not ran.ok and ran.stderr.strip():
+            raise GuestError(f"{self.name} could not ask on {interface}", remedy=ran.stderr.strip())
+        offer = msgspec.json.decode(ran.stdout_bytes, type=Offer) if ran.ok else None
+        self._note(f"DHCP on {interface}: {offer.address if offer is not None else 'no offer'}")
+        return offer
+
+
+def _url(text: str) -> str:
+    return text if "://" in text else f"http://{f'[{text}]' if text.count(':') > 1 else text}/"
+
+
+def _family_of(host: str, family: Family) -> Family:
+    """``family``, but of an address its own; ``host`` may be a URL, which has IPv6 addresses in brackets."""
+    is_ipv6 = "//[" in host or ("//" not in host and host.count(":") > 1)
+    return 6 if is_ipv6 else family
+
+
+def _option(family: Family) -> str:
+    return f" --ipv{family}" if family else ""
+
+
+def _ends(told: dict[str, Any], side: str) -> Endpoint | None:
+    port = told.get(f"{side}_port")
+    return Endpoint(str(told[f"{side}_ip"]), int(port)) if port else None

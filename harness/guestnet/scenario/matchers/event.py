@@ -1,0 +1,70 @@
+"""Events of the journal."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from guestnet.core.errors import DescriptionError
+from guestnet.core.events import COLUMNS, Event
+from guestnet.scenario.matchers.base import Asking, Matchable, Matcher, Question, equal, matcher
+
+E = TypeVar("E", bound=Event)
+
+_UNSHOWN: Final = COLUMNS | {"at", "first_at"}
+
+
+class OfKind(Asking[Event]):
+    """Asks events of ``kind``."""
+
+    def __init__(self, kind: type[Event], questions: list[Question]) -> None:
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        title = "an event" if kind is Event else f"{article} {kind.__name__} event"
+        super().__init__(title, lambda event: isinstance(event, kind), _other_kind, questions)
+        self.kind = kind
+
+
+def event(kind: type[E], where: Matchable[Any] | None = None, /, **fields: object) -> Matcher[Event]:
+    """An event of ``kind`` (``Event``: of any) with these values of its fields, that ``where`` says yes to.
+
+    Raises DescriptionError when the kind has no such field.
+    """
+    questions = []
+    for name, wanted in fields.items():
+        if name not in kind.__struct_fields__:
+            allowed = ", ".join(kind.__struct_fields__)
+            raise DescriptionError(f"{kind.__name__} has no field {name!r}", remedy=f"it has {allowed}")
+        questions.append(equal(name, wanted, _getter(name)))
+    if where is not None:
+        questions.append(_where(kind, matcher(where)))
+    return OfKind(kind, questions)
+
+
+def show(event: Event) -> str:
+    """One line, without times, columns and fields left at their default: ``FlowRefused flow=3 …``."""
+    fields = []
+    for name, default in zip(event.__struct_fields__, _defaults(event), strict=True):
+        value = getattr(event, name)
+        if name not in _UNSHOWN and value != default and value not in ([], {}, ""):
+            fields.append(
+                f"{name}={value!r}" if isinstance(value, str) and " " in value else f"{name}={value}"
+            )
+    return " ".join([type(event).__name__, *fields])
+
+
+def _defaults(event: Event) -> tuple[object, ...]:
+    given = event.__struct_defaults__
+    return (None,) * (len(event.__struct_fields__) - len(given)) + given
+
+
+def _getter(name: str) -> Callable[[Event], object]:
+    return lambda event: getattr(event, name, None)
+
+
+def _other_kind(event: Event) -> str:
+    return f"it is a {type(event).__name__}"
+
+
+def _where(kind: type[Event], wanted: Matcher[Any]) -> Question:
+    def answer(event: Event) -> str | None:
+        return "; ".join(wanted.compare(event).misses) or None if isinstance(event, kind) else ""
+
+    return Question(f"that is {wanted.describe()}", answer)

@@ -1,0 +1,148 @@
+"""Captive portals, as a scenario drives them: like the person in front of the laptop, or the hotel."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, TypedDict, Unpack
+
+import msgspec
+
+from guestnet.core.errors import DescriptionError, GuestError
+from guestnet.lab.portal_requests import (
+    Blocked,
+    BlockedTls,
+    Changes,
+    ExpirePortal,
+    Ipv6,
+    PortalState,
+    PortalStates,
+    Redirect,
+    SetPortal,
+)
+from guestnet.scenario.forms import read_form, read_link
+from guestnet.scenario.machine import Host, Machine
+from guestnet.scenario.observer import Observer
+from guestnet.scenario.web import Page
+
+DETECT: Final = "http://detect.example/generate_204"
+"""What machines ask of the ready profiles' internet to find captive portals."""
+_HOPS: Final = 5
+_PATIENCE: Final = 10.0
+"""Seconds after which a machine takes its network for offline."""
+
+
+class Detection(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine takes its network for, from the answer ``page`` to a request for nothing."""
+
+    verdict: Literal["open", "captive", "offline"]
+    page: Page
+
+    @property
+    def captive(self) -> bool:
+        return self.verdict == "captive"
+
+
+class Ways(TypedDict, total=False):
+    """What `PortalView.set` changes: see `guestnet.world.portal.model.Ways`."""
+
+    redirect: Redirect
+    forge: bool
+    ttl: int
+    tls: BlockedTls
+    other: Blocked
+    api: bool
+    session: float
+    account: str
+    udp: bool
+    ipv6: Ipv6
+
+
+class PortalView:
+    """One captive portal."""
+
+    def __init__(self, observer: Observer, name: str) -> None:
+        self._observer = observer
+        self.name = name
+
+    @property
+    def state(self) -> PortalState:
+        """As it is now. Raises DescriptionError when there is none of its name."""
+        states = {state.name: state for state in self._observer.call(PortalStates())}
+        if self.name not in states:
+            there_are = ", ".join(states) or "no portal"
+            raise DescriptionError(f"there is no portal {self.name!r}", remedy=f"this world has {there_are}")
+        return states[self.name]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody is logged in."""
+        return bool(self.state.open_for)
+
+    def login(
+        self, by: Machine | None = None, *, user: str | None = None, password: str = "", via: str = ""
+    ) -> Page:
+        """Log in as a browser on ``by`` (the laptop) does: find the form, fill it in, send it.
+
+        It starts at the page ``via``, the portal's own unless given, and follows redirects and links. User
+        and password are the right ones unless given. Raises GuestError when it finds no form, or when the
+        right ones are refused.
+        """
+        machine = Host("laptop", self._observer) if by is None else by
+        state = self.state
+        url, page = via or state.url, None
+        form = None
+        for _ in range(_HOPS):
+            page = machine.fetch(url)
+            if (form := read_form(page.text, url)) is not None:
+                break
+            url = page.location or read_link(page.text, url) or ""
+            if not url:
+                break
+        if form is None or page is None:
+            found = page.error or f"status {page.status}" if page is not None else "nothing"
+            raise GuestError(
+                f"{machine.name} found no form to log in ({found})", remedy=f"began at {via or state.url}"
+            )
+        right_user, _, right_password = state.ways.account.partition(":")
+        filled = {
+            "user": right_user if user is None else user,
+            "password": right_password if user is None else password,
+        }
+        data = form.fields | form.boxes | {name: filled[name] for name in form.fields if name in filled}
+        answer = machine.fetch(form.action, data=data)
+        if answer.status != 303 and user is None:
+            raise GuestError(
+                f"the portal {self.name} refuses the right login: {answer.error or answer.status}"
+            )
+        return answer
+
+    def expire(self) -> None:
+        """End everybody's session, at once."""
+        self._observer.call(ExpirePortal(portal=self.name))
+
+    def set(self, **ways: Unpack[Ways]) -> None:
+        """Let it behave in other ways: the keys of a profile's portal. Raises DescriptionError."""
+        self._observer.call(SetPortal(portal=self.name, changes=Changes(**ways)))
+
+    def detect(self, by: Machine | None = None, *, url: str = DETECT) -> Detection:
+        """What the laptop's, or another machine's, system would take this network for."""
+        machine = Host("laptop", self._observer) if by is None else by
+        page = machine.fetch(url, timeout=_PATIENCE)
+        verdict: Literal["open", "captive", "offline"] = "captive"
+        if page.status in (0, 204):
+            verdict = "open" if page.status else "offline"
+        return Detection(verdict=verdict, page=page)
+
+
+class PortalViews(Mapping[str, PortalView]):
+    """The portals of the world by name."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def __getitem__(self, name: str) -> PortalView:
+        return PortalView(self._observer, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([state.name for state in self._observer.call(PortalStates())])
+
+    def __len__(self) -> int:
+        return len(self._observer.call(PortalStates()))

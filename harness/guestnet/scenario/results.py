@@ -1,0 +1,229 @@
+"""What the verbs of a guest answer with. Times are in seconds, sizes in octets, speeds in bit/s."""
+
+import hashlib
+
+import msgspec
+
+from guestnet.core.errors import GuestError
+from guestnet.scenario.matchers.endpoint import Endpoint
+
+
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that ended; ``status`` is its exit status, or minus the signal that ended it."""
+
+    command: str
+    status: int
+    stdout_bytes: bytes
+    stderr_bytes: bytes
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with status 0."""
+        return self.status == 0
+
+    @property
+    def stdout(self) -> str:
+        """As text; octets that are no UTF-8 are replaced."""
+        return self.stdout_bytes.decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        """As text; octets that are no UTF-8 are replaced."""
+        return self.stderr_bytes.decode(errors="replace")
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """A DHCP lease as the guest's client has it (RFC 2132): "" or 0 for an option that was not given."""
+
+    address: str
+    mask: str = ""
+    router: str = ""
+    dns: list[str] = []
+    domain: str = ""
+    mtu: int = 0
+    seconds: int = 0
+    server: str = ""
+    options: dict[str, str] = {}
+    """Everything the client was told, by udhcpc's names."""
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a DHCP server offers (RFC 2131); ``options`` by scapy's names, or numbers where it has none."""
+
+    address: str
+    options: dict[str, list[str]] = {}
+
+    @property
+    def captive_portal(self) -> str:
+        """The URI of the API of a captive portal (RFC 8910); "" when it is not said."""
+        return (self.options.get("captive-portal") or self.options.get("114") or [""])[0]
+
+
+class Autoconfiguration(msgspec.Struct, frozen=True, kw_only=True):
+    """What router advertisements made of a guest's interface (RFC 4862)."""
+
+    address: str
+    """The first of wider scope than the link, proved to be nobody else's."""
+    prefix: int
+    link_local: str
+    router: str
+    """The next hop of the default route."""
+    mtu: int
+    """Of IPv6 on the interface."""
+    dns: list[str] = []
+    """IPv6 addresses in resolv.conf."""
+
+
+class Dhcpv6Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a DHCPv6 server told the guest's client (RFC 8415)."""
+
+    addresses: list[str] = []
+    dns: list[str] = []
+    domain: str = ""
+    options: dict[str, str] = {}
+    """Everything the client was told, by dhcp6c's names."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a resolver answered. ``addresses`` are its A and AAAA records.
+
+    ``cname`` is the name that these belong to, "" when it is the one asked for. ``timed_out``: nobody
+    answered, and ``rcode`` is "".
+    """
+
+    name: str
+    rdtype: str
+    rcode: str
+    addresses: list[str] = []
+    cname: str = ""
+    records: list[str] = []
+    """The data of all records of the answer section, as "A 203.0.113.10"."""
+    ttl: int | None = None
+    """Of the answer's first record, in seconds."""
+    server: str = ""
+    seconds: float = 0.0
+    timed_out: bool = False
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A TCP connect as connect() in the guest told it.
+
+    ``error`` is the name of its errno ("ECONNREFUSED"); "GAVE_UP" when the verb's own time was over first,
+    "UNRESOLVED" when the name had no address; "" when connected.
+    """
+
+    host: str
+    port: int
+    error: str
+    local: Endpoint | None
+    remote: Endpoint | None
+    seconds: float
+    detail: str = ""
+
+    @property
+    def source(self) -> Endpoint:
+        """The guest's end. Raises GuestError when nothing was sent."""
+        return _sent_from(self.local, f"the connect to {self.host} port {self.port}", self.error)
+
+    @property
+    def connected(self) -> bool:
+        return not self.error
+
+    @property
+    def refused(self) -> bool:
+        return self.error == "ECONNREFUSED"
+
+    @property
+    def unreachable(self) -> bool:
+        return self.error in ("EHOSTUNREACH", "ENETUNREACH")
+
+    @property
+    def timed_out(self) -> bool:
+        """Nobody answered: to the kernel (ETIMEDOUT), or within the time that the verb was given."""
+        return self.error in ("ETIMEDOUT", "GAVE_UP")
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP download or upload. ``sha256`` is by the guest, ``expected`` by the server."""
+
+    url: str
+    status: int
+    """Of HTTP; 0 when there was no answer."""
+    bytes: int
+    sha256: str
+    expected: str
+    seconds: float
+    error: str = ""
+    """curl's words when it failed."""
+    local: Endpoint | None = None
+    remote: Endpoint | None = None
+
+    @property
+    def source(self) -> Endpoint:
+        """The guest's end. Raises GuestError when there was no connection."""
+        return _sent_from(self.local, f"the transfer of {self.url}", self.error)
+
+    @property
+    def intact(self) -> bool:
+        """Whether everything arrived, by the SHA-256 of both sides."""
+        return not self.error and bool(self.expected) and self.sha256 == self.expected
+
+    @property
+    def speed(self) -> float:
+        """Payload, in bit/s; 0 when it took no time."""
+        return self.bytes * 8 / self.seconds if self.seconds else 0.0
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
+    """A half-closed TCP exchange: all was sent, then our side closed, then ``reply`` read to its end."""
+
+    sent: bytes
+    reply: bytes
+    error: str
+    """As in `Attempt`; "" when the other side's FIN came."""
+    local: Endpoint | None
+    seconds: float
+
+    @property
+    def source(self) -> Endpoint:
+        """The guest's end. Raises GuestError when nothing was sent."""
+        return _sent_from(self.local, "the exchange", self.error)
+
+    @property
+    def intact(self) -> bool:
+        """Whether the reply is ``SIZE SHA256`` of what was sent: the answer of a "half-close" server."""
+        wanted = f"{len(self.sent)} {hashlib.sha256(self.sent).hexdigest()}".encode()
+        return not self.error and self.reply.strip() == wanted
+
+
+class Ping(msgspec.Struct, frozen=True, kw_only=True):
+    """Pings. ``rtts`` are of the answers, in seconds and in their order."""
+
+    host: str
+    sent: int
+    received: int
+    rtts: list[float] = []
+    address: str = ""
+    errors: list[str] = []
+    """What routers or the kernel said instead: "Destination Host Unreachable"."""
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """An address of an interface."""
+
+    interface: str
+    address: str
+    prefix: int
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.address else 4
+
+
+def _sent_from(local: Endpoint | None, what: str, error: str) -> Endpoint:
+    # None would be taken by a matcher's ``to=`` as "anywhere": a false green.
+    if local is None:
+        raise GuestError(f"{what} sent nothing, so it has no source", remedy=error or "see what it answered")
+    return local

@@ -1,0 +1,78 @@
+"""What one HTTP request brought: curl's words for it, and what it printed, read."""
+
+from typing import Final
+
+import msgspec
+
+from guestnet.scenario.results import Ran
+
+BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
+"""Where curl and others on Debian find the authorities that they trust."""
+
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_CONTINUE: Final = 199
+"""Up to this, a status is not the last one (RFC 9110 section 15.2)."""
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """What a GET or POST brought, no redirect followed. ``status`` is 0 when there was no answer."""
+
+    url: str
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = {}
+    """Their names in small letters; of several of a name, the last."""
+    error: str = ""
+    """curl's words when it failed."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of it came, with a status of 200 to 299."""
+        return not self.error and 200 <= self.status < 300
+
+    @property
+    def location(self) -> str:
+        """Where a redirect leads to; "" for none."""
+        return self.headers.get("location", "")
+
+    @property
+    def text(self) -> str:
+        """The body as text; octets that are no UTF-8 are replaced."""
+        return self.body.decode(errors="replace")
+
+
+def curl(
+    url: str,
+    *,
+    data: dict[str, str] | None,
+    proxy: str,
+    trusts_input: bool,
+    to: str,
+    timeout: float,
+    family: int,
+) -> list[str]:
+    """The command for `guestnet.scenario.machine.Machine.fetch`; with ``trusts_input`` the authorities come
+    by standard input."""
+    words = ["curl", "--silent", "--show-error", "--globoff", "--include", "--suppress-connect-headers"]
+    words += ["--max-time", f"{timeout:g}"]
+    words += [] if not family else [f"--ipv{family}"]
+    words += [] if not proxy else ["--proxy", proxy]
+    words += [] if not to else ["--connect-to", f"::{to}:"]
+    words += [] if not trusts_input else ["--cacert", "/proc/self/fd/0"]
+    words += ["--data", ""] if data == {} else []
+    for name, value in (data or {}).items():
+        words += ["--data-urlencode", f"{name}={value}"]
+    return [*words, url]
+
+
+def read(url: str, ran: Ran) -> Page:
+    """What `curl` printed."""
+    error = "" if ran.ok else ran.stderr.strip() or f"curl ended with {ran.status}"
+    status, headers, rest = 0, dict[str, str](), ran.stdout_bytes
+    while rest.startswith(b"HTTP/") and status <= _CONTINUE:
+        head, _, rest = rest.partition(_END_OF_HEAD)
+        first, *lines = head.decode(errors="replace").splitlines()
+        status = int(first.split()[1])
+        pairs = (line.partition(":") for line in lines)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+    return Page(url=url, status=status, body=rest, headers=headers, error=error)

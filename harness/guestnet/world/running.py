@@ -1,0 +1,145 @@
+"""A world that runs: namespaces and servers, and whatever else surrounds a stack, built and taken down."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from guestnet.core.errors import GuestnetError, LabError
+from guestnet.core.events import Noted, Served, SubnetOverlap
+from guestnet.edge.clock import LabClock
+from guestnet.journal.recording import FileRecorder
+from guestnet.world.description import World
+from guestnet.world.forwarding import set_up
+from guestnet.world.links.running import Links
+from guestnet.world.mounts import named_at_start, write_etc
+from guestnet.world.namespaces import Namespaces, build, prepare_laptop
+from guestnet.world.nat64.running import Nat64s
+from guestnet.world.overlap import Network, overlapping
+from guestnet.world.portal.running import Portals
+from guestnet.world.resolving import LaptopResolver
+from guestnet.world.servers.running import Answered, Servers
+from guestnet.world.uplinks import Uplinks
+from guestnet.world.vpn.running import Vpns
+
+
+class RunningWorld:
+    """One ``world`` in the lab process, around guests in the networks ``guests``.
+
+    ``on_fault`` is called when a part of it ends unasked; ``keeps`` is as of `Links`.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        seed: int,
+        recorder: FileRecorder,
+        clock: LabClock,
+        on_fault: Callable[[GuestnetError], None],
+        guests: Sequence[str] = (),
+        keeps: Callable[[], int],
+    ) -> None:
+        self.world = world
+        self.namespaces = Namespaces()
+        self.resolv_conf = write_etc(world)
+        self._seed = seed
+        self._recorder = recorder
+        self._clock = clock
+        self._on_fault = on_fault
+        self._guests = tuple(guests)
+        self._is_started = False
+        self.resolver = LaptopResolver(self.resolv_conf, named_at_start(world))
+        self.links = Links(
+            world, seed=seed, recorder=recorder, clock=clock, keeps=keeps, on_fault=self._failed
+        )
+        self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap)
+        self.vpns = Vpns(
+            world, self.resolver, recorder, clock, seed=seed, on_fault=on_fault, brought=self.check_overlap,
+            attach=self.links.attach,
+        )  # fmt: skip
+        self._nat64 = Nat64s(world, lambda *told: self._served(Answered(*told)))
+        self.portals = Portals(world, recorder, clock)
+        self._servers = Servers(world, self._served, self._server_ended, now=clock.now, ask=self.portals.ask)
+        self._forget_clock = clock.on_jump(self._servers.clock_jumped)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """PIDs of the world's processes, by what they do."""
+        return self._servers.pids | self.vpns.pids
+
+    @property
+    def captive_portal(self) -> str:
+        """URI of the API that the laptop's best network tells of (RFC 8910), or nothing.
+
+        Before the start, of the network that it will have: it was there before its guests.
+        """
+        described = {} if self._is_started else self.world.uplinks
+        will_be = {name for name, uplink in described.items() if uplink.up}
+        up = [state for state in self.uplinks.states if state.up or state.name in will_be]
+        if not up:
+            return ""
+        best = min(up, key=lambda state: state.metric)
+        return self.portals.told_on(best.link)
+
+    async def prepare(self) -> None:
+        """Start what needs no namespaces yet. Raises EnvironmentMissing."""
+        prepare_laptop(self.world)
+        await self.vpns.prepare()
+        await self._servers.prepare()
+
+    async def start(self) -> None:
+        """Build everything. Raises EnvironmentMissing, DescriptionError, LabError."""
+        self.namespaces = await asyncio.to_thread(self._build)
+        await self.links.start(self.namespaces)
+        await self.uplinks.start()
+        self._is_started = True
+        await self._nat64.start(self.namespaces)
+        await self.portals.start(self.namespaces, self._servers.processes, self._servers.query_reader)
+        await self._servers.start(self.namespaces)
+        await self.vpns.start(self.namespaces)
+
+    async def stop(self) -> None:
+        """End the world's processes. The namespaces go with ``close``. Idempotent."""
+        await self.links.stop()
+        self._forget_clock()
+        self._forget_clock = lambda: None
+        self.portals.close()
+        await self._nat64.stop()
+        await self.vpns.stop()
+        await self._servers.stop()
+        await self.resolver.close()
+
+    def close(self) -> None:
+        """Let go of the namespaces."""
+        self.namespaces.close()
+
+    def check_overlap(self, of: str, networks: Iterable[str]) -> None:
+        """Tell the journal which of ``networks``, which ``of`` has brought, overlap the guests'; and VPNs
+        whose policies are about the local networks."""
+        self.vpns.networks_changed()
+        for subnet in self._guests:
+            for network in overlapping((subnet,), [Network(of, each) for each in networks]):
+                now = self._clock.now()
+                self._recorder.event(SubnetOverlap(at=now, of=of, network=network.prefix, subnet=subnet))
+
+    def _build(self) -> Namespaces:
+        namespaces = build(self.world)
+        try:
+            set_up(self.world, namespaces)
+        except BaseException:
+            namespaces.close()
+            raise
+        return namespaces
+
+    def _failed(self, error: BaseException) -> None:
+        if not isinstance(error, GuestnetError):
+            error = LabError(
+                f"a part of the world failed ({type(error).__name__}: {error})", remedy="see lab.log"
+            )
+        self._on_fault(error)
+
+    def _served(self, answered: Answered) -> None:
+        self._recorder.event(Served(at=self._clock.now(), **answered._asdict()))
+
+    def _server_ended(self, reason: str) -> None:
+        self._recorder.event(Noted(at=self._clock.now(), text=reason, level="error"))
+        self._on_fault(LabError(f"the world broke: {reason}", remedy="see lab.log"))

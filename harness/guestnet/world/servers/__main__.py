@@ -1,0 +1,207 @@
+"""The server process: ``python -P -m guestnet.world.servers``, started by guestnet.world.servers.running.
+
+One process serves every host of the world: a socket stays in the network namespace that it was made in.
+What only some worlds need is imported when they do.
+"""
+
+import asyncio
+import gc
+import os
+import socket
+import ssl
+import sys
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from guestnet.system.calls import CLONE_NEWNET, setns
+from guestnet.world.model import Certificate
+from guestnet.world.mounts import RUN
+from guestnet.world.portal.ruleset import NAMES
+from guestnet.world.servers import broken, packages, registry
+from guestnet.world.servers.asking import ROUTES, NameServer, Questions
+from guestnet.world.servers.http import PAGES, serve_http
+from guestnet.world.servers.messages import (
+    LINE_LIMIT,
+    Clock,
+    Failed,
+    Order,
+    Orders,
+    PortalOrder,
+    Ready,
+    Report,
+    Request,
+    Told,
+    shown,
+)
+from guestnet.world.servers.ntp import Clock as LabTime
+from guestnet.world.servers.ntp import NtpServer
+from guestnet.world.servers.paths import CA, CA_WITH_KEY
+from guestnet.world.servers.streams import UdpEcho, serve_half_close, serve_tcp_echo
+
+if TYPE_CHECKING:
+    from guestnet.world.servers.certificates import Authority
+
+_BACKLOG: Final = 512
+_ROUTES: Final = {
+    "http": PAGES, "https": PAGES, "packages": packages.ROUTES, "registry": registry.ROUTES,
+}  # fmt: skip
+
+
+def _report(report: Report) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _log(server: str, client: str, request: str, status: str) -> None:
+    _report(Request(server, client, shown(request), status))
+
+
+def _bind(address: str, port: int, kind: socket.SocketKind, *, deaf: bool = False) -> socket.socket:
+    family = socket.AF_INET if ip_address(address).version == 4 else socket.AF_INET6
+    bound = socket.socket(family, kind)
+    if deaf:
+        broken.deafen(bound)
+    if kind is socket.SOCK_STREAM:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((address, port))
+    if kind is socket.SOCK_STREAM:
+        bound.listen(_BACKLOG)
+    bound.setblocking(False)
+    return bound
+
+
+class _Servers:
+    """All servers of the process."""
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self.time = LabTime(orders.clock)
+        self.questions = Questions(_report)
+        self._kept: list[object] = []
+        self._authority: Authority | None = None
+
+    async def start(self) -> bool:
+        """Whether all of them listen; what does not is reported."""
+        if any(order.names for order in self._orders.servers) or self._orders.portals or self._has_proxy():
+            from guestnet.world.servers.certificates import Authority
+
+            self._authority = Authority(self._orders.now)
+            self._authority.write(CA_WITH_KEY)
+            CA.write_text(self._authority.pem)
+        for order in self._orders.servers:
+            tls = self._tls(order)
+            for address in (order.fault_address,) if order.fault_address else order.server.addresses:
+                try:
+                    _enter(order.namespace)
+                    self._kept.append(await self._serve(order, address, tls))
+                except OSError as error:
+                    reason = f"{address} port {order.server.port}: {error.strerror}"
+                    _report(Failed(order.name, reason))
+                    return False
+        for portal in self._orders.portals:
+            try:
+                await self._serve_portal(portal)
+            except OSError as error:
+                _report(Failed(portal.name, f"the access point's ports: {error.strerror}"))
+                return False
+        return True
+
+    def _has_proxy(self) -> bool:
+        return any(order.server.kind == "proxy" for order in self._orders.servers)
+
+    def _tls(self, order: Order) -> ssl.SSLContext | None:
+        if not order.names:
+            return None
+        return self._context(order.name, order.names, order.server.certificate or "valid")
+
+    def _context(self, name: str, names: tuple[str, ...], kind: Certificate) -> ssl.SSLContext:
+        assert self._authority is not None
+        path = RUN / f"tls-{name}.pem"
+        self._authority.issue(names, path, kind)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+    async def _serve(self, order: Order, address: str, tls: ssl.SSLContext | None) -> object:
+        name, server = order.name, order.server
+        if server.kind == "proxy":  # a process of its own
+            return None
+        if server.kind == "dns":
+            return await self._fail_names(order, address)
+        if server.kind == "ntp":
+            bound = _bind(address, server.port, socket.SOCK_DGRAM)
+            distance = round(server.offset * 1e9)
+            ntp = NtpServer(name, bound, _log, lambda: self.time.now() + distance)
+            asyncio.get_running_loop().add_reader(bound, ntp.readable)
+            return ntp
+        deaf = server.kind == "silent"
+        stream = _bind(address, server.port, socket.SOCK_STREAM, deaf=deaf)
+        if deaf:
+            return stream, _bind(address, server.port, socket.SOCK_DGRAM, deaf=True)
+        if (routes := _ROUTES.get(server.kind)) is not None:
+            return serve_http(name, stream, _log, routes=routes, tls=tls)
+        if server.kind == "half-close":
+            return await serve_half_close(name, stream, _log)
+        if server.kind == "tarpit":
+            return await broken.serve_tarpit(name, stream, _log)
+        if server.kind == "reset":
+            return await broken.serve_reset(name, stream, _log, server.octets)
+        datagram = _bind(address, server.port, socket.SOCK_DGRAM)
+        return await serve_tcp_echo(name, stream, _log), UdpEcho(name, datagram, _log)
+
+    async def _fail_names(self, order: Order, address: str) -> object:
+        from guestnet.world.servers.faults import PORT, FailingServer
+
+        datagram = _bind(address, PORT, socket.SOCK_DGRAM)
+        failing = FailingServer(datagram, order.server.faults, order.server.records)
+        asyncio.get_running_loop().add_reader(datagram, failing.readable)
+        stream = _bind(address, PORT, socket.SOCK_STREAM)
+        return await asyncio.start_server(failing.connected, sock=stream)
+
+    async def _serve_portal(self, portal: PortalOrder) -> None:
+        tls = self._context(portal.name, (portal.host, *portal.addresses), "valid")
+        for address in portal.addresses:
+            _enter(portal.namespace)
+            for port, context in ((80, None), (443, tls)):
+                stream = _bind(address, port, socket.SOCK_STREAM)
+                served = serve_http(
+                    portal.name, stream, _log, routes=ROUTES, tls=context, questions=self.questions
+                )
+                self._kept.append(served)
+            datagram = _bind(address, NAMES, socket.SOCK_DGRAM)
+            names = NameServer(portal.name, datagram, self.questions)
+            asyncio.get_running_loop().add_reader(datagram, names.readable)
+            stream = _bind(address, NAMES, socket.SOCK_STREAM)
+            self._kept.append(await asyncio.start_server(names.connected, sock=stream))
+
+
+def _enter(namespace: str) -> None:
+    opened = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(opened, CLONE_NEWNET)
+    finally:
+        os.close(opened)
+
+
+async def _main() -> int:
+    loop = asyncio.get_running_loop()
+    told = asyncio.StreamReader(limit=LINE_LIMIT)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
+    servers = _Servers(msgspec.json.decode(await told.readline(), type=Orders))
+    if not await servers.start():
+        return 1
+    gc.freeze()
+    _report(Ready())
+    decoder = msgspec.json.Decoder[Told](Told)
+    while line := await told.readline():
+        message = decoder.decode(line)
+        if isinstance(message, Clock):
+            servers.time.distance = message.clock
+        else:
+            servers.questions.answered(message)
+    return 0
+
+
+sys.exit(asyncio.run(_main()))

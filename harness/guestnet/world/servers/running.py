@@ -1,0 +1,306 @@
+"""The servers of a world as processes of the lab: started, known to listen, watched, ended."""
+
+import asyncio
+import itertools
+import logging
+import shutil
+import sys
+import time
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Awaitable, Callable
+from ipaddress import ip_address
+from typing import Final, NamedTuple
+
+import msgspec
+
+from guestnet.core.errors import EnvironmentMissing, LabError
+from guestnet.world import nft
+from guestnet.world.description import World
+from guestnet.world.model import Server
+from guestnet.world.mounts import RUN
+from guestnet.world.namespaces import Namespaces
+from guestnet.world.server_problems import WITH_TLS
+from guestnet.world.servers import iperf3
+from guestnet.world.servers.dnsmasq import STARTED, QueryLog, command, find_dnsmasq
+from guestnet.world.servers.messages import (
+    LINE_LIMIT,
+    AskedName,
+    AskedPage,
+    Clock,
+    Failed,
+    Name,
+    Order,
+    Orders,
+    Page,
+    PortalOrder,
+    ProxyOrder,
+    Ready,
+    Report,
+    Request,
+    Told,
+)
+from guestnet.world.servers.processes import Processes, cannot
+
+_START_TIMEOUT: Final = 15.0
+_OURS: Final = "servers"
+"""What the server process is called."""
+
+_OTHERS: Final = frozenset({"iperf3", "refuse", "prohibit"})
+"""The kinds that the server process has nothing to do with."""
+
+_log = logging.getLogger(__name__)
+
+
+class Answered(NamedTuple):
+    """A line of a server's access log, as core.events.Served has it."""
+
+    server: str
+    client: str
+    request: str
+    status: str
+
+
+Ask = Callable[[AskedPage | AskedName], Awaitable[Page | Name]]
+"""Decides what a portal answers."""
+
+
+class Servers:
+    """Runs the servers of one world.
+
+    ``on_answer`` is called for each line of their access logs, ``on_end`` with a reason when one of the
+    processes ends that was not told to; ``now`` is the lab's time, and ``ask`` what portals answer.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        on_answer: Callable[[Answered], None],
+        on_end: Callable[[str], None],
+        *,
+        now: Callable[[], int],
+        ask: Ask,
+    ) -> None:
+        self._world = world
+        self._on_answer = on_answer
+        self._on_end = on_end
+        self._now = now
+        self._ask = ask
+        self.processes = Processes(on_end)
+        self._python: Process | None = None
+        self._proxies: dict[str, Process] = {}
+        self._asking: set[asyncio.Task[None]] = set()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """PIDs of the processes, by what they serve."""
+        return self.processes.pids
+
+    async def prepare(self) -> None:
+        """Start what needs no world: Python's imports take a while. Raises EnvironmentMissing."""
+        if (self._named("dns") or self._world.portals) and find_dnsmasq():
+            self._require_nsenter()
+        if self._named("iperf3") and iperf3.find_iperf3():
+            self._require_nsenter()
+        # A proxy takes the longest, so it comes first.
+        for name in self._named("proxy"):
+            self._proxies[name] = await self._python_process(name, "guestnet.world.servers.proxy")
+        if self._orders() or self._world.portals:
+            self._python = await self._python_process(_OURS, "guestnet.world.servers")
+
+    async def start(self, namespaces: Namespaces) -> None:
+        """Return when every server listens. Raises LabError naming the one that can't."""
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                others = [
+                    start(name, server, namespaces)
+                    for kind, start in (("dns", self._start_dns), ("iperf3", self._start_iperf3))
+                    for name, server in self._named(kind).items()
+                ]
+                await asyncio.gather(self._start_python(namespaces), self._prohibit(namespaces), *others)
+        except TimeoutError as error:
+            raise LabError(
+                f"the world's servers did not listen within {_START_TIMEOUT:.0f} s", remedy="see lab.log"
+            ) from error
+
+    async def stop(self) -> None:
+        """End the processes and wait for them. Idempotent."""
+        for task in self._asking:
+            task.cancel()
+        await asyncio.gather(*self._asking, return_exceptions=True)
+        await self.processes.stop()
+
+    def clock_jumped(self) -> None:
+        """Tell the servers that have a clock what time it is."""
+        if self._python is not None:
+            self._tell(Clock(self._now() - time.monotonic_ns()))
+
+    def _named(self, kind: str) -> dict[str, Server]:
+        return {name: server for name, server in self._world.servers.items() if server.kind == kind}
+
+    def _require_nsenter(self) -> None:
+        if shutil.which("nsenter") is None:
+            raise EnvironmentMissing("nsenter is not installed", remedy="install util-linux")
+
+    async def _python_process(self, name: str, module: str) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", module, stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT
+        )
+        self.processes.own(name, process)
+        return process
+
+    # Our own servers
+
+    def _orders(self, namespaces: Namespaces | None = None) -> list[Order]:
+        """What the server process is to run; a proxy is among them because it needs the lab's authority."""
+        orders = []
+        for number, (name, server) in enumerate(self._world.servers.items()):
+            fault_address = fault_address_of(number) if server.faults else ""
+            if server.kind in _OTHERS or (server.kind == "dns" and not fault_address):
+                continue
+            namespace = str(namespaces.path(server.host)) if namespaces is not None else ""
+            names = certificate_names(server, self._world) if has_tls(server) else ()
+            orders.append(Order(name, server, namespace, names, fault_address))
+        return orders
+
+    async def _start_python(self, namespaces: Namespaces) -> None:
+        if self._python is None:
+            return
+        world = self._world
+        portals = [
+            PortalOrder(name, portal.name, str(namespaces.path(portal.host)), world.portal_addresses(name))
+            for name, portal in world.portals.items()
+        ]
+        now = self._now()
+        orders = Orders(self._orders(namespaces), portals, now, now - time.monotonic_ns())
+        await self._await_ready(_OURS, self._python, orders)
+        await asyncio.gather(
+            *(
+                self._await_ready(
+                    name, process, ProxyOrder(name, self._world.servers[name], self._path(namespaces, name))
+                )
+                for name, process in self._proxies.items()
+            )
+        )
+
+    def _path(self, namespaces: Namespaces, server: str) -> str:
+        return str(namespaces.path(self._world.servers[server].host))
+
+    async def _await_ready(self, name: str, process: Process, orders: Orders | ProxyOrder) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(msgspec.json.encode(orders) + b"\n")
+        decoder = msgspec.json.Decoder[Report](Report)
+        line = await process.stdout.readline()
+        first = decoder.decode(line) if line else Failed(name, "its process ended; lab.log has its words")
+        if isinstance(first, Failed):
+            table = "portals" if first.server in self._world.portals else "servers"
+            raise cannot(_OURS if first.server == _OURS else f"{table}.{first.server}", first.reason)
+        assert isinstance(first, Ready)
+        self.processes.follow(name, process, self._read_reports(process, decoder))
+
+    async def _read_reports(self, process: Process, decoder: msgspec.json.Decoder[Report]) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            report = decoder.decode(line)
+            if isinstance(report, Request):
+                self._on_answer(Answered(report.server, report.client, report.request, report.status))
+            elif isinstance(report, (AskedPage, AskedName)):
+                task = asyncio.create_task(self._answer(report), name=f"asked by {report.portal}")
+                self._asking.add(task)
+                task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s, and what it got", task.get_name(), exc_info=error)
+            self._on_end(f"a portal does not know what to answer ({error or type(error).__name__})")
+
+    async def _answer(self, asked: AskedPage | AskedName) -> None:
+        self._tell(await self._ask(asked))
+
+    def _tell(self, told: Told) -> None:
+        assert self._python is not None
+        assert self._python.stdin is not None
+        self._python.stdin.write(msgspec.json.encode(told) + b"\n")
+
+    # Others' servers, and none
+
+    async def _start_dns(self, name: str, server: Server, namespaces: Namespaces) -> None:
+        folder = RUN / f"dns-{name}"
+        folder.mkdir()
+        number = list(self._world.servers).index(name)
+        words = command(server, folder, fault_address_of(number))
+        await self.processes.run_in(
+            namespaces.path(server.host), name, words, STARTED, self.query_reader(name)
+        )
+
+    def query_reader(self, name: str) -> Callable[[str], None]:
+        """What reads the log of the dnsmasq called ``name``."""
+        queries = QueryLog()
+
+        def read(line: str) -> None:
+            if answered := queries.read(line):
+                self._on_answer(Answered(name, *answered))
+            else:
+                _log.debug("%s: %s", name, line)
+
+        return read
+
+    async def _start_iperf3(self, name: str, server: Server, namespaces: Namespaces) -> None:
+        def read(line: str) -> None:
+            if (client := iperf3.client(line)) is not None:
+                self._on_answer(Answered(name, client, "iperf3", "accepted"))
+
+        for index, address in enumerate(server.addresses):
+            words = iperf3.command(address, server.port)
+            known_as = name if index == 0 else f"{name}.{index}"
+            await self.processes.run_in(namespaces.path(server.host), known_as, words, iperf3.STARTED, read)
+
+    async def _prohibit(self, namespaces: Namespaces) -> None:
+        """Let the hosts of "prohibit" servers answer with ICMP communication administratively prohibited."""
+        prohibited = sorted(self._named("prohibit").values(), key=_host)
+        for host, servers in itertools.groupby(prohibited, key=_host):
+            what = f"the prohibited ports of {host}"
+            await asyncio.to_thread(nft.load, namespaces, host, prohibiting(list(servers)), what=what)
+
+
+def _host(server: Server) -> str:
+    return server.host
+
+
+def prohibiting(servers: list[Server]) -> str:
+    """nftables' words for the ports of "prohibit" servers of one host."""
+    rules = [
+        f"{'ip' if ip_address(address).version == 4 else 'ip6'} daddr {address} "
+        f"meta l4proto {{ tcp, udp }} th dport {server.port} reject with icmpx admin-prohibited"
+        for server in servers
+        for address in server.addresses
+    ]
+    chain = "\n".join(["type filter hook input priority filter;", *rules])
+    return f"table inet prohibit {{\nchain input {{\n{chain}\n}}\n}}\n"
+
+
+def has_tls(server: Server) -> bool:
+    """Whether ``server`` speaks TLS."""
+    return server.kind == "https" or (server.kind in WITH_TLS and server.certificate is not None)
+
+
+def certificate_names(server: Server, world: World) -> tuple[str, ...]:
+    """The names of the certificate of ``server``: its own, or what the zones of ``world`` call its addresses,
+    aliases too, and the addresses themselves."""
+    if server.names:
+        return server.names
+    records = [record for each in world.servers.values() for record in each.records]
+    wanted = {ip_address(address) for address in server.addresses}
+    names = {
+        record.name: None
+        for record in records
+        if record.type in ("A", "AAAA") and ip_address(record.value) in wanted
+    }
+    names |= {record.name: None for record in records if record.type == "CNAME" and record.value in names}
+    return (*names, *server.addresses)
+
+
+def fault_address_of(number: int) -> str:
+    """Where the failing name server of the world's server ``number`` listens, in its host's loopback."""
+    return f"127.53.{number >> 8}.{number & 255}"

@@ -1,0 +1,78 @@
+"""A stub resolver at 127.0.0.53, as systemd-resolved is one: each zone has servers of its own.
+
+It forwards queries as they are and keeps nothing, so that a change is seen by the next query. A zone holds
+its name and everything below it, and the longest one decides. What a name resolves to can be looked at before
+the client gets the answer (`Zone.seen`): that is how clients route by name.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+
+from guestnet.edge.dns_server import DnsServer
+from guestnet.edge.resolver import PORT, ask
+
+ADDRESS: Final = "127.0.0.53"
+
+Seen = Callable[[str, Sequence[str]], Awaitable[None]]
+"""Gets a name, without its last dot, and the addresses that it resolves to; the client waits for it."""
+
+
+class Zone(NamedTuple):
+    """Where queries for ``name`` ("." for all) and everything below it go; ``seen`` gets the addresses."""
+
+    name: str
+    servers: tuple[str, ...]
+    seen: Seen | None = None
+
+
+class Stub:
+    """Answers on UDP and TCP port 53 from its making on, under the running loop, until ``close``."""
+
+    def __init__(self, *, address: str = ADDRESS, port: int = PORT, servers_port: int = PORT) -> None:
+        """Raises DescriptionError when a server of the world listens there already."""
+        self._zones: list[tuple[dns.name.Name, Zone]] = []
+        self._servers_port = servers_port
+        self._server = DnsServer(self._answer, address=address, port=port)
+        self.port = self._server.port
+
+    def set_zones(self, zones: Sequence[Zone]) -> None:
+        """From the next query on."""
+        parsed = [(dns.name.from_text(zone.name), zone) for zone in zones]
+        self._zones = sorted(parsed, key=lambda each: len(each[0]), reverse=True)
+
+    async def close(self) -> None:
+        """Give up everything."""
+        await self._server.close()
+
+    async def _answer(self, asked: dns.message.Message, query: bytes) -> bytes:
+        name = asked.question[0].name
+        zone = next((zone for top, zone in self._zones if name.is_subdomain(top)), None)
+        answer = None
+        if zone is not None:
+            answer = await ask(query, [(server, self._servers_port) for server in zone.servers])
+        if zone is None or answer is None:
+            failed = dns.message.make_response(asked, recursion_available=True)
+            failed.set_rcode(dns.rcode.SERVFAIL)
+            return failed.to_wire()
+        if zone.seen is not None and (addresses := _addresses(answer)):
+            await zone.seen(name.to_text(omit_final_dot=True).lower(), addresses)
+        return answer
+
+
+def _addresses(answer: bytes) -> list[str]:
+    try:
+        sets = dns.message.from_wire(answer).answer
+    except (dns.exception.DNSException, ValueError):
+        return []
+    return [
+        record.address
+        for records in sets
+        if records.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA)
+        for record in records
+    ]

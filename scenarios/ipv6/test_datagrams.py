@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from guestnet.scenario import Lab, icmpv6, udp
-from guestnet.world.description import World
-from guestnet.world.profiles import load_profile
+from guestnet.world.described.world import World
+from guestnet.world.profiles.load import load_profile
 
 pytestmark = pytest.mark.lab(needs="ipv6")
 

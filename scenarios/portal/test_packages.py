@@ -6,7 +6,7 @@ import json
 import pytest
 
 from guestnet.scenario import Lab
-from guestnet.world.portal.model import BlockedTls
+from guestnet.world.described.portal import BlockedTls
 from scenarios.portal.debian import SITE, apt, use_repository
 
 pytestmark = pytest.mark.lab(profile="hotel-wifi")

@@ -5,8 +5,8 @@ import pytest
 
 from guestnet.core import events
 from guestnet.scenario import Lab
-from guestnet.world.description import World
-from guestnet.world.profiles import load_profile
+from guestnet.world.described.world import World
+from guestnet.world.profiles.load import load_profile
 from scenarios.portal.debian import SITE, apt, use_repository
 
 OFFICE = load_profile("corp-proxy-only")

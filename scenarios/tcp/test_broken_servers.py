@@ -4,8 +4,8 @@ import pytest
 
 from guestnet.core import events
 from guestnet.scenario import Lab, icmp, tcp
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link, Route, Server, ServerKind
+from guestnet.world.described.model import Host, Link, Route, Server, ServerKind
+from guestnet.world.described.world import World
 
 FAR = "203.0.113.16"
 

@@ -7,9 +7,9 @@ import pytest
 
 from guestnet.core import events
 from guestnet.scenario import Lab, tcp
-from guestnet.world.description import World
-from guestnet.world.model import Route, Server
-from guestnet.world.profiles import load_profile
+from guestnet.world.described.model import Route, Server
+from guestnet.world.described.world import World
+from guestnet.world.profiles.load import load_profile
 
 SUBNET, LEGACY = "192.168.65.0/24", "192.168.65.5"
 

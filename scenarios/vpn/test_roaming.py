@@ -4,7 +4,7 @@ import pytest
 
 from guestnet.core import events
 from guestnet.scenario import Lab, udp
-from guestnet.world.profiles import parse_profile
+from guestnet.world.profiles.load import parse_profile
 from scenarios.time.session import Session
 
 CONCENTRATOR = ("198.51.100.18", 51820)

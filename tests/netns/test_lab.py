@@ -11,8 +11,8 @@ import pytest
 from guestnet.core.errors import DescriptionError, GuestError, LabError
 from guestnet.core.events import Noted
 from guestnet.lab.protocol import Activity, Now, Record, Run, RunOn, Status
-from guestnet.world import model
-from guestnet.world.profiles import load_profile
+from guestnet.world.described import model
+from guestnet.world.profiles.load import load_profile
 from tests.netns.conftest import Marked, StartLab, events
 
 pytestmark = pytest.mark.netns

@@ -14,7 +14,7 @@ import pytest
 from guestnet.lab.client import LabProcess
 from guestnet.lab.description import LabDescription
 from guestnet.lab.protocol import Activity, RunOn
-from guestnet.world.description import Families
+from guestnet.world.described.world import Families
 from guestnet.world.servers.content import digest
 
 pytestmark = pytest.mark.netns

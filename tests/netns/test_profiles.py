@@ -8,7 +8,7 @@ import pytest
 from guestnet.lab.client import LabProcess
 from guestnet.lab.description import LabDescription
 from guestnet.lab.protocol import RunOn
-from guestnet.world.profiles import load_profile, profile_names
+from guestnet.world.profiles.load import load_profile, profile_names
 
 pytestmark = pytest.mark.netns
 

@@ -11,8 +11,8 @@ import pytest
 from guestnet.core.events import Served
 from guestnet.lab.description import LabDescription
 from guestnet.scenario import Lab
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link, Record, Route, Server
+from guestnet.world.described.model import Host, Link, Record, Route, Server
+from guestnet.world.described.world import World
 from guestnet.world.servers.packages import tree
 
 pytestmark = pytest.mark.netns

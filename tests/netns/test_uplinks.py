@@ -14,7 +14,7 @@ from guestnet.lab.client import LabProcess
 from guestnet.lab.description import LabDescription
 from guestnet.lab.protocol import Activity, RunOn
 from guestnet.lab.world_requests import RenumberUplink, ResolversOf, Roam, SetUplink, UplinkStates
-from guestnet.world.profiles import load_profile
+from guestnet.world.profiles.load import load_profile
 from tests.netns.conftest import StartLab
 
 pytestmark = pytest.mark.netns

@@ -1,15 +1,19 @@
 """The import rules of ARCHITECTURE.md, kept by an AST walk over every file of the package."""
 
 import ast
+import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2] / "harness" / "guestnet"
 
-PURE = {"core", "wire", "tcpip", "services", "link", "gateway"}
+PURE = {"core", "wire", "tcpip", "services", "link", "gateway", "world.described"}
 """Above the line: no I/O, no clock, no randomness of its own."""
+
+WORLD = {"described", "profiles", "kernel", "laptop", "links", "nat64", "servers", "portal", "vpn"}
 
 MAY_IMPORT = {
     "core": set[str](),
@@ -21,7 +25,18 @@ MAY_IMPORT = {
     "edge": {"core", "system", "wire", "link", "gateway"},
     "stacks": {"core", "wire", "tcpip", "services", "link", "gateway", "edge"},
     "system": set[str](),
-    "world": {"core", "system", "wire", "link", "edge", "journal"},
+    "world.described": {"core", "link"},
+    "world.profiles": {"core", "system", "world.described"},
+    "world.kernel": {"core", "system", "world.described"},
+    "world.laptop": {"core", "edge", "world.described"},
+    "world.links": {"core", "system", "wire", "link", "edge", "journal", "world.described", "world.kernel"},
+    "world.nat64": {"core", "system", "wire", "edge", "world.described", "world.kernel"},
+    "world.servers": {"core", "system", "world.described", "world.kernel"},
+    "world.portal": {"core", "edge", "world.described", "world.kernel", "world.servers"},
+    "world.vpn": {
+        "core", "system", "wire", "edge", "world.described", "world.kernel", "world.laptop", "world.links",
+    },
+    "world": {"core", "edge", "journal", *(f"world.{part}" for part in WORLD)},
     "guest": {"core", "system"},
     "journal": {"core", "wire"},
     "lab": {"core", "system", "link", "edge", "stacks", "world", "guest", "journal"},
@@ -30,7 +45,9 @@ MAY_IMPORT = {
     "bench": {"core", "guest", "lab", "scenario", "journal", "system", "world"},
     "plugin": {"core", "journal", "lab", "scenario", "report", "guest"},
     "cli": {"core", "journal", "lab", "scenario", "report", "guest", "world", "stacks", "bench", "plugin"},
-}
+}  # fmt: skip
+"""By package, or by room of a package: what each may import beside itself. A package that has rooms means the
+files beside them here, and the rooms too where it is imported."""
 
 BANNED_ABOVE_THE_LINE = {
     "asyncio": "the core is sans-I/O: events in, commands out",
@@ -48,16 +65,28 @@ BANNED_ABOVE_THE_LINE = {
     "signal": "signals belong to the processes of guestnet.lab",
 }
 
-EXCEPTIONS = {("core/rng.py", "random"): "it is where the seeded streams are made"}
+PURE_ONES = {"dns", "msgspec", "numpy"}
+NOT_PURE = (
+    "dns.asyncbackend", "dns.asyncquery", "dns.asyncresolver", "dns.query", "dns.resolver", "numpy.random",
+)  # fmt: skip
+
+EXCEPTIONS = {("core.rng", "random"): "it is where the seeded streams are made"}
 
 
-def files() -> Iterator[tuple[str, str]]:
-    """(package, path below ROOT) of every module; a top-level module is a package of one file."""
+def modules() -> Iterator[tuple[str, Path]]:
+    """The dotted name below the package, and the file, of every module."""
     for path in sorted(ROOT.rglob("*.py")):
-        relative = path.relative_to(ROOT)
-        if relative.name == "__init__.py" and len(relative.parts) == 1:
-            continue
-        yield relative.parts[0].removesuffix(".py"), str(relative)
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        if name := ".".join(parts).removesuffix("__init__").removesuffix("."):
+            yield name, path
+
+
+def room(module: str) -> str:
+    """The longest rule that covers ``module``, or its package."""
+    names = [module]
+    while "." in names[-1]:
+        names.append(names[-1].rpartition(".")[0])
+    return next((name for name in names if name in MAY_IMPORT), names[-1])
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -66,36 +95,73 @@ def imports(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
-            if node.module == "guestnet":
-                yield from (f"guestnet.{alias.name}" for alias in node.names)
-            else:
+            known = [f"{node.module}.{alias.name}" for alias in node.names]
+            submodules = [name for name in known if name.removeprefix("guestnet.") in MODULES]
+            yield from submodules
+            if len(submodules) < len(known):
                 yield node.module
 
 
-@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
-def test_a_package_imports_only_what_its_rule_allows(package: str) -> None:
-    paths = [path for name, path in files() if name == package]
-    assert paths, f"guestnet.{package} has a rule but no files: delete the rule or restore the package"
+MODULES = dict(modules())
+
+
+def ours(path: Path) -> set[str]:
+    """The modules of the package that the file imports, named below it."""
+    return {name.removeprefix("guestnet.") for name in imports(path) if name.startswith("guestnet.")}
+
+
+@pytest.mark.parametrize("name", sorted(MAY_IMPORT))
+def test_a_room_imports_only_what_its_rule_allows(name: str) -> None:
+    inside = {module: path for module, path in MODULES.items() if room(module) == name}
+    assert inside, f"guestnet.{name} has a rule but no files: delete the rule or restore the package"
+    allowed = {name} | MAY_IMPORT[name]
     wrong = [
-        f"{path}: {name}"
-        for path in paths
-        for name in imports(ROOT / path)
-        if name.startswith("guestnet.") and name.split(".")[1] not in MAY_IMPORT[package] | {package}
+        f"{module}: {imported}"
+        for module, path in inside.items()
+        for imported in ours(path)
+        if room(imported) not in allowed and imported.partition(".")[0] not in MAY_IMPORT[name]
     ]
-    assert not wrong, f"guestnet.{package} may import {sorted(MAY_IMPORT[package]) or 'nothing'}"
+    assert not wrong, f"guestnet.{name} may import {sorted(MAY_IMPORT[name]) or 'nothing'}"
 
 
-def test_every_package_has_a_rule() -> None:
-    assert {package for package, _ in files()} <= set(MAY_IMPORT)
+def test_every_package_has_a_rule_and_so_has_every_room_of_a_package_that_has_rooms() -> None:
+    divided = {name.partition(".")[0] for name in MAY_IMPORT if "." in name}
+    packages = {".".join(module.split(".")[:-1]) or module for module in MODULES}
+    rooms = {".".join(name.split(".")[: 2 if name.partition(".")[0] in divided else 1]) for name in packages}
+    assert rooms <= set(MAY_IMPORT)
 
 
-@pytest.mark.parametrize("package", sorted(PURE))
-def test_no_input_output_above_the_line(package: str) -> None:
+def test_no_room_is_above_itself() -> None:
+    rules = {name: set(allowed) for name, allowed in MAY_IMPORT.items()}
+    for allowed in rules.values():
+        allowed |= {name for name in MAY_IMPORT if name.partition(".")[0] in allowed}
+    TopologicalSorter(rules).prepare()
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    TopologicalSorter({module: ours(path) for module, path in MODULES.items()}).prepare()
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_no_input_output_above_the_line(name: str) -> None:
     wrong = [
-        f"{path}: {name}: {BANNED_ABOVE_THE_LINE[name.split('.')[0]]}"
-        for name_of_package, path in files()
-        if name_of_package == package
-        for name in imports(ROOT / path)
-        if name.split(".")[0] in BANNED_ABOVE_THE_LINE and (path, name) not in EXCEPTIONS
+        f"{module}: {imported}: {BANNED_ABOVE_THE_LINE[imported.split('.')[0]]}"
+        for module, path in MODULES.items()
+        if room(module) == name
+        for imported in imports(path)
+        if imported.split(".")[0] in BANNED_ABOVE_THE_LINE and (module, imported) not in EXCEPTIONS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_of_other_peoples_packages_only_pure_ones_above_the_line(name: str) -> None:
+    wrong = [
+        f"{module}: {imported}"
+        for module, path in MODULES.items()
+        if room(module) == name
+        for imported in imports(path)
+        if imported.split(".")[0] not in {"guestnet", *PURE_ONES, *sys.stdlib_module_names}
+        or imported.startswith(NOT_PURE)
     ]
     assert not wrong, "\n".join(wrong)

@@ -27,8 +27,8 @@ from guestnet.core.errors import EnvironmentMissing, GuestError
 from guestnet.lab.description import LabDescription
 from guestnet.lab.python import python_path
 from guestnet.scenario import Burst, Lab
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link
+from guestnet.world.described.model import Host, Link
+from guestnet.world.described.world import World
 
 Progress = Callable[[str, int, int], None]
 

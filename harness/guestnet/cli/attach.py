@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from guestnet.core.errors import GuestnetError
-from guestnet.world.model import LAPTOP
+from guestnet.world.described.model import LAPTOP
 
 if TYPE_CHECKING:
     from guestnet.scenario import Lab

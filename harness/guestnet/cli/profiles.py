@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
-    from guestnet.world.description import World
+    from guestnet.world.described.world import World
 
 
 @click.command()
@@ -22,7 +22,7 @@ def profiles(name: str | None) -> None:
 
 
 def _list() -> Table:
-    from guestnet.world.profiles import profile_names, profile_words
+    from guestnet.world.profiles.load import profile_names, profile_words
 
     table = Table(Column("profile", no_wrap=True), Column("what it is", overflow="fold"))
     for name in profile_names():
@@ -37,7 +37,7 @@ def _sentence(words: list[str]) -> str:
 
 
 def _show(name: str, console: Console) -> None:
-    from guestnet.world.profiles import load_profile, profile_words
+    from guestnet.world.profiles.load import load_profile, profile_words
 
     world = load_profile(name)
     for line in profile_words(name):

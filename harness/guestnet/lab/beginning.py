@@ -12,7 +12,7 @@ from guestnet.guest.machine import find_qemu
 from guestnet.journal.capture import HEADERS, NOTHING, WHOLE
 from guestnet.journal.recording import FileRecorder
 from guestnet.lab.description import LabDescription
-from guestnet.world.description import World
+from guestnet.world.described.world import World
 
 
 def open_recorder(

@@ -26,8 +26,8 @@ from guestnet.lab.description import LabDescription
 from guestnet.lab.protocol import HELLO, Answer, AnyRequest, Failure, LabStatus
 from guestnet.lab.python import python_path
 from guestnet.lab.request import R, Request
-from guestnet.world.description import World
-from guestnet.world.profiles import load_profile
+from guestnet.world.described.world import World
+from guestnet.world.profiles.load import load_profile
 
 LOG: Final = "lab.log"
 

@@ -9,8 +9,8 @@ from typing import Final
 from guestnet.core.errors import LabError
 from guestnet.guest.command import TooMuchOutput, run_to_end
 from guestnet.lab.protocol import RunResult
-from guestnet.world.model import LAPTOP
-from guestnet.world.namespaces import Namespaces
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.kernel.namespaces import Namespaces
 
 _SHELL: Final = "/bin/sh"
 _OUTPUT_LIMIT: Final = 24 << 20

@@ -6,7 +6,7 @@ import msgspec
 
 from guestnet.core.errors import DescriptionError
 from guestnet.stacks.base import Ipv6Mode
-from guestnet.world.description import Families, World
+from guestnet.world.described.world import Families, World
 
 GuestKind = Literal["qemu", "netns"]
 

@@ -31,9 +31,9 @@ from guestnet.lab.sleep import Sleep
 from guestnet.stacks.base import Stack, StackOptions
 from guestnet.stacks.builtin import BuiltinStack
 from guestnet.stacks.registry import open_stack
-from guestnet.world.description import World
-from guestnet.world.mounts import cover
-from guestnet.world.overlap import AUTO, PREFIX, SUBNET, Subnets, choose, networks
+from guestnet.world.described.overlap import AUTO, PREFIX, SUBNET, Subnets, choose, networks
+from guestnet.world.described.world import World
+from guestnet.world.kernel.mounts import cover
 from guestnet.world.running import RunningWorld
 
 _STOP_TIMEOUT: Final = 2.0

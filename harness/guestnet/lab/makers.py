@@ -21,7 +21,7 @@ from guestnet.lab.description import LabDescription
 from guestnet.stacks.base import Plug, Stack
 from guestnet.stacks.builtin import BuiltinStack
 from guestnet.system.calls import bind, unmount
-from guestnet.world.mounts import NETNS
+from guestnet.world.kernel.mounts import NETNS
 
 Say = Callable[[str], None]
 """Takes a sentence for people."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 from guestnet.core.errors import DescriptionError
 from guestnet.lab import portal_requests as ask
 from guestnet.lab.request import Request
-from guestnet.world.portal.model import PortalState
+from guestnet.world.described.portal import PortalState
 from guestnet.world.running import RunningWorld
 from guestnet.world.servers.paths import CA
 

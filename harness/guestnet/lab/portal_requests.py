@@ -1,7 +1,7 @@
 """Requests to captive portals of the world, and for its certificate authority."""
 
 from guestnet.lab.request import Request
-from guestnet.world.portal.model import Blocked, BlockedTls, Changes, Ipv6, PortalState, Redirect
+from guestnet.world.described.portal import Blocked, BlockedTls, Changes, Ipv6, PortalState, Redirect
 
 __all__ = [
     "AnyPortalRequest", "AuthorityOf", "Blocked", "BlockedTls", "Changes", "ExpirePortal", "Ipv6",

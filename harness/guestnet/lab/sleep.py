@@ -22,7 +22,7 @@ from guestnet.edge.clock import LabClock
 from guestnet.lab import time_requests as ask
 from guestnet.lab.guests import Guests
 from guestnet.lab.request import Request
-from guestnet.world.aging import age
+from guestnet.world.kernel.aging import age
 from guestnet.world.running import RunningWorld
 
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from guestnet.lab import portal_control
 from guestnet.lab import world_requests as ask
 from guestnet.lab.request import Request
+from guestnet.world.laptop.uplinks import UplinkState
 from guestnet.world.running import RunningWorld
-from guestnet.world.uplinks import UplinkState
 from guestnet.world.vpn.running import VpnState
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from guestnet.lab.request import Request
-from guestnet.world.uplinks import UplinkState as UplinkState
+from guestnet.world.laptop.uplinks import UplinkState as UplinkState
 from guestnet.world.vpn.running import VpnState as VpnState
 
 
@@ -69,7 +69,7 @@ class ReconnectVpn(Request[None], frozen=True, kw_only=True):
 
 
 class ChangeVpn(Request[None], frozen=True, kw_only=True):
-    """Change settings, by their names in `guestnet.world.vpn.model.Vpn`. Raises DescriptionError."""
+    """Change settings, by their names in `guestnet.world.described.vpn.Vpn`. Raises DescriptionError."""
 
     vpn: str
     changes: dict[str, Any]

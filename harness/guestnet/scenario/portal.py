@@ -41,7 +41,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ways(TypedDict, total=False):
-    """What `PortalView.set` changes: see `guestnet.world.portal.model.Ways`."""
+    """What `PortalView.set` changes: see `guestnet.world.described.portal.Ways`."""
 
     redirect: Redirect
     forge: bool

@@ -52,7 +52,7 @@ class VpnView:
     def set(self, **changes: Any) -> None:
         """Change settings, in a tunnel that is up at once: ``set(kill_switch=True, mtu=1280)``.
 
-        `guestnet.world.vpn.model.Vpn` has their names. Raises DescriptionError.
+        `guestnet.world.described.vpn.Vpn` has their names. Raises DescriptionError.
         """
         self._observer.call(ChangeVpn(vpn=self.name, changes=changes))
 

@@ -7,17 +7,17 @@ from guestnet.core.errors import GuestnetError, LabError
 from guestnet.core.events import Noted, Served, SubnetOverlap
 from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
-from guestnet.world.description import World
-from guestnet.world.forwarding import set_up
+from guestnet.world.described.overlap import Network, overlapping
+from guestnet.world.described.world import World
+from guestnet.world.kernel.forwarding import set_up
+from guestnet.world.kernel.mounts import named_at_start, write_etc
+from guestnet.world.kernel.namespaces import Namespaces, build, prepare_laptop
+from guestnet.world.laptop.resolving import LaptopResolver
+from guestnet.world.laptop.uplinks import Uplinks
 from guestnet.world.links.running import Links
-from guestnet.world.mounts import named_at_start, write_etc
-from guestnet.world.namespaces import Namespaces, build, prepare_laptop
 from guestnet.world.nat64.running import Nat64s
-from guestnet.world.overlap import Network, overlapping
 from guestnet.world.portal.running import Portals
-from guestnet.world.resolving import LaptopResolver
 from guestnet.world.servers.running import Answered, Servers
-from guestnet.world.uplinks import Uplinks
 from guestnet.world.vpn.running import Vpns
 
 

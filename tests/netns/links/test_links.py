@@ -15,7 +15,7 @@ from guestnet.lab.description import LabDescription
 from guestnet.lab.link_requests import LinkSettings
 from guestnet.link.settings import NOTHING
 from guestnet.scenario import Burst, Lab, Mtu, Reorder, at, icmp, tcp
-from guestnet.world.profiles import parse_profile
+from guestnet.world.profiles.load import parse_profile
 
 pytestmark = pytest.mark.netns
 

@@ -10,7 +10,7 @@ from guestnet.core.errors import DescriptionError
 from guestnet.lab.description import LabDescription
 from guestnet.scenario import Lab, icmp
 from guestnet.wire.ipv4 import ip4
-from guestnet.world.profiles import load_profile, parse_profile, profile_folder
+from guestnet.world.profiles.load import load_profile, parse_profile, profile_folder
 from tests.netns.links.test_links import HOOKS, expect_plain
 
 pytestmark = pytest.mark.netns

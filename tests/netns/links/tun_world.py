@@ -16,12 +16,12 @@ from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
 from guestnet.link.settings import impairments
 from guestnet.system.calls import CLONE_NEWNET, setns, unshare
-from guestnet.world.description import World
+from guestnet.world.described.model import Host
+from guestnet.world.described.vpn import Vpn
+from guestnet.world.described.world import World
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.links.diversion import End
 from guestnet.world.links.running import Links
-from guestnet.world.model import Host
-from guestnet.world.namespaces import Namespaces
-from guestnet.world.vpn.model import Vpn
 
 TUNSETIFF = 0x4004_54CA
 IFF_TUN_NO_PI = 0x0001 | 0x1000

@@ -1,7 +1,7 @@
 from click.testing import CliRunner
 
 from guestnet.cli import guestnet
-from guestnet.world.profiles import profile_names
+from guestnet.world.profiles.load import profile_names
 
 
 def run(*words: str) -> str:

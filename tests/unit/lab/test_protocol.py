@@ -12,7 +12,7 @@ from guestnet.lab.description import LabDescription
 from guestnet.lab.protocol import Answer, Call, Failure, RunResult
 from guestnet.lab.request import Request
 from guestnet.link.settings import NOTHING, Burst, Impairments, Schedule, Step
-from guestnet.world.profiles import load_profile
+from guestnet.world.profiles.load import load_profile
 
 REQUESTS = [
     protocol.Start(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.profiles import load_profile
+from guestnet.world.profiles.load import load_profile
 
 PROFILE = """\
 name = "base"

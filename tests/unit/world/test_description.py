@@ -1,10 +1,10 @@
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link, Record, Route, Server
-from guestnet.world.place import WorldError
-from guestnet.world.profiles import load_profile
+from guestnet.world.described.model import Host, Link, Record, Route, Server
+from guestnet.world.described.place import WorldError
+from guestnet.world.described.world import World
+from guestnet.world.profiles.load import load_profile
 
 LAPTOP = {"laptop": Host()}
 TWO = {"laptop": Host(), "far": Host(addresses=("10.9.9.9",))}

@@ -4,8 +4,8 @@ import pytest
 
 from guestnet.core.errors import DescriptionError
 from guestnet.link.settings import Burst, Impairments
-from guestnet.world.impair import LinkImpairments
-from guestnet.world.profiles import parse_profile
+from guestnet.world.described.impair import LinkImpairments
+from guestnet.world.profiles.load import parse_profile
 
 PROFILE = """
 name = "flaky"

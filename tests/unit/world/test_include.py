@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.profiles import parse_profile
+from guestnet.world.profiles.load import parse_profile
 
 PART = """
 [hosts.far]

@@ -5,12 +5,12 @@ from ipaddress import IPv4Address, IPv6Address
 import dns.message
 import pytest
 
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link
+from guestnet.world.described.model import Host, Link
+from guestnet.world.described.nat64 import Nat64
+from guestnet.world.described.place import WorldError
+from guestnet.world.described.world import World
 from guestnet.world.nat64 import dns64
-from guestnet.world.nat64.model import Nat64
 from guestnet.world.nat64.translating import Pool
-from guestnet.world.place import WorldError
 
 PREFIX = "64:ff9b::/96"
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 import pytest
 
 from guestnet.core.errors import LabError
-from guestnet.world import nft
-from guestnet.world.namespaces import Namespaces
+from guestnet.world.kernel import nft
+from guestnet.world.kernel.namespaces import Namespaces
 
 
 class Here(Namespaces):

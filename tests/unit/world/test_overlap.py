@@ -1,9 +1,9 @@
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link, Route, Uplink
-from guestnet.world.overlap import PREFIX, SUBNET, Network, choose, networks, overlapping
+from guestnet.world.described.model import Host, Link, Route, Uplink
+from guestnet.world.described.overlap import PREFIX, SUBNET, Network, choose, networks, overlapping
+from guestnet.world.described.world import World
 
 OFFICE = Network("uplink wifi", "192.168.0.0/16")
 

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link, RecordType, Server
-from guestnet.world.profiles import (
+from guestnet.world.described.model import Host, Link, RecordType, Server
+from guestnet.world.described.world import World
+from guestnet.world.profiles.load import (
     load_profile,
     parse_profile,
     profile_folder,

@@ -16,8 +16,8 @@ import dns.rrset
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.resolving import ALL, LaptopResolver
-from guestnet.world.stub import Stub
+from guestnet.world.laptop.resolving import ALL, LaptopResolver
+from guestnet.world.laptop.stub import Stub
 
 UPLINK, CORP, LAB = "127.0.9.1", "127.0.9.2", "127.0.9.3"
 STUB = "127.0.9.53"

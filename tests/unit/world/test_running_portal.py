@@ -9,7 +9,7 @@ from guestnet.core.events import Event, Served
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
 from guestnet.world.portal.running import Portals, RunningPortal
-from guestnet.world.profiles import load_profile
+from guestnet.world.profiles.load import load_profile
 from guestnet.world.servers.messages import AskedName, AskedPage, Name, Page
 
 

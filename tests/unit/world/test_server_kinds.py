@@ -14,9 +14,9 @@ from cryptography import x509
 from msgspec.structs import replace
 
 from guestnet.scenario.reading import NTP_REQUEST, ntp
-from guestnet.world.description import World
-from guestnet.world.model import Certificate, Host, Link, Record, Server
-from guestnet.world.place import WorldError
+from guestnet.world.described.model import Certificate, Host, Link, Record, Server
+from guestnet.world.described.place import WorldError
+from guestnet.world.described.world import World
 from guestnet.world.servers import faults, packages, registry
 from guestnet.world.servers.certificates import WRONG_NAME, Authority
 from guestnet.world.servers.iperf3 import client

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing
-from guestnet.world.model import Record, Server
+from guestnet.world.described.model import Record, Server
 from guestnet.world.servers.broken import wait_until_sent
 from guestnet.world.servers.content import BLOCK, blocks, content, digest
 from guestnet.world.servers.dnsmasq import QueryLog, command, find_dnsmasq

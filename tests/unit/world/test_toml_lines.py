@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from guestnet.world.toml_lines import line_of
+from guestnet.world.profiles.toml_lines import line_of
 
 TEXT = '''# a comment with [brackets] and "quotes
 name = "x" # [not.a.table]

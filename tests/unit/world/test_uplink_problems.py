@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link, Route, Uplink
-from guestnet.world.place import WorldError
+from guestnet.world.described.model import Host, Link, Route, Uplink
+from guestnet.world.described.place import WorldError
+from guestnet.world.described.world import World
 
 HOSTS = {"laptop": Host(), "ap": Host(forward=True), "cell": Host(forward=True)}
 LINKS = {

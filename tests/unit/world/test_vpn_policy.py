@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from guestnet.world.vpn.model import Vpn
+from guestnet.world.described.vpn import Vpn
 from guestnet.world.vpn.policy import gateway_rules, laptop_rules, mute_rules, no_rules
 
 NONE = "table inet vpn-corp\ndelete table inet vpn-corp\n"

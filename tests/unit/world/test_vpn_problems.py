@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.description import World
-from guestnet.world.model import Host, Link
-from guestnet.world.place import WorldError
-from guestnet.world.profiles import parse_profile
-from guestnet.world.vpn.model import Vpn
+from guestnet.world.described.model import Host, Link
+from guestnet.world.described.place import WorldError
+from guestnet.world.described.vpn import Vpn
+from guestnet.world.described.world import World
+from guestnet.world.profiles.load import parse_profile
 
 HOSTS = {"laptop": Host(), "corp-gw": Host(addresses=("198.51.100.20",)), "other": Host()}
 LINKS = {"wifi": Link(ends={"laptop": ("192.168.1.10/24",), "corp-gw": ("192.168.1.1/24",)})}

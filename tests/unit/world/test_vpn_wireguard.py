@@ -3,10 +3,10 @@
 import asyncio
 
 from guestnet.core.errors import GuestnetError, LabError
+from guestnet.world.described.vpn import Vpn
 from guestnet.world.vpn import messages
 from guestnet.world.vpn.client import Client, Numbers
 from guestnet.world.vpn.liveness import Deed, Seen
-from guestnet.world.vpn.model import Vpn
 from guestnet.world.vpn.wireguard import Pair, Tunnel
 
 VPN = Vpn(ends={"laptop": ("10.20.255.2/24",), "gw": ("10.20.255.1/24",)}, endpoint="198.51.100.18")

@@ -8,8 +8,8 @@ import os
 from typing import Any, Final, Self
 
 from guestnet.core.errors import LabError
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.links.diversion import End
-from guestnet.world.namespaces import Namespaces
 
 _FAMILIES: Final = (2, 10)
 _KERNEL: Final = 2

@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from guestnet.core.errors import EnvironmentMissing, LabError
-from guestnet.system import namespace
-from guestnet.world import nft, offloads
+from guestnet.system import namespace, offloads
+from guestnet.world.kernel import nft
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.links import bare
 from guestnet.world.links.ring import MARK, Ring, Sender
-from guestnet.world.namespaces import Namespaces
 
 _LARGEST_MTU: Final = 65535
 _ETHERNET: Final = 18

@@ -20,17 +20,17 @@ from guestnet.journal.recording import FileRecorder
 from guestnet.link.link import DIRECTIONS, Link
 from guestnet.link.settings import NOTHING, Impairments, Schedule
 from guestnet.wire.ipv6 import Ip6, ip6
-from guestnet.world.description import World
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.described.model import Link as Described
+from guestnet.world.described.vpn import Vpn
+from guestnet.world.described.world import World
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.links.carrier import Carrier
 from guestnet.world.links.diversion import Diversion, End, Ether
 from guestnet.world.links.impaired import ImpairedLink
 from guestnet.world.links.marks import Marks
 from guestnet.world.links.ring import Ring
 from guestnet.world.links.tap import SIZE, SLOTS, Tap
-from guestnet.world.model import LAPTOP
-from guestnet.world.model import Link as Described
-from guestnet.world.namespaces import Namespaces
-from guestnet.world.vpn.model import Vpn
 
 Settings = tuple[Impairments, Impairments]
 """Of "up" and of "down"."""

@@ -14,9 +14,9 @@ import dns.rdatatype
 
 from guestnet.core.errors import DescriptionError
 from guestnet.edge.resolver import PORT
-from guestnet.world.namespaces import Namespaces
+from guestnet.world.described.nat64 import Nat64
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.nat64 import dns64
-from guestnet.world.nat64.model import Nat64
 
 _PER_SERVER: Final = 2.0
 _AT_ONCE: Final = 256

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from guestnet.world.description import World
-from guestnet.world.namespaces import Namespaces
+from guestnet.world.described.world import World
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.nat64.resolving import Resolving
 from guestnet.world.nat64.translating import Translating
 

@@ -18,14 +18,14 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface
 from typing import Final
 
 from guestnet.core.errors import EnvironmentMissing, LabError, WireError
+from guestnet.system import offloads
 from guestnet.wire import ipv4, ipv6, siit
 from guestnet.wire.ipv4 import Ip4
 from guestnet.wire.ipv6 import Ip6
 from guestnet.wire.octets import Octets
-from guestnet.world import offloads
-from guestnet.world.description import World
-from guestnet.world.namespaces import Namespaces
-from guestnet.world.nat64.model import Nat64
+from guestnet.world.described.nat64 import Nat64
+from guestnet.world.described.world import World
+from guestnet.world.kernel.namespaces import Namespaces
 
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _OUTGOING: Final = 4

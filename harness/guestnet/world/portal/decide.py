@@ -18,7 +18,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from guestnet.world.portal.model import Portal, Ways
+from guestnet.world.described.portal import Portal, Ways
 
 API: Final = "/api"
 LOGIN: Final = "/login"

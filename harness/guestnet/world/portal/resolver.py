@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from guestnet.world.described.portal import Portal, Ways
 from guestnet.world.portal.decide import api_url
-from guestnet.world.portal.model import Portal, Ways
 from guestnet.world.servers.dnsmasq import find_dnsmasq
 
 CAPTIVE_PORTAL: Final = 114

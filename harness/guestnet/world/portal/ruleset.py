@@ -9,10 +9,7 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Final
 
-from guestnet.world.portal.model import Portal, Ways
-
-NAMES: Final = 8053
-"""The port of an access point's own addresses to which queries go that it forges the answers of."""
+from guestnet.world.described.portal import NAMES, Portal, Ways
 
 _TABLE: Final = "table inet portal"
 _TCP: Final = {

@@ -17,14 +17,14 @@ from guestnet.core.errors import DescriptionError, GuestnetError
 from guestnet.core.events import Noted, PortalChanged, Served
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
-from guestnet.world import nft
-from guestnet.world.description import World
-from guestnet.world.mounts import RUN
-from guestnet.world.namespaces import Namespaces
-from guestnet.world.place import WorldError, is_network
+from guestnet.world.described.place import WorldError, is_network
+from guestnet.world.described.portal import Changes, PortalState, Ways
+from guestnet.world.described.portal_problems import way_problems
+from guestnet.world.described.world import World
+from guestnet.world.kernel import nft
+from guestnet.world.kernel.mounts import RUN
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.portal import decide, resolver
-from guestnet.world.portal.model import Changes, PortalState, Ways
-from guestnet.world.portal.problems import way_problems
 from guestnet.world.portal.ruleset import ruleset
 from guestnet.world.portal.sessions import Sessions
 from guestnet.world.servers.dnsmasq import STARTED

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from guestnet.system.calls import CLONE_NEWNET, setns
-from guestnet.world.model import Certificate
-from guestnet.world.mounts import RUN
-from guestnet.world.portal.ruleset import NAMES
+from guestnet.world.described.model import Certificate
+from guestnet.world.described.portal import NAMES
+from guestnet.world.kernel.mounts import RUN
 from guestnet.world.servers import broken, packages, registry
 from guestnet.world.servers.asking import ROUTES, NameServer, Questions
 from guestnet.world.servers.http import PAGES, serve_http

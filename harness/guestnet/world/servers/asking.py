@@ -1,7 +1,7 @@
 """The servers of captive portals: they ask the lab what to answer (guestnet.world.portal decides).
 
 On the access point's addresses: port 80 for the portal's own pages and for what clients ask of others, 443
-the same over TLS with the portal's certificate, `guestnet.world.portal.ruleset.NAMES` for names.
+the same over TLS with the portal's certificate, `guestnet.world.described.portal.NAMES` for names.
 """
 
 import asyncio

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from guestnet.core.errors import EnvironmentMissing
-from guestnet.world.model import Record, Server
+from guestnet.world.described.model import Record, Server
 
 STARTED: Final = "]: started, "
 """What dnsmasq says when it listens."""

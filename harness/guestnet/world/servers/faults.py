@@ -16,7 +16,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from guestnet.world.model import Fault, Record
+from guestnet.world.described.model import Fault, Record
 
 PORT: Final = 53
 _TTL: Final = 60

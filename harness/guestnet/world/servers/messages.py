@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from guestnet.world.model import Server
+from guestnet.world.described.model import Server
 
 LINE_LIMIT: Final = 1 << 20
 """Octets of a line: what a client may send to a portal, twice, with every octet written as an escape."""

@@ -19,7 +19,7 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.tools.dump import DumpMaster
 
 from guestnet.system.calls import CLONE_NEWNET, CLONE_NEWNS, bind, setns, unshare
-from guestnet.world.model import Server
+from guestnet.world.described.model import Server
 from guestnet.world.servers.messages import LINE_LIMIT, Failed, ProxyOrder, Ready, Report, Request, shown
 from guestnet.world.servers.paths import CA, CA_WITH_KEY, proxy_folder
 from guestnet.world.servers.streams import show

@@ -14,12 +14,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from guestnet.core.errors import EnvironmentMissing, LabError
-from guestnet.world import nft
-from guestnet.world.description import World
-from guestnet.world.model import Server
-from guestnet.world.mounts import RUN
-from guestnet.world.namespaces import Namespaces
-from guestnet.world.server_problems import WITH_TLS
+from guestnet.world.described.model import Server
+from guestnet.world.described.server_problems import WITH_TLS
+from guestnet.world.described.world import World
+from guestnet.world.kernel import nft
+from guestnet.world.kernel.mounts import RUN
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.servers import iperf3
 from guestnet.world.servers.dnsmasq import STARTED, QueryLog, command, find_dnsmasq
 from guestnet.world.servers.messages import (

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Literal, NamedTuple
 
-from guestnet.world.vpn.model import Vpn
+from guestnet.world.described.vpn import Vpn
 
 Status = Literal["down", "connecting", "up", "lost"]
 """Connecting: it is to be up since the lab's start, and the concentrator has not answered yet. Lost: it was

@@ -18,10 +18,10 @@ from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
-from guestnet.world.model import LAPTOP
-from guestnet.world.namespaces import Namespaces
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.described.vpn import Vpn
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.vpn.client import Numbers
-from guestnet.world.vpn.model import Vpn
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute

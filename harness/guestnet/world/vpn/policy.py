@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
-from guestnet.world.vpn.model import Vpn
+from guestnet.world.described.vpn import Vpn
 
 Network = IPv4Network | IPv6Network
 

@@ -19,17 +19,17 @@ from guestnet.core.errors import CapabilityMissing, DescriptionError, GuestnetEr
 from guestnet.core.events import VpnChanged
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
-from guestnet.world import nft
-from guestnet.world.description import World
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.described.place import Problem, WorldError
+from guestnet.world.described.vpn import Vpn
+from guestnet.world.described.vpn_problems import address_problems, setting_problems
+from guestnet.world.described.world import World
+from guestnet.world.kernel import nft
+from guestnet.world.kernel.namespaces import Namespaces
+from guestnet.world.laptop.resolving import LaptopResolver
 from guestnet.world.links.diversion import End
-from guestnet.world.model import LAPTOP
-from guestnet.world.namespaces import Namespaces
-from guestnet.world.place import Problem, WorldError
-from guestnet.world.resolving import LaptopResolver
 from guestnet.world.vpn import messages, wireguard
 from guestnet.world.vpn.client import Client, Numbers, Status
-from guestnet.world.vpn.model import Vpn
-from guestnet.world.vpn.problems import address_problems, setting_problems
 from guestnet.world.vpn.setup import Setup
 from guestnet.world.vpn.transport import Transport
 from guestnet.world.vpn.udp import UdpTransport
@@ -209,7 +209,7 @@ class Vpns:
         try:
             vpn = msgspec.convert(msgspec.to_builtins(client.vpn) | changes, Vpn)
         except msgspec.ValidationError as error:
-            raise DescriptionError(f"{name}: {error}", remedy="see guestnet.world.vpn.model") from error
+            raise DescriptionError(f"{name}: {error}", remedy="see guestnet.world.described.vpn") from error
         _check(list(setting_problems(("vpns", name), vpn)))
         async with client.turn:
             client.vpn = vpn

@@ -5,9 +5,9 @@ All of it blocks, and is for a thread that runs nothing else meanwhile.
 
 from collections.abc import Sequence
 
-from guestnet.world import nft
-from guestnet.world.model import LAPTOP
-from guestnet.world.namespaces import Namespaces
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.kernel import nft
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.vpn import devices, policy
 from guestnet.world.vpn.client import Client
 

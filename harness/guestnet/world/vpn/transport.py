@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from guestnet.core.errors import GuestnetError
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.links.diversion import End
-from guestnet.world.namespaces import Namespaces
 from guestnet.world.vpn.client import Client
 from guestnet.world.vpn.messages import Changed, Command
 

@@ -14,13 +14,12 @@ from typing import Final
 
 from guestnet.core.errors import LabError
 from guestnet.core.rng import stream
-from guestnet.system import namespace
+from guestnet.system import namespace, offloads
 from guestnet.system.calls import bind
-from guestnet.world import offloads
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.kernel.mounts import NETNS
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.links.diversion import End
-from guestnet.world.model import LAPTOP
-from guestnet.world.mounts import NETNS
-from guestnet.world.namespaces import Namespaces
 from guestnet.world.vpn import devices, messages
 from guestnet.world.vpn.client import Client
 from guestnet.world.vpn.process import TunnelProcess

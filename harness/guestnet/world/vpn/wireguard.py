@@ -31,10 +31,11 @@ from typing import Any, Final
 
 from guestnet.core.errors import GuestnetError, LabError
 from guestnet.core.rng import stream
-from guestnet.world import nft, offloads
+from guestnet.system import offloads
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.kernel import nft
+from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.links.diversion import End
-from guestnet.world.model import LAPTOP
-from guestnet.world.namespaces import Namespaces
 from guestnet.world.vpn import devices, messages, policy
 from guestnet.world.vpn.client import Client
 from guestnet.world.vpn.liveness import Deed, Liveness, Seen

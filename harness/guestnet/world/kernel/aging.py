@@ -7,8 +7,8 @@ connection tracking is asked what it has left, and loses that much of it (ctnetl
 import errno
 from typing import Final
 
-from guestnet.world.description import World
-from guestnet.world.namespaces import Namespaces
+from guestnet.world.described.world import World
+from guestnet.world.kernel.namespaces import Namespaces
 
 _FAMILIES: Final = (2, 10)
 """IPv4, IPv6."""

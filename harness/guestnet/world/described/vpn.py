@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from guestnet.world.impair import LinkImpairments
+from guestnet.world.described.impair import LinkImpairments
 
 ALL: Final = "."
 """The domain of every name."""

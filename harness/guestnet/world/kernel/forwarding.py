@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
-from guestnet.world.description import World
-from guestnet.world.model import Host, NatState
-from guestnet.world.namespaces import Namespaces
-from guestnet.world.nft import load
-from guestnet.world.place import dotted
+from guestnet.world.described.model import Host, NatState
+from guestnet.world.described.place import dotted
+from guestnet.world.described.world import World
+from guestnet.world.kernel.namespaces import Namespaces
+from guestnet.world.kernel.nft import load
 
 _SYSCTLS: Final[dict[NatState, str]] = {
     "udp": "nf_conntrack_udp_timeout",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.place import Place, dotted
-from guestnet.world.toml_lines import line_of
+from guestnet.world.described.place import Place, dotted
+from guestnet.world.profiles.toml_lines import line_of
 
 INCLUDE: Final = "include"
 PARTS: Final = "parts"

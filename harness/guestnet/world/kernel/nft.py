@@ -5,7 +5,7 @@ import subprocess
 from typing import Final
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing, LabError
-from guestnet.world.namespaces import Namespaces
+from guestnet.world.kernel.namespaces import Namespaces
 
 _PLACES: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
 _TIMEOUT: Final = 10.0

@@ -9,10 +9,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from typing import Final, NamedTuple
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.description import World
-from guestnet.world.model import LAPTOP, Route
-from guestnet.world.place import is_network
-from guestnet.world.uplink_problems import link_of
+from guestnet.world.described.model import LAPTOP, Route
+from guestnet.world.described.place import is_network
+from guestnet.world.described.uplink_problems import link_of
+from guestnet.world.described.world import World
 
 AUTO: Final = "auto"
 SUBNET: Final = "192.168.65.0/24"

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-from guestnet.world.model import LAPTOP, Host, Link
-from guestnet.world.place import Place, Problem, is_address, is_network
+from guestnet.world.described.model import LAPTOP, Host, Link
+from guestnet.world.described.place import Place, Problem, is_address, is_network
 
 WELL_KNOWN: Final = "64:ff9b::/96"
 """RFC 6052 section 2.1."""

@@ -11,14 +11,14 @@ import msgspec
 
 from guestnet.core.errors import DescriptionError
 from guestnet.system.data import data_folder
-from guestnet.world.description import World
-from guestnet.world.impair import LinkImpairments
-from guestnet.world.include import INCLUDE, Source, text_of
-from guestnet.world.model import Host, Link, Record, Route, Server, Uplink
-from guestnet.world.nat64.model import Nat64
-from guestnet.world.place import Place, WorldError
-from guestnet.world.portal.model import Portal
-from guestnet.world.vpn.model import Vpn
+from guestnet.world.described.impair import LinkImpairments
+from guestnet.world.described.model import Host, Link, Record, Route, Server, Uplink
+from guestnet.world.described.nat64 import Nat64
+from guestnet.world.described.place import Place, WorldError
+from guestnet.world.described.portal import Portal
+from guestnet.world.described.vpn import Vpn
+from guestnet.world.described.world import World
+from guestnet.world.profiles.include import INCLUDE, Source, text_of
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -14,9 +14,9 @@ from typing import Final
 
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.system.calls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS_REC, bind, mount
-from guestnet.world.description import World
-from guestnet.world.model import LAPTOP
-from guestnet.world.uplink_problems import metric_of
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.described.uplink_problems import metric_of
+from guestnet.world.described.world import World
 
 RUN: Final = Path("/run/guestnet")
 """Where a lab keeps sockets and other things that nobody needs after it."""

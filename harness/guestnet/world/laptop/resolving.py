@@ -2,8 +2,8 @@
 
 Nobody else writes the file. Without a VPN it names the uplink's servers. A VPN that resolves everything
 (zone ".") takes their place. One that resolves some zones only, or that must see what names resolve to, needs
-a stub resolver (`guestnet.world.stub`), and resolv.conf names that one; the file goes back to naming servers
-as soon as no VPN needs it.
+a stub resolver (`guestnet.world.laptop.stub`), and resolv.conf names that one; the file goes back to naming
+servers as soon as no VPN needs it.
 """
 
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from guestnet.edge.resolver import PORT
-from guestnet.world.stub import ADDRESS, Seen, Stub, Zone
+from guestnet.world.laptop.stub import ADDRESS, Seen, Stub, Zone
 
 ALL: Final = "."
 """The zone of every name."""

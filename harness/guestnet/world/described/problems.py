@@ -3,18 +3,16 @@
 import re
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface, ip_network
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from guestnet.world.model import LAPTOP, Host, Link, Route, Server, Uplink
-from guestnet.world.nat64.model import nat64_problems
-from guestnet.world.place import Place, Problem, is_address, is_interface, is_network, on_link
-from guestnet.world.portal.problems import portal_problems
-from guestnet.world.server_problems import server_problems
-from guestnet.world.uplink_problems import forwarding_problems, link_of, uplink_problems
-from guestnet.world.vpn.problems import vpn_problems
-
-if TYPE_CHECKING:
-    from guestnet.world.description import World
+from guestnet.world.described.model import LAPTOP, Host, Link, Route, Server, Uplink
+from guestnet.world.described.nat64 import nat64_problems
+from guestnet.world.described.place import Place, Problem, is_address, is_interface, is_network, on_link
+from guestnet.world.described.portal_problems import portal_problems
+from guestnet.world.described.server_problems import server_problems
+from guestnet.world.described.tables import Tables
+from guestnet.world.described.uplink_problems import forwarding_problems, link_of, uplink_problems
+from guestnet.world.described.vpn_problems import vpn_problems
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,14}")
 """Of what becomes an interface, or a name in a namespace."""
@@ -24,7 +22,7 @@ MIN_MTU6: Final = 1280
 """Every link that carries IPv6 takes packets of this size (RFC 8200 section 5)."""
 
 
-def problems(world: "World") -> Iterator[Problem]:
+def problems(world: Tables) -> Iterator[Problem]:
     """Everything impossible in ``world``, in the order of reading."""
     hosts, links, servers = world.hosts, world.links, world.servers
     if not _WORLD_NAME.fullmatch(world.name):

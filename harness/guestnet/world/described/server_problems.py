@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from guestnet.world.model import Record, Server
-from guestnet.world.place import Place, Problem, is_address
+from guestnet.world.described.model import Record, Server
+from guestnet.world.described.place import Place, Problem, is_address
 
 DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*"

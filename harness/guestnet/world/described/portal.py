@@ -1,6 +1,6 @@
 """What a captive portal is: frozen, the same whether it was written in Python or in TOML."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ BlockedTls = Literal["reset", "silence", "prohibit", "certificate"]
 Ipv6 = Literal["captive", "dead", "open"]
 """IPv6 is treated as IPv4 is; it is advertised but never goes anywhere, not even after the login; it goes
 past the portal."""
+
+NAMES: Final = 8053
+"""The port of an access point's own addresses to which queries go that it forges the answers of."""
 
 
 class Ways(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_interface
 
-from guestnet.world.model import LAPTOP, METRICS, Host, Link, Uplink
-from guestnet.world.place import Place, Problem, is_address, is_interface, on_link
+from guestnet.world.described.model import LAPTOP, METRICS, Host, Link, Uplink
+from guestnet.world.described.place import Place, Problem, is_address, is_interface, on_link
 
 MAX_METRIC = 1 << 31
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
 
-from guestnet.world.model import LAPTOP, Host, Link, Server
-from guestnet.world.place import Place, Problem, is_address, is_network, on_link
-from guestnet.world.portal.model import Portal
-from guestnet.world.server_problems import is_domain
+from guestnet.world.described.model import LAPTOP, Host, Link, Server
+from guestnet.world.described.place import Place, Problem, is_address, is_network, on_link
+from guestnet.world.described.portal import Portal
+from guestnet.world.described.server_problems import is_domain
 
 PORTS: Final = {53: "the resolver", 80: "its pages", 443: "its pages over TLS", 8053: "forged names"}
 """What an access point's own addresses are for."""

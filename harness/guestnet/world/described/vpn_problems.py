@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Final
 
-from guestnet.world.model import LAPTOP, Host, Link
-from guestnet.world.place import Place, Problem, is_address, is_interface, is_network
-from guestnet.world.vpn.model import ALL, Vpn
+from guestnet.world.described.model import LAPTOP, Host, Link
+from guestnet.world.described.place import Place, Problem, is_address, is_interface, is_network
+from guestnet.world.described.vpn import ALL, Vpn
 
 MTU: Final = range(1280, 1421)
 _DOMAIN: Final = re.compile(

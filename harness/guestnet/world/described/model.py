@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from guestnet.world.impair import LinkImpairments
+from guestnet.world.described.impair import LinkImpairments
 
 LAPTOP: Final = "laptop"
 """The host whose network namespace is the lab process's own: the stack's sockets live there."""

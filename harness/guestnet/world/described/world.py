@@ -1,8 +1,8 @@
 """The model of a world: frozen, the same whether it was written in Python or in TOML.
 
 A `World` is hosts and the links between them. A link's interface has the link's name on both of its
-hosts. `guestnet.world.problems` says what can't be; constructing a `World` raises `WorldError` for the first
-of them.
+hosts. `guestnet.world.described.problems` says what can't be; constructing a `World` raises `WorldError` for
+the first of them.
 """
 
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
@@ -10,28 +10,17 @@ from typing import Literal
 
 import msgspec
 
-from guestnet.world.model import LAPTOP, Host, Link, Server, Uplink
-from guestnet.world.nat64.model import Nat64
-from guestnet.world.place import WorldError
-from guestnet.world.portal.model import Portal
-from guestnet.world.problems import addresses, problems
-from guestnet.world.vpn.model import Vpn
+from guestnet.world.described.model import LAPTOP
+from guestnet.world.described.place import WorldError
+from guestnet.world.described.problems import addresses, problems
+from guestnet.world.described.tables import Tables
 
 Families = Literal["both", "ipv4", "ipv6"]
 """The IP versions that a laptop has a network for."""
 
 
-class World(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class World(Tables, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything around the stack. Raises WorldError when it can't be."""
-
-    name: str
-    hosts: dict[str, Host]
-    links: dict[str, Link] = {}
-    servers: dict[str, Server] = {}
-    uplinks: dict[str, Uplink] = {}
-    nat64: dict[str, Nat64] = {}
-    vpns: dict[str, Vpn] = {}
-    portals: dict[str, Portal] = {}
 
     def __post_init__(self) -> None:
         for problem in problems(self):

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
 from guestnet.system import namespace
 from guestnet.system.calls import bind
-from guestnet.world.description import World
-from guestnet.world.model import LAPTOP, Host, Link, Route
-from guestnet.world.mounts import NETNS
-from guestnet.world.uplink_problems import link_of
+from guestnet.world.described.model import LAPTOP, Host, Link, Route
+from guestnet.world.described.uplink_problems import link_of
+from guestnet.world.described.world import World
+from guestnet.world.kernel.mounts import NETNS
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute

@@ -23,12 +23,12 @@ from guestnet.core.errors import DescriptionError, LabError
 from guestnet.core.events import UplinkChanged
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
-from guestnet.world.description import World
-from guestnet.world.model import LAPTOP, Route, Uplink, UplinkKind
-from guestnet.world.overlap import networks_of
-from guestnet.world.place import is_address, is_interface, on_link
-from guestnet.world.resolving import LaptopResolver
-from guestnet.world.uplink_problems import link_of, metric_of
+from guestnet.world.described.model import LAPTOP, Route, Uplink, UplinkKind
+from guestnet.world.described.overlap import networks_of
+from guestnet.world.described.place import is_address, is_interface, on_link
+from guestnet.world.described.uplink_problems import link_of, metric_of
+from guestnet.world.described.world import World
+from guestnet.world.laptop.resolving import LaptopResolver
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute

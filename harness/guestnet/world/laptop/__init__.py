@@ -1,0 +1,1 @@
+"""The laptop's ways out: uplinks, and who resolves its names."""

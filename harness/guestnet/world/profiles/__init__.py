@@ -1,0 +1,1 @@
+"""Profiles: worlds written in TOML, with the line of whatever is wrong."""

@@ -1,17 +1,26 @@
-"""``python -P -m guestnet.lab CONTROL CLIENT``: the lab process, started by guestnet.lab.client only.
+"""``python -P -m guestnet.lab CONTROL CLIENT``: the fork server of labs, started by guestnet.lab.labs only.
 
-CONTROL is the number of the inherited control socket, CLIENT the PID of the client. Standard output and
-standard error are lab.log.
+CONTROL is the number of the inherited socket that orders come by, CLIENT the PID of the client.
 """
 
+import functools
+import gc
 import os
 import signal
 import socket
 import sys
+from typing import NoReturn
+
+import msgspec
 
 from guestnet.core.errors import EnvironmentMissing
+from guestnet.edge.descriptors import raise_limit
 from guestnet.lab import protocol
-from guestnet.lab.enter import enter
+from guestnet.lab.enter import enter, watch
+from guestnet.lab.labs import Surroundings
+from guestnet.lab.process import run_lab
+from guestnet.stacks import builtin  # noqa: F401 - what most labs need is here before there is any
+from guestnet.system import forks
 
 
 def main() -> None:
@@ -21,18 +30,38 @@ def main() -> None:
             signal.signal(number, signal.SIG_DFL)
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
+    watched = watch(int(sys.argv[2]))
+    # What is here stays in every lab: a collection that looks at it would copy its pages.
+    gc.collect()
+    gc.freeze()
+    forks.serve(control, watched, functools.partial(_begin, watched))
+
+
+def _begin(watched: int, order: bytes, descriptors: list[int]) -> NoReturn:
+    """In a process of its own: be a lab's keeper, its init, or the lab."""
+    control_number, log = descriptors
+    control = socket.socket(fileno=control_number)
+    for output in (1, 2):
+        os.dup2(log, output)
+    os.close(log)
+    os.setsid()
+    _take_over(msgspec.msgpack.decode(order, type=Surroundings))
     try:
-        enter(control, client=int(sys.argv[2]))
+        enter(control, watched)
     except EnvironmentMissing as error:
         control.sendall(protocol.encode(protocol.failure_of(protocol.HELLO, error)))
         sys.exit(2)
-
-    # Late: only the lab itself needs these, not keeper and init.
-    from guestnet.edge.descriptors import raise_limit
-    from guestnet.lab.process import run_lab
-
     raise_limit()
     run_lab(control)
+
+
+def _take_over(surroundings: Surroundings) -> None:
+    """The environment, but for what this server was given for its own sake, and the working folder."""
+    own = {name: os.environ[name] for name in ("PYTHONPATH", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
+    os.environb.clear()
+    os.environb.update(surroundings.environment)
+    os.environ.update(own)
+    os.chdir(surroundings.folder)
 
 
 main()

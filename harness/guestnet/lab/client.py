@@ -10,8 +10,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -23,8 +21,8 @@ import msgspec
 from guestnet.core.errors import EnvironmentMissing, GuestnetError, LabError
 from guestnet.lab import protocol
 from guestnet.lab.description import LabDescription
+from guestnet.lab.labs import LabServer
 from guestnet.lab.protocol import HELLO, Answer, AnyRequest, Failure, LabStatus
-from guestnet.lab.python import python_path
 from guestnet.lab.request import R, Request
 from guestnet.world.described.world import World
 from guestnet.world.profiles.load import load_profile
@@ -37,6 +35,8 @@ _GRACE: Final = 10.0
 _PATIENCE: Final = {protocol.AddGuest: 180.0, protocol.SnapshotGuest: 60.0, protocol.RestoreGuest: 60.0}
 _DEFAULT_PATIENCE: Final = 30.0
 _LAST_WORDS: Final = 2.0
+_START_TIMEOUT: Final = 30.0
+"""Seconds for the server to import all, on a machine that is busy, and to fork."""
 _READ_SIZE: Final = 1 << 20
 _TAIL_LINES: Final = 20
 
@@ -56,10 +56,18 @@ class LabProcess:
     """Of the process in front of the lab, as this process sees it; the lab ends with it."""
 
     @classmethod
-    def start(cls, description: LabDescription, artifacts: Path, *, deadline: float = 60.0) -> Self:
+    def start(
+        cls,
+        description: LabDescription,
+        artifacts: Path,
+        *,
+        deadline: float = 60.0,
+        server: LabServer | None = None,
+    ) -> Self:
         """Start a lab that writes into the folder ``artifacts`` (made if need be), in ``deadline`` seconds.
 
-        Raises DescriptionError, EnvironmentMissing, GuestError, or LabError with the end of lab.log.
+        It comes from ``server``, which saves most of the time, or from one of its own. Raises
+        DescriptionError, EnvironmentMissing, GuestError, or LabError with the end of lab.log.
         """
         profile = description.profile
         world = profile if isinstance(profile, World) else load_profile(profile)
@@ -72,7 +80,7 @@ class LabProcess:
                 f"a lab can't write into {artifacts} ({error.strerror})", remedy="choose another folder"
             ) from error
         with log:
-            lab = cls(msgspec.structs.replace(description, profile=world), world, artifacts, log)
+            lab = cls(msgspec.structs.replace(description, profile=world), world, artifacts, log, server)
         try:
             request = protocol.Start(description=lab.description, artifacts=str(artifacts))
             lab.started = lab.call(request, timeout=deadline)
@@ -81,7 +89,14 @@ class LabProcess:
             raise
         return lab
 
-    def __init__(self, description: LabDescription, world: World, artifacts: Path, log: BinaryIO) -> None:
+    def __init__(
+        self,
+        description: LabDescription,
+        world: World,
+        artifacts: Path,
+        log: BinaryIO,
+        server: LabServer | None,
+    ) -> None:
         self.description = description
         self.world = world
         self.artifacts = artifacts
@@ -94,13 +109,16 @@ class LabProcess:
         self._init: int | None = None
         self._closing = False
         self._closed = False
+        self._own_server = LabServer() if server is None else None
         self._control, lab_end = socket.socketpair()
         try:
             with lab_end:
-                self._keeper = _spawn(lab_end, log)
-            self._watched = os.pidfd_open(self._keeper.pid)
+                self._keeper = (server or cast(LabServer, self._own_server)).start(
+                    lab_end, log, timeout=_START_TIMEOUT
+                )
         except BaseException:
             self._control.close()
+            self._close_server()
             raise
         self.pid = self._keeper.pid
         self._reader = threading.Thread(target=self._read, name=f"lab-{self.pid}", daemon=True)
@@ -147,7 +165,8 @@ class LabProcess:
             self._end_processes(grace)
             self._reader.join()
             self._control.close()
-            os.close(self._watched)
+            self._keeper.close()
+            self._close_server()
             if self._init is not None:
                 os.close(self._init)
             self._closed = True
@@ -249,7 +268,7 @@ class LabProcess:
             future.set_exception(end)
 
     def _explain(self, detail: str) -> LabError:
-        status = self._keeper.wait() if _ends(self._watched, _LAST_WORDS) else None
+        status = self._keeper.exit_status() if self._keeper.ends(_LAST_WORDS) else None
         how = detail or ("it hangs" if status is None else _show_status(status))
         try:
             lines = (self.artifacts / LOG).read_text(errors="replace").splitlines()[-_TAIL_LINES:]
@@ -259,11 +278,11 @@ class LabProcess:
         return LabError(f"the lab ended unexpectedly ({how}); the end of {self.artifacts / LOG}:{text}")
 
     def _end_processes(self, grace: float) -> None:
-        if not _ends(self._watched, grace):
+        if not self._keeper.ends(grace):
             self._kill_init()
-            if not _ends(self._watched, _GRACE):
+            if not self._keeper.ends(_GRACE):
                 self._keeper.kill()
-        self._keeper.wait()
+                self._keeper.ends(_GRACE)
         # A keeper that was killed did not wait for the others.
         self._kill_init()
         if self._init is not None and not _ends(self._init, _GRACE):
@@ -273,29 +292,12 @@ class LabProcess:
         if self._init is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._init, signal.SIGKILL)
-        elif self._keeper.returncode is None:
+        else:
             self._keeper.kill()
 
-
-def _spawn(control: socket.socket, log: BinaryIO) -> "subprocess.Popen[bytes]":
-    """The keeper (guestnet.lab.enter), in a session of its own so that Ctrl-C is for this process only."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": python_path(),
-        # numpy's linear algebra, which nobody needs here, starts threads else, and a process that has any
-        # can't enter a user namespace.
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "guestnet.lab", str(control.fileno()), str(os.getpid())],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        pass_fds=[control.fileno()],
-        env=environment,
-        start_new_session=True,
-    )
+    def _close_server(self) -> None:
+        if self._own_server is not None:
+            self._own_server.close()
 
 
 def _ends(pidfd: int, seconds: float) -> bool:

@@ -1,17 +1,20 @@
 """Into the namespaces: how a lab process begins, and why it can't outlive its client.
 
-Three processes make a lab's frame::
+Three processes make a lab's frame, forked from a server that has done their imports (guestnet.lab.labs)::
 
     client (pytest, guestnet)
-      └─ keeper    in the new user namespace, but in the client's PID namespace
-           └─ init     pid 1 of the lab's PID namespace: reaps orphans, no more
-                └─ lab     pid 2: world, stack, guests, servers and QEMU are its children
+      └─ fork server  one for many labs
+           └─ keeper    in the new user namespace, but in the client's PID namespace
+                └─ init     pid 1 of the lab's PID namespace: reaps orphans, no more
+                     └─ lab     pid 2: world, stack, guests, servers and QEMU are its children
 
 Every death ends the rest, whoever dies first and by whatever signal:
 
-- client: the keeper holds a pidfd of the client (pidfd_open(2)), sees its end and kills init. That the
-  client did not end before the pidfd was opened is checked by getppid(2), after opening it. (A parent death
-  signal would not do here: it comes when the *thread* that started the keeper ends.)
+- client: the fork server and each keeper hold a pidfd of the client (pidfd_open(2)); at its end the server
+  ends, and the keepers kill their inits. That the client did not end before the pidfd was opened is checked
+  by getppid(2), after opening it. (A parent death signal would not do here: it comes when the *thread* that
+  started the server ends.)
+- fork server: labs go on, nobody needs it any more but for the exit status of a keeper.
 - keeper: init has a parent death signal. It is set after fork(2), when the last change of credentials is
   past; that the keeper did not end before is checked by the pipe that ends with it. getppid(2) can't
   tell in a new PID namespace: it is 0 there.
@@ -49,13 +52,12 @@ from guestnet.system.calls import (
 _NEW: Final = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC
 
 
-def enter(control: socket.socket, client: int) -> None:
+def enter(control: socket.socket, watched: int) -> None:
     """Return in the lab, pid 2 of new namespaces; the processes above it never return.
 
-    ``client`` is the PID of the process that must be alive, our parent. Raises EnvironmentMissing, before
-    there is any other process, when the kernel does not allow it.
+    ``watched`` is a pidfd of the client, as of `watch`. Raises EnvironmentMissing, before there is any other
+    process, when the kernel does not allow it.
     """
-    watched = _watch(client)
     _unshare()
     alive, held = os.pipe()
     init = os.fork()
@@ -83,7 +85,8 @@ def probe() -> None:
     sys.exit(0)
 
 
-def _watch(client: int) -> int:
+def watch(client: int) -> int:
+    """A pidfd of our parent ``client``; ends the process when that has ended already."""
     try:
         watched = os.pidfd_open(client)
     except ProcessLookupError:

@@ -12,6 +12,7 @@ imported where it is used.
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,11 +154,13 @@ def lab_artifacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="session")
-def open_lab() -> "Callable[[LabDescription, Path], AbstractContextManager[Lab]]":
+def open_lab() -> "Iterator[Callable[[LabDescription, Path], AbstractContextManager[Lab]]]":
     """What starts a lab: a context manager that ends it."""
+    from guestnet.lab.labs import LabServer
     from guestnet.scenario import Lab
 
-    return Lab.start
+    with LabServer() as server:
+        yield partial(Lab.start, server=server)
 
 
 @pytest.fixture

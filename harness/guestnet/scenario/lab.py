@@ -14,6 +14,7 @@ from guestnet.journal.query import Trace
 from guestnet.lab.client import LabProcess
 from guestnet.lab.description import LabDescription
 from guestnet.lab.door import Visit
+from guestnet.lab.labs import LabServer
 from guestnet.lab.portal_requests import AuthorityOf
 from guestnet.lab.protocol import AddGuest, LabStatus, Now, Status
 from guestnet.lab.time_requests import AdvanceClock, FallAsleep, WakeUp
@@ -51,12 +52,19 @@ class Lab:
         self._guests = [Guest(info, self._observer) for info in self._status.guests]
 
     @classmethod
-    def start(cls, description: LabDescription, artifacts: Path, *, deadline: float = 60.0) -> Self:
+    def start(
+        cls,
+        description: LabDescription,
+        artifacts: Path,
+        *,
+        deadline: float = 60.0,
+        server: LabServer | None = None,
+    ) -> Self:
         """Start a lab that writes into the folder ``artifacts``; its guests have leases, if so described.
 
-        Raises as `LabProcess.start` and `Guest.lease` do.
+        Who starts many keeps a ``server`` for all of them. Raises as `LabProcess.start` and `Guest.lease` do.
         """
-        lab = cls(LabProcess.start(description, artifacts, deadline=deadline))
+        lab = cls(LabProcess.start(description, artifacts, deadline=deadline, server=server))
         try:
             for guest in lab.guests:
                 lab._settle(guest)

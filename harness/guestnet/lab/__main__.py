@@ -9,7 +9,8 @@ import os
 import signal
 import socket
 import sys
-from typing import NoReturn
+from importlib import import_module
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -19,8 +20,10 @@ from guestnet.lab import protocol
 from guestnet.lab.enter import enter, watch
 from guestnet.lab.labs import Surroundings
 from guestnet.lab.process import run_lab
-from guestnet.stacks import builtin  # noqa: F401 - what most labs need is here before there is any
 from guestnet.system import forks
+
+_NEEDED: Final = ("guestnet.stacks.builtin", "pyroute2", "tomllib", "concurrent.futures.thread")
+"""What most labs import later, each when it first needs it: here before there is any."""
 
 
 def main() -> None:
@@ -31,6 +34,8 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(control.fileno(), False)
     watched = watch(int(sys.argv[2]))
+    for module in _NEEDED:
+        import_module(module)
     # What is here stays in every lab: a collection that looks at it would copy its pages.
     gc.collect()
     gc.freeze()

@@ -6,6 +6,7 @@ overlaps with it, guests reach nothing: they have to be renumbered, or somebody 
 
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
+from itertools import chain
 from typing import Final, NamedTuple
 
 from guestnet.core.errors import DescriptionError
@@ -99,7 +100,7 @@ def choose(wanted: str, found: Sequence[Network]) -> Subnets:
 
 
 def _free(usual: str, others: Iterable[str], found: Sequence[Network]) -> str:
-    for candidate in (usual, *others):
+    for candidate in chain((usual,), others):
         if not overlapping((candidate,), found):
             return candidate
     raise DescriptionError(

@@ -7,7 +7,7 @@ from guestnet.core.address import Mac
 from guestnet.core.errors import WireError
 from guestnet.core.time import SECOND
 from guestnet.services.dhcp import DhcpConfig, DhcpServer, client_key
-from guestnet.services.dns import DnsService, Forward
+from guestnet.services.dns.service import DnsService, Forward
 from guestnet.tcpip import neighbour, reassembly
 from guestnet.tcpip.arp import ArpCache
 from guestnet.tcpip.reassembly import Reassembler

@@ -28,10 +28,10 @@ MAY_IMPORT = {
     "world.described": {"core", "link"},
     "world.profiles": {"core", "system", "world.described"},
     "world.kernel": {"core", "system", "world.described"},
-    "world.laptop": {"core", "edge", "world.described"},
+    "world.laptop": {"core", "wire", "edge", "world.described"},
     "world.links": {"core", "system", "wire", "link", "edge", "journal", "world.described", "world.kernel"},
     "world.nat64": {"core", "system", "wire", "edge", "world.described", "world.kernel"},
-    "world.servers": {"core", "system", "world.described", "world.kernel"},
+    "world.servers": {"core", "system", "wire", "edge", "world.described", "world.kernel"},
     "world.portal": {"core", "edge", "world.described", "world.kernel", "world.servers"},
     "world.vpn": {
         "core", "system", "wire", "edge", "world.described", "world.kernel", "world.laptop", "world.links",

@@ -1,133 +1,199 @@
-"""A DNS server's sockets: queries of UDP and TCP clients, given to somebody who answers them."""
+"""A DNS server's sockets: queries of UDP and TCP clients, given to somebody who answers them.
+
+Everything is bounded: queries of datagrams under way (more are not answered, and their clients ask again) and
+TCP clients. Of these the one that has been silent for longest gives way to a newcomer; the queries of one are
+answered one after the other, so that who reads no answers asks no more questions.
+"""
 
 import asyncio
 import contextlib
-import errno
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Final, NamedTuple
 
-import dns.exception
-import dns.flags
 import dns.message
+from msgspec import Struct
 
 from guestnet.core.errors import DescriptionError
-from guestnet.edge.resolver import PORT
+from guestnet.edge import dns_stream
+from guestnet.edge.host_tcp import show_address
+from guestnet.wire.dns import LARGEST, PORT, fitted, read_query, udp_limit
 
-_AT_ONCE: Final = 512
-"""Queries under way; more are not answered, and clients ask again."""
+QUERIES: Final = 512
+"""Queries in datagrams under way at once."""
+STREAMS: Final = 64
+"""TCP clients at once."""
 _BACKLOG: Final = 64
-_SMALLEST: Final = 512
-"""Octets of a UDP message that everybody takes (RFC 1035 section 4.2.1)."""
 _IDLE: Final = 10.0
-"""Seconds that a TCP client may be silent (RFC 7766 section 6.2.3)."""
+"""Seconds that a TCP client may be silent, or not read (RFC 7766 section 6.2.3)."""
+_PAUSE: Final = 0.1
+"""Seconds before the next accept() when one failed: without descriptors they all do."""
 
-Answering = Callable[[dns.message.Message, bytes], Awaitable[bytes]]
-"""Gives the answer to a query, which comes parsed and as octets and has one question."""
+
+class Asked(Struct, frozen=True):
+    """A query, parsed and as octets; ``client`` is "ip:port", and ``stream`` tells that it came over TCP."""
+
+    query: dns.message.Message
+    wire: bytes
+    client: str
+    stream: bool
+
+
+Answering = Callable[[Asked], Awaitable[bytes | None]]
+"""Gives the answer to a query that has one question, under any id and of any length; None for no answer."""
+
+
+class Sockets(NamedTuple):
+    """Two sockets of the same address and port."""
+
+    datagrams: socket.socket
+    streams: socket.socket
+
+    def close(self) -> None:
+        """Both."""
+        self.datagrams.close()
+        self.streams.close()
+
+
+def bind(address: str, port: int = PORT) -> Sockets:
+    """Sockets for a server at ``address``, in the calling thread's network; ``port`` 0 is any.
+
+    Raises OSError.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    datagrams, streams = (
+        socket.socket(family, kind | socket.SOCK_NONBLOCK)
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+    )
+    sockets = Sockets(datagrams, streams)
+    try:
+        streams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        datagrams.bind((address, port))
+        streams.bind(datagrams.getsockname())
+        streams.listen(_BACKLOG)
+    except OSError:
+        sockets.close()
+        raise
+    return sockets
+
+
+def bind_resolver(address: str, port: int = PORT) -> Sockets:
+    """As ``bind``; raises DescriptionError when somebody in the laptop has the port already."""
+    try:
+        return bind(address, port)
+    except OSError as error:
+        raise DescriptionError(
+            f"a resolver can't listen on {address} port {port} ({error.strerror})",
+            remedy="give the server there another address",
+        ) from error
 
 
 class DnsServer:
-    """Answers on UDP and TCP from its making on, under the running loop, until ``close``."""
+    """Answers on ``sockets``, now its own, from its making on, under the running loop, until ``close``."""
 
-    def __init__(self, answer: Answering, *, address: str, port: int = PORT) -> None:
-        """``port`` 0 is any. Raises DescriptionError when somebody listens there already."""
+    def __init__(
+        self,
+        answer: Answering,
+        sockets: Sequence[Sockets],
+        *,
+        queries: int = QUERIES,
+        streams: int = STREAMS,
+    ) -> None:
         self._answering = answer
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._streams = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            self._streams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self._datagrams.bind((address, port))
-            self._streams.bind(self._datagrams.getsockname())
-            self._streams.listen(_BACKLOG)
-        except OSError as error:
-            self._datagrams.close()
-            self._streams.close()
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise DescriptionError(
-                f"a resolver can't listen on {address} port {port}, somebody does already",
-                remedy="give the server there another address",
-            ) from error
-        self.port: int = self._datagrams.getsockname()[1]
-        self._own(self._serve_datagrams())
-        self._own(self._serve_streams())
+        self._sockets = sockets
+        self._most_queries = queries
+        self._most_streams = streams
+        self._listening: set[asyncio.Task[None]] = set()
+        self._queries: set[asyncio.Task[None]] = set()
+        self._streams: set[asyncio.Task[None]] = set()
+        self._silent: dict[asyncio.Task[None], None] = {}
+        """Of the streams those that wait for a query, who does for longest first."""
+        for datagrams, listening in sockets:
+            _own(self._listening, self._serve_datagrams(datagrams))
+            _own(self._listening, self._serve_streams(listening))
+
+    @property
+    def port(self) -> int:
+        """Of its first address."""
+        port: int = self._sockets[0].datagrams.getsockname()[1]
+        return port
 
     async def close(self) -> None:
         """Give up everything. Idempotent."""
-        tasks = list(self._tasks)
+        tasks = [*self._listening, *self._queries, *self._streams]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._datagrams.close()
-        self._streams.close()
+        for sockets in self._sockets:
+            sockets.close()
 
-    def _own(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve_datagrams(self) -> None:
+    async def _serve_datagrams(self, datagrams: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                query, client = await loop.sock_recvfrom(self._datagrams, 65535)
+                wire, client = await loop.sock_recvfrom(datagrams, LARGEST)
             except OSError:  # an ICMP error for an earlier answer
                 continue
-            if len(self._tasks) < _AT_ONCE:
-                self._own(self._answer_datagram(query, client))
+            if len(self._queries) < self._most_queries:
+                _own(self._queries, self._answer_datagram(datagrams, wire, client))
 
-    async def _answer_datagram(self, query: bytes, client: tuple[str, int]) -> None:
-        answer = await self._answer(query)
+    async def _answer_datagram(self, datagrams: socket.socket, wire: bytes, client: tuple[str, int]) -> None:
+        answer = await self._answer(wire, client, stream=False)
         if answer is not None:
             with contextlib.suppress(OSError):  # the client is gone
-                self._datagrams.sendto(_fitting(query, answer), client)
+                datagrams.sendto(answer, client)
 
-    async def _serve_streams(self) -> None:
+    async def _serve_streams(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            stream, _ = await loop.sock_accept(self._streams)
-            if len(self._tasks) < _AT_ONCE:
-                self._own(self._answer_stream(stream))
-            else:
+            try:
+                stream, client = await loop.sock_accept(listening)
+            except OSError:
+                await asyncio.sleep(_PAUSE)
+                continue
+            if len(self._streams) >= self._most_streams and not self._one_gives_way():
                 stream.close()
+                continue
+            _own(self._streams, self._answer_stream(stream, client))
 
-    async def _answer_stream(self, stream: socket.socket) -> None:
-        reader, writer = await asyncio.open_connection(sock=stream)
-        try:
+    def _one_gives_way(self) -> bool:
+        silent = next(iter(self._silent), None)
+        if silent is None:
+            return False
+        del self._silent[silent]
+        silent.cancel()
+        return True
+
+    async def _answer_stream(self, stream: socket.socket, client: tuple[str, int]) -> None:
+        received = bytearray()
+        with stream, contextlib.suppress(OSError, EOFError, TimeoutError):  # it has done, is gone or too slow
             while True:
-                async with asyncio.timeout(_IDLE):
-                    length = int.from_bytes(await reader.readexactly(2), "big")
-                    query = await reader.readexactly(length)
-                answer = await self._answer(query)
+                wire = await self._next(stream, received)
+                answer = await self._answer(wire, client, stream=True)
                 if answer is None:
                     return
-                writer.write(len(answer).to_bytes(2, "big") + answer)
-                await writer.drain()
-        except (OSError, EOFError, TimeoutError):
-            return
-        finally:
-            writer.close()
+                async with asyncio.timeout(_IDLE):
+                    await dns_stream.send(stream, answer)
 
-    async def _answer(self, query: bytes) -> bytes | None:
-        """None to what is no query."""
+    async def _next(self, stream: socket.socket, received: bytearray) -> bytes:
+        task = asyncio.current_task()
+        assert task is not None
+        self._silent[task] = None
         try:
-            asked = dns.message.from_wire(query, ignore_trailing=True)
-        except (dns.exception.DNSException, ValueError):
-            return None
-        if len(asked.question) != 1 or asked.flags & dns.flags.QR:
-            return None
-        answer = await self._answering(asked, query)
-        return query[:2] + answer[2:]
+            async with asyncio.timeout(_IDLE):
+                return await dns_stream.receive(stream, received)
+        finally:
+            self._silent.pop(task, None)
+
+    async def _answer(self, wire: bytes, client: tuple[str, int], *, stream: bool) -> bytes | None:
+        query = read_query(wire)
+        if query is None or isinstance(query, bytes):
+            return query
+        answer = await self._answering(Asked(query, wire, show_address(client), stream))
+        return answer and fitted(answer, query, LARGEST if stream else udp_limit(query))
 
 
-def _fitting(query: bytes, answer: bytes) -> bytes:
-    """``answer`` when the client takes it over UDP, else one that says to come again over TCP."""
-    if len(answer) <= _SMALLEST:
-        return answer
-    asked = dns.message.from_wire(query, ignore_trailing=True)
-    if asked.edns >= 0 and len(answer) <= asked.payload:
-        return answer
-    truncated = dns.message.make_response(asked, recursion_available=True)
-    truncated.flags |= dns.flags.TC
-    return truncated.to_wire()
+def _own(tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)

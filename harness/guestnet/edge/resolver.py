@@ -14,21 +14,20 @@ from pathlib import Path
 from typing import Final
 
 import dns.exception
-import dns.message
 import dns.rcode
 import dns.resolver
 
+from guestnet.edge import dns_stream, error_queue
 from guestnet.gateway.commands import Resolve
 from guestnet.gateway.events import Event, Resolved
+from guestnet.wire.dns import LARGEST, PORT, is_answer, is_truncated, rcode_of, with_id
 
 PER_SERVER: Final = 2.0
 """Seconds that one server has for one try."""
 DEADLINE: Final = 10.0
 """Seconds for one query in all."""
-PORT: Final = 53
 _ROUNDS: Final = 2
 _TRY_NEXT: Final = frozenset({dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NOTIMP})
-_MAX_MESSAGE: Final = 65535
 
 
 class Resolver:
@@ -85,12 +84,18 @@ class Resolver:
         self._woken()
 
 
-async def ask(query: bytes, servers: Sequence[tuple[str, int]]) -> bytes | None:
+Opening = Callable[[socket.AddressFamily, socket.SocketKind], socket.socket]
+"""Makes a socket, in whatever network the servers are to be asked from."""
+
+
+async def ask(
+    query: bytes, servers: Sequence[tuple[str, int]], opening: Opening = socket.socket
+) -> bytes | None:
     """The answer of ``servers`` to ``query``, under another id; None if none came within `DEADLINE`."""
     last: list[bytes] = []
     try:
         async with asyncio.timeout(DEADLINE):
-            return await _ask_all(query, servers, last)
+            return await _ask_all(query, servers, opening, last)
     except TimeoutError:
         return last[-1] if last else None
 
@@ -106,13 +111,15 @@ def read_servers(path: Path) -> list[str]:
     return [str(server) for server in config.nameservers]
 
 
-async def _ask_all(query: bytes, servers: Sequence[tuple[str, int]], last: list[bytes]) -> bytes | None:
+async def _ask_all(
+    query: bytes, servers: Sequence[tuple[str, int]], opening: Opening, last: list[bytes]
+) -> bytes | None:
     for _ in range(_ROUNDS):
         for server in servers:
-            answer = await _ask(query, server)
+            answer = await _ask(query, server, opening)
             if answer is None:
                 continue
-            if answer[3] & 0x0F not in _TRY_NEXT:
+            if rcode_of(answer) not in _TRY_NEXT:
                 return answer
             last.append(answer)
         if last:
@@ -120,63 +127,43 @@ async def _ask_all(query: bytes, servers: Sequence[tuple[str, int]], last: list[
     return last[-1] if last else None
 
 
-async def _ask(query: bytes, server: tuple[str, int]) -> bytes | None:
+async def _ask(query: bytes, server: tuple[str, int], opening: Opening) -> bytes | None:
     """One server's answer; None when it has none within its time."""
-    message = secrets.token_bytes(2) + query[2:]
+    message = with_id(query, secrets.token_bytes(2))
     try:
         async with asyncio.timeout(PER_SERVER):
-            answer = await _over_udp(message, server)
-            if answer[2] & 0x02:
-                answer = await _over_tcp(message, server)
+            answer = await _over_udp(message, server, opening)
+            if is_truncated(answer):
+                answer = await _over_tcp(message, server, opening)
             return answer
     except (OSError, EOFError, TimeoutError):
         return None
 
 
-async def _over_udp(message: bytes, server: tuple[str, int]) -> bytes:
+async def _over_udp(message: bytes, server: tuple[str, int], opening: Opening) -> bytes:
     loop = asyncio.get_running_loop()
-    with socket.socket(_family(server), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock:
-        # Connected: the kernel drops what others send, and tells when the port is closed.
+    with opening(_family(server), socket.SOCK_DGRAM) as sock:
+        sock.setblocking(False)
+        # Connected: the kernel drops what others send, and tells when the port is closed; with the error
+        # queue also when there is no way to the host, or nobody there.
+        error_queue.enable(sock)
         sock.connect(server)
         await loop.sock_sendall(sock, message)
         while True:
-            answer = await loop.sock_recv(sock, _MAX_MESSAGE)
-            if _belongs(answer, message):
+            answer = await loop.sock_recv(sock, LARGEST)
+            if is_answer(answer, message):
                 return answer
 
 
-async def _over_tcp(message: bytes, server: tuple[str, int]) -> bytes:
-    loop = asyncio.get_running_loop()
-    with socket.socket(_family(server), socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
-        await loop.sock_connect(sock, server)
-        await loop.sock_sendall(sock, len(message).to_bytes(2, "big") + message)
-        length = int.from_bytes(await _exactly(sock, 2), "big")
-        answer = await _exactly(sock, length)
-    if not _belongs(answer, message):
+async def _over_tcp(message: bytes, server: tuple[str, int], opening: Opening) -> bytes:
+    with opening(_family(server), socket.SOCK_STREAM) as sock:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, server)
+        await dns_stream.send(sock, message)
+        answer = await dns_stream.receive(sock, bytearray())
+    if not is_answer(answer, message):
         raise EOFError
     return answer
-
-
-async def _exactly(sock: socket.socket, count: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    data = b""
-    while len(data) < count:
-        piece = await loop.sock_recv(sock, count - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
-
-
-def _belongs(answer: bytes, message: bytes) -> bool:
-    """Whether ``answer`` answers ``message``: dnspython compares id, opcode and question."""
-    if len(answer) < 12 or answer[:2] != message[:2]:
-        return False
-    try:
-        query = dns.message.from_wire(message, question_only=True)
-        return query.is_response(dns.message.from_wire(answer, question_only=True))
-    except (dns.exception.DNSException, ValueError):
-        return False
 
 
 def _family(server: tuple[str, int]) -> socket.AddressFamily:

@@ -16,6 +16,8 @@ from guestnet.wire.ipv6 import Ip6
 MIN_MTU: Final = 576
 """Every IPv4 host takes datagrams of this size (RFC 1122 3.3.2)."""
 MAX_MTU: Final = 65520
+GATEWAY_NAME: Final = "gateway.docker.internal"
+HOST_NAME: Final = "host.docker.internal"
 LOOPBACK: Final[Ip4] = bytes((127, 0, 0, 1))
 
 _network4 = lru_cache(maxsize=16)(IPv4Network)
@@ -129,8 +131,8 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
     subnet: str = "192.168.65.0/24"
     mac: Mac = Mac(bytes.fromhex("5a94efe40cdd"))
     mtu: int = 1500
-    gateway_name: str = "gateway.docker.internal"
-    host_name: str = "host.docker.internal"
+    gateway_name: str = GATEWAY_NAME
+    host_name: str = HOST_NAME
     lease_time: int = 7200
     seed: int = 0
     limits: Limits = Limits()

@@ -28,13 +28,14 @@ from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.guest_errors import GuestErrors
 from guestnet.gateway.icmp_flows import IcmpFlows
 from guestnet.gateway.interface import Interface
-from guestnet.gateway.local import DNS_PORT, LocalServices
+from guestnet.gateway.local import LocalServices
 from guestnet.gateway.outbox import Outbox
 from guestnet.gateway.short_way import ShortWay
 from guestnet.gateway.tcp_flows import TcpFlows
 from guestnet.gateway.turned_away import TurnedAway
 from guestnet.gateway.udp_flows import UdpFlows
 from guestnet.wire import dhcp, dhcpv6, icmp, icmpv6, ip, ipv6, tcp, udp
+from guestnet.wire.dns import PORT as DNS_PORT
 from guestnet.wire.icmp import Icmp
 from guestnet.wire.icmpv6 import Icmpv6, ParameterProblem
 from guestnet.wire.ip import IpPacket

@@ -8,12 +8,13 @@ errors about TCP are soft (RFC 5927 5): its own timers know better.
 from typing import Final
 
 from guestnet.gateway.addressing import Addressing, Reach
-from guestnet.gateway.local import DNS_PORT, LocalServices
+from guestnet.gateway.local import LocalServices
 from guestnet.gateway.tcp_flows import TcpFlows
 from guestnet.gateway.udp_flows import UdpFlows
 from guestnet.tcpip import icmp as icmp_quotes
 from guestnet.tcpip import icmpv6 as icmpv6_quotes
 from guestnet.wire import icmpv6
+from guestnet.wire.dns import PORT as DNS_PORT
 from guestnet.wire.icmp import Icmp, Type, Unreachable
 from guestnet.wire.icmpv6 import Icmpv6
 from guestnet.wire.ip import IpPacket

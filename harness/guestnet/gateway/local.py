@@ -18,17 +18,18 @@ from guestnet.gateway.timers import Timers
 from guestnet.gateway.turned_away import TurnedAway
 from guestnet.services.dhcp import DhcpConfig, DhcpServer
 from guestnet.services.dhcpv6 import Dhcpv6Config, Dhcpv6Server
-from guestnet.services.dns import DnsService, Forward, Reply
+from guestnet.services.dns.service import DnsService, Forward, Reply
 from guestnet.tcpip.icmp import Quoted
 from guestnet.tcpip.tcp.config import Config
 from guestnet.tcpip.tcp.connection import Connection
 from guestnet.tcpip.tcp.state import State
 from guestnet.wire import dhcp, dhcpv6, tcp, udp
+from guestnet.wire.dns import PORT as DNS_PORT
+from guestnet.wire.dns import framed, take
 from guestnet.wire.ip import IpAddress, IpPacket, packet_of, show_end
 from guestnet.wire.ipv4 import Ipv4, Protocol
 from guestnet.wire.ipv6 import Ipv6
 
-DNS_PORT: Final = 53
 _STREAMS: Final = 64
 _STREAM_IDLE: Final = 30 * SECOND
 _SYN_ACK_RST: Final = 0x16
@@ -156,10 +157,10 @@ class LocalServices:
         if stream is None:
             return
         stream.pending -= 1
-        framed = len(message).to_bytes(2, "big") + message
+        octets = framed(message)
         # A client that asks and does not read fills its send buffer; what does not fit, it has forfeited.
-        if len(framed) <= stream.connection.send_room:
-            stream.connection.write(framed)
+        if len(octets) <= stream.connection.send_room:
+            stream.connection.write(octets)
         self._touched[client.key] = stream
 
     # --- streams ---
@@ -227,12 +228,7 @@ class LocalServices:
         for piece in connection.read(connection.readable):
             received += piece
             connection.consumed(len(piece))
-        while len(received) >= 2:
-            length = int.from_bytes(received[:2], "big")
-            if len(received) < 2 + length:
-                break
-            message = bytes(received[2 : 2 + length])
-            del received[: 2 + length]
+        while (message := take(received)) is not None:
             stream.pending += 1
             address = show_end(key[0], key[1])
             outcome = self._dns.query(message, _StreamClient(key), address, now, stream=True)

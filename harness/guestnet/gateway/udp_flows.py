@@ -24,12 +24,12 @@ from guestnet.gateway.timers import Timers
 from guestnet.gateway.turned_away import TurnedAway
 from guestnet.tcpip.icmp import Quoted
 from guestnet.wire import ip, udp
+from guestnet.wire.dns import PORT as DNS_PORT
 from guestnet.wire.ip import IpAddress, IpPacket, packet_of, show_end
 from guestnet.wire.ipv4 import Protocol
 from guestnet.wire.octets import Octets
 
 _EVICTABLE: Final = 20 * SECOND
-_DNS_PORT: Final = 53
 _PROBE_TTL: Final = 40
 """Traceroutes stop at 30 hops; no kernel begins with less than 64."""
 _PROBES: Final = 32
@@ -87,7 +87,7 @@ class UdpFlows:
         if flow is None:
             return
         flow.latest = (packet.destination, datagram.destination_port)
-        if datagram.destination_port != _DNS_PORT and flow.idle != self._limits.udp_idle:
+        if datagram.destination_port != DNS_PORT and flow.idle != self._limits.udp_idle:
             flow.idle = self._limits.udp_idle
             self._interface.is_stirred = True
         self._use(flow, now)

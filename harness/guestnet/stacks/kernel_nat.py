@@ -32,30 +32,26 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final, TypeVar
 
-import dns.message
 import dns.rcode
-import dns.rdataclass
-import dns.rdatatype
-import dns.rrset
 
 from guestnet.core.address import Mac
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
 from guestnet.core.events import LinkChanged
 from guestnet.core.port import Frame
-from guestnet.edge.dns_server import DnsServer
+from guestnet.edge.dns_server import Asked, DnsServer, bind_resolver
 from guestnet.edge.qemu_port import QemuPort, socket_pair
-from guestnet.edge.resolver import PORT, ask, read_servers
+from guestnet.edge.resolver import ask, read_servers
+from guestnet.gateway.config import GATEWAY_NAME, HOST_NAME
 from guestnet.link.verdicts import dropped
+from guestnet.services.dns.names import OwnNames
 from guestnet.stacks.base import Plug, StackOptions
+from guestnet.wire.dns import PORT, failure, octets
 
 BRIDGE: Final = "guests"
 _TABLE: Final = "ip guests"
 _PLACES: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _TIMEOUT: Final = 10.0
 _LEASE: Final = 86400
-_TTL: Final = 60
-_GATEWAY_NAME: Final = "gateway.docker.internal"
-_HOST_NAME: Final = "host.docker.internal"
 _BATCH: Final = 64
 _LARGEST: Final = 65536 + 64
 
@@ -101,6 +97,7 @@ class KernelNatStack:
         network = IPv4Network(options.subnet)
         self._network = network
         self._gateway, self._host, self._first = network[1], network[2], network[3]
+        self._names = OwnNames({GATEWAY_NAME: [self._gateway.packed], HOST_NAME: [self._host.packed]})
         self._cables: dict[str, _Cable] = {}
         self._dhcp: subprocess.Popen[bytes] | None = None
         self._resolver: DnsServer | None = None
@@ -110,7 +107,7 @@ class KernelNatStack:
         nft, dnsmasq = (_find(program, package) for program, package in _PROGRAMS)
         await asyncio.to_thread(self._build, nft)
         self._dhcp = self._start_dhcp(dnsmasq)
-        self._resolver = DnsServer(self._resolve, address=str(self._gateway), port=PORT)
+        self._resolver = DnsServer(self._resolve, [bind_resolver(str(self._gateway))])
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``."""
@@ -217,22 +214,12 @@ table {_TABLE} {{
 
     # --- names ---
 
-    async def _resolve(self, asked: dns.message.Message, query: bytes) -> bytes:
-        question = asked.question[0]
-        own = {_GATEWAY_NAME: self._gateway, _HOST_NAME: self._host}
-        answer = dns.message.make_response(asked, recursion_available=True)
-        if (address := own.get(question.name.to_text(omit_final_dot=True).lower())) is not None:
-            if question.rdtype == dns.rdatatype.A:
-                record = dns.rrset.from_text(
-                    question.name, _TTL, dns.rdataclass.IN, dns.rdatatype.A, str(address)
-                )
-                answer.answer.append(record)
-            return answer.to_wire()
+    async def _resolve(self, asked: Asked) -> bytes:
+        if (own := self._names.answer(asked.query)) is not None:
+            return octets(own)
         servers = [(server, PORT) for server in read_servers(self._options.resolv_conf)]
-        if (given := await ask(query, servers)) is not None:
-            return given
-        answer.set_rcode(dns.rcode.SERVFAIL)
-        return answer.to_wire()
+        answer = await ask(asked.wire, servers)
+        return answer if answer is not None else failure(asked.query, dns.rcode.SERVFAIL)
 
     def _left(self, guest: str, why: str) -> None:
         cable = self._cables.get(guest)

@@ -12,7 +12,7 @@ from guestnet.core.time import MINUTE, SECOND
 from guestnet.gateway import commands, events
 from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.gateway import Gateway
-from guestnet.services.dns import DEADLINE
+from guestnet.services.dns.service import DEADLINE
 from guestnet.wire import arp, ethernet, ipv4, udp
 from guestnet.wire.dhcp import MessageType
 from guestnet.wire.ethernet import EtherType

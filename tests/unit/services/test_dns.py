@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestnet.core.time import SECOND
-from guestnet.services.dns import DEADLINE, DnsService, Forward, Reply
+from guestnet.services.dns.service import DEADLINE, DnsService, Forward, Reply
 from guestnet.wire.ipv4 import ip4
 from guestnet.wire.ipv6 import ip6
 

@@ -1,14 +1,17 @@
 """The portals' servers: what they ask the lab, and what becomes of its answers."""
 
 import asyncio
-import socket
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import dns.message
 import pytest
 from tornado.web import HTTPError
 
+from guestnet.edge.dns_server import DnsServer, bind
+from guestnet.wire.dns import framed, octets
 from guestnet.world.servers import asking
-from guestnet.world.servers.asking import NameServer, Questions
+from guestnet.world.servers.asking import Questions, names_of
 from guestnet.world.servers.messages import AskedName, AskedPage, Name, Page, shown
 
 
@@ -29,21 +32,21 @@ class Lab:
         return not self._asked.empty()
 
 
-async def _stream(lab: Lab) -> tuple[asyncio.Server, asyncio.StreamReader, asyncio.StreamWriter]:
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as unused:
-        names = NameServer("hotel", unused, lab.questions)
-    server = await asyncio.start_server(names.connected, "127.0.0.1", 0)
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-    return server, reader, writer
+@asynccontextmanager
+async def _portal(lab: Lab) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to the name server of portal "hotel"."""
+    server = DnsServer(names_of("hotel", lab.questions), [bind("127.0.0.1", 0)])
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    try:
+        async with asyncio.timeout(20):
+            yield reader, writer
+    finally:
+        writer.close()
+        await server.close()
 
 
-async def _end(server: asyncio.Server, writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    server.close()
-    await server.wait_closed()
-    # The server's end of the connection sees the end of it.
-    for _ in range(10):
-        await asyncio.sleep(0)
+def _query(name: str) -> bytes:
+    return dns.message.make_query(name, "A").to_wire()
 
 
 def test_queries_of_a_connection_are_asked_one_after_the_other() -> None:
@@ -51,19 +54,20 @@ def test_queries_of_a_connection_are_asked_one_after_the_other() -> None:
 
     async def main() -> None:
         lab = Lab()
-        server, reader, writer = await _stream(lab)
-        writer.write(b"\x00\x03one\x00\x03two")
-        first = await lab.asked()
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert not lab.is_asked_more
-
-        lab.questions.answered(Name(first.number, b"eins"))
-        second = await lab.asked()
-        lab.questions.answered(Name(second.number, b"zwei"))
-        assert [each.query for each in (first, second) if isinstance(each, AskedName)] == [b"one", b"two"]
-        assert await reader.readexactly(12) == b"\x00\x04eins\x00\x04zwei"
-        await _end(server, writer)
+        queries = [_query("one.example"), _query("two.example")]
+        async with _portal(lab) as (reader, writer):
+            writer.write(b"".join(map(framed, queries)))
+            for query in queries:
+                asked = await lab.asked()
+                assert isinstance(asked, AskedName)
+                assert (asked.portal, asked.query) == ("hotel", query)
+                assert asked.client.startswith("127.0.0.1:")
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                assert not lab.is_asked_more
+                answer = octets(dns.message.make_response(dns.message.from_wire(query)))
+                lab.questions.answered(Name(asked.number, answer))
+                assert await reader.readexactly(len(answer) + 2) == framed(answer)
 
     asyncio.run(main())
 
@@ -71,12 +75,10 @@ def test_queries_of_a_connection_are_asked_one_after_the_other() -> None:
 def test_what_gets_no_answer_ends_the_connection() -> None:
     async def main() -> None:
         lab = Lab()
-        server, reader, writer = await _stream(lab)
-        writer.write(b"\x00\x03odd")
-        lab.questions.answered(Name((await lab.asked()).number, b""))
-        async with asyncio.timeout(10):
+        async with _portal(lab) as (reader, writer):
+            writer.write(framed(_query("odd.example")))
+            lab.questions.answered(Name((await lab.asked()).number, b""))
             assert await reader.read() == b""
-        await _end(server, writer)
 
     asyncio.run(main())
 
@@ -85,12 +87,12 @@ def test_more_questions_than_the_lab_is_to_have_are_turned_away(monkeypatch: pyt
     monkeypatch.setattr(asking, "_WAITING", 1)
 
     async def main() -> None:
-        lab, answers = Lab(), list[bytes]()
-        lab.questions.name("hotel", "10.0.0.2:1", b"one", answers.append)
-        lab.questions.name("hotel", "10.0.0.2:1", b"two", answers.append)
-        assert answers == [b""]
-        lab.questions.answered(Name((await lab.asked()).number, b"eins"))
-        assert answers == [b"", b"eins"]
+        lab = Lab()
+        name = asyncio.create_task(lab.questions.name("hotel", "10.0.0.2:1", b"one"))
+        asked = await lab.asked()
+        assert await lab.questions.name("hotel", "10.0.0.2:1", b"two") is None
+        lab.questions.answered(Name(asked.number, b"eins"))
+        assert await name == b"eins"
 
         page = asyncio.create_task(lab.questions.page("hotel", "10.0.0.2:2", False, "GET", "a", "/", ""))
         asked = await lab.asked()

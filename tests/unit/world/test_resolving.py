@@ -267,7 +267,7 @@ def test_a_stub_where_somebody_listens_says_so() -> None:
     async def act() -> None:
         first = Stub(address=STUB, port=0)
         try:
-            with pytest.raises(DescriptionError, match="somebody does already"):
+            with pytest.raises(DescriptionError, match="Address already in use"):
                 Stub(address=STUB, port=first.port)
         finally:
             await first.close()

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from guestnet.edge.resolver import PORT
+from guestnet.wire.dns import PORT
 from guestnet.world.laptop.stub import ADDRESS, Seen, Stub, Zone
 
 ALL: Final = "."

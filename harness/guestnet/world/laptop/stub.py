@@ -8,14 +8,13 @@ the client gets the answer (`Zone.seen`): that is how clients route by name.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
-import dns.exception
-import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
 
-from guestnet.edge.dns_server import DnsServer
-from guestnet.edge.resolver import PORT, ask
+from guestnet.edge.dns_server import Asked, DnsServer, bind_resolver
+from guestnet.edge.resolver import ask
+from guestnet.wire.dns import PORT, failure, read_answer
 
 ADDRESS: Final = "127.0.0.53"
 
@@ -38,7 +37,7 @@ class Stub:
         """Raises DescriptionError when a server of the world listens there already."""
         self._zones: list[tuple[dns.name.Name, Zone]] = []
         self._servers_port = servers_port
-        self._server = DnsServer(self._answer, address=address, port=port)
+        self._server = DnsServer(self._answer, [bind_resolver(address, port)])
         self.port = self._server.port
 
     def set_zones(self, zones: Sequence[Zone]) -> None:
@@ -50,26 +49,22 @@ class Stub:
         """Give up everything."""
         await self._server.close()
 
-    async def _answer(self, asked: dns.message.Message, query: bytes) -> bytes:
-        name = asked.question[0].name
+    async def _answer(self, asked: Asked) -> bytes:
+        name = asked.query.question[0].name
         zone = next((zone for top, zone in self._zones if name.is_subdomain(top)), None)
         answer = None
         if zone is not None:
-            answer = await ask(query, [(server, self._servers_port) for server in zone.servers])
+            answer = await ask(asked.wire, [(server, self._servers_port) for server in zone.servers])
         if zone is None or answer is None:
-            failed = dns.message.make_response(asked, recursion_available=True)
-            failed.set_rcode(dns.rcode.SERVFAIL)
-            return failed.to_wire()
+            return failure(asked.query, dns.rcode.SERVFAIL)
         if zone.seen is not None and (addresses := _addresses(answer)):
             await zone.seen(name.to_text(omit_final_dot=True).lower(), addresses)
         return answer
 
 
-def _addresses(answer: bytes) -> list[str]:
-    try:
-        sets = dns.message.from_wire(answer).answer
-    except (dns.exception.DNSException, ValueError):
-        return []
+def _addresses(wire: bytes) -> list[str]:
+    answer = read_answer(wire)
+    sets = answer.answer if answer is not None else []
     return [
         record.address
         for records in sets

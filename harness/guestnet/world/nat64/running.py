@@ -26,7 +26,7 @@ class Nat64s:
         for translating in self._translating:
             translating.run()
         for resolving in self._resolving:
-            await resolving.run()
+            resolving.run()
 
     async def stop(self) -> None:
         """End them. Idempotent."""

@@ -20,7 +20,7 @@ from guestnet.world.described.model import Certificate
 from guestnet.world.described.portal import NAMES
 from guestnet.world.kernel.mounts import RUN
 from guestnet.world.servers import broken, packages, registry
-from guestnet.world.servers.asking import ROUTES, NameServer, Questions
+from guestnet.world.servers.asking import ROUTES, Questions, names_of
 from guestnet.world.servers.http import PAGES, serve_http
 from guestnet.world.servers.messages import (
     LINE_LIMIT,
@@ -102,7 +102,7 @@ class _Servers:
                     return False
         for portal in self._orders.portals:
             try:
-                await self._serve_portal(portal)
+                self._serve_portal(portal)
             except OSError as error:
                 _report(Failed(portal.name, f"the access point's ports: {error.strerror}"))
                 return False
@@ -129,7 +129,7 @@ class _Servers:
         if server.kind == "proxy":  # a process of its own
             return None
         if server.kind == "dns":
-            return await self._fail_names(order, address)
+            return self._fail_names(order, address)
         if server.kind == "ntp":
             bound = _bind(address, server.port, socket.SOCK_DGRAM)
             distance = round(server.offset * 1e9)
@@ -151,16 +151,15 @@ class _Servers:
         datagram = _bind(address, server.port, socket.SOCK_DGRAM)
         return await serve_tcp_echo(name, stream, _log), UdpEcho(name, datagram, _log)
 
-    async def _fail_names(self, order: Order, address: str) -> object:
-        from guestnet.world.servers.faults import PORT, FailingServer
+    def _fail_names(self, order: Order, address: str) -> object:
+        from guestnet.edge.dns_server import DnsServer, bind
+        from guestnet.world.servers.faults import failing
 
-        datagram = _bind(address, PORT, socket.SOCK_DGRAM)
-        failing = FailingServer(datagram, order.server.faults, order.server.records)
-        asyncio.get_running_loop().add_reader(datagram, failing.readable)
-        stream = _bind(address, PORT, socket.SOCK_STREAM)
-        return await asyncio.start_server(failing.connected, sock=stream)
+        return DnsServer(failing(order.server.faults, order.server.records), [bind(address)])
 
-    async def _serve_portal(self, portal: PortalOrder) -> None:
+    def _serve_portal(self, portal: PortalOrder) -> None:
+        from guestnet.edge.dns_server import DnsServer, bind
+
         tls = self._context(portal.name, (portal.host, *portal.addresses), "valid")
         for address in portal.addresses:
             _enter(portal.namespace)
@@ -170,11 +169,7 @@ class _Servers:
                     portal.name, stream, _log, routes=ROUTES, tls=context, questions=self.questions
                 )
                 self._kept.append(served)
-            datagram = _bind(address, NAMES, socket.SOCK_DGRAM)
-            names = NameServer(portal.name, datagram, self.questions)
-            asyncio.get_running_loop().add_reader(datagram, names.readable)
-            stream = _bind(address, NAMES, socket.SOCK_STREAM)
-            self._kept.append(await asyncio.start_server(names.connected, sock=stream))
+            self._kept.append(DnsServer(names_of(portal.name, self.questions), [bind(address, NAMES)]))
 
 
 def _enter(namespace: str) -> None:

@@ -123,7 +123,7 @@ def test_a_rate_holds(lab: Lab) -> None:
 def test_a_download_outlives_an_uplink_that_comes_and_goes(lab: Lab) -> None:
     """Every 600 ms the radio is gone for 150 ms: a download takes longer, and is right."""
     lab.links.wifi.impair("down", rate="8Mbit/s")
-    lab.links.wifi.schedule([at(0.3, down=True), at(0.45, clear="down")], repeat=0.6)
+    lab.links.wifi.schedule([at("300ms", down=True), at("450ms", clear="down")], repeat="600ms")
 
     assert lab.guest.download(f"{FILES}/size/1000000").intact
 

@@ -1,5 +1,7 @@
 """A VPN as a program on the laptop sees it: no guest, real routes, rules and resolver."""
 
+from typing import Any
+
 import pytest
 
 from guestnet.core import events
@@ -83,10 +85,12 @@ def test_what_can_not_be_is_refused_and_changes_nothing(lab: Lab) -> None:
     before = lab.vpn.state
     with pytest.raises(DescriptionError, match="an MTU of 9000 bytes can't be"):
         lab.vpn.set(mtu=9000)
+    unknown: Any = {"colour": "red"}
     with pytest.raises(DescriptionError, match="has no setting 'colour'"):
-        lab.vpn.set(colour="red")
+        lab.vpn.set(**unknown)
+    impossible: Any = {"kill_switch": "maybe"}
     with pytest.raises(DescriptionError, match="kill_switch"):
-        lab.vpn.set(kill_switch="maybe")
+        lab.vpn.set(**impossible)
     with pytest.raises(DescriptionError, match="is no address with a prefix length"):
         lab.vpn.reconnect(address="10.20.255.9")
     with pytest.raises(DescriptionError, match="there is no VPN 'home'"):

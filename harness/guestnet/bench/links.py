@@ -219,7 +219,7 @@ def sample(lab: Lab, packets: int, show: Callable[[str], None]) -> Sample:
     values |= bursts(probe(lab, IMPAIRED, _PACKETS, _LOSS_RATE))
     link.clear()
     show("rate")
-    link.impair("up", rate=_BITS, queue="100 packets")
+    link.impair("up", rate=f"{_BITS}bit/s", queue="100 packets")
     count = round(_BITS * 1.2 * _RATE_SECONDS / 8 / (_DATAGRAM + _OVERHEAD))
     seen = probe(lab, IMPAIRED, count, count / _RATE_SECONDS, size=_DATAGRAM)
     bits = (len(seen.delays) - 1) * (_DATAGRAM + _OVERHEAD) * 8

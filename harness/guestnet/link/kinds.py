@@ -10,12 +10,13 @@ burst-noise channels", 1963). CoDel is RFC 8289.
 import msgspec
 
 from guestnet.core.errors import DescriptionError
-from guestnet.core.time import HOUR, MILLISECOND, duration
+from guestnet.core.time import HOUR, MILLISECOND
 from guestnet.link import quantities
+from guestnet.link.quantities import duration
 from guestnet.link.trace import parse_delays
 
 Duration = str | float
-"""``"40ms"``, ``"1.5 s"``, or seconds."""
+"""``"40ms"`` or ``"1.5 s"``. A number is taken in only to be refused in words (``quantities.duration``)."""
 Share = str | float
 """``"3%"``, or a probability."""
 

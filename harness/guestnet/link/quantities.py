@@ -1,11 +1,14 @@
-"""Rates, sizes and shares as scenario authors write them. Durations are in ``core.time``.
+"""Durations, rates, sizes and shares of a link, as scenario authors write them.
 
-Rates follow the SI (1 kbit/s is 1,000 bits a second), sizes the IEC (1 KiB is 1,024 octets, 1 kB is 1,000).
+What has a unit is written with it: of a bare number nobody knows whether it is seconds or milliseconds, and a
+test that waits a thousand times too long for something not to happen is green. Rates follow the SI (1 kbit/s
+is 1,000 bits a second), sizes the IEC (1 KiB is 1,024 octets, 1 kB is 1,000).
 """
 
 import re
 from typing import Final, NamedTuple
 
+from guestnet.core import time
 from guestnet.core.errors import DescriptionError
 
 _NUMBER: Final = r"(\d+(?:\.\d+)?)\s*"
@@ -27,13 +30,23 @@ class Bound(NamedTuple):
         return show_size(self.octets) if self.octets is not None else f"{self.packets} packets"
 
 
-def rate(value: str | float) -> float:
-    """Bits a second of ``"10Mbit/s"``, ``"1.5 Mbit/s"`` or a number of them. Raises DescriptionError."""
-    if isinstance(value, str):
-        match = _RATE.fullmatch(value.strip())
-        bits = float(match[1]) * _RATES[match[2]] if match is not None else 0.0
-    else:
-        bits = float(value)
+def duration(value: object) -> int:
+    """Nanoseconds of ``"40ms"`` or ``"1.5 s"``. Raises DescriptionError, for a bare number too."""
+    return time.duration(_with_unit(value, "ms", "s"))
+
+
+def _with_unit(value: object, *units: str) -> str:
+    if not isinstance(value, str):
+        shown = f"{value:g}" if isinstance(value, float) else repr(value)
+        remedy = "write " + " or ".join(f'"{shown}{unit}"' for unit in units)
+        raise DescriptionError(f"{shown} has no unit", remedy=remedy)
+    return value
+
+
+def rate(value: object) -> float:
+    """Bits a second of ``"10Mbit/s"`` or ``"1.5 Mbit/s"``. Raises DescriptionError, for a bare number too."""
+    match = _RATE.fullmatch(_with_unit(value, "Mbit/s", "kbit/s").strip())
+    bits = float(match[1]) * _RATES[match[2]] if match is not None else 0.0
     if not 1 <= bits <= 1e12:
         raise DescriptionError(
             f"{value!r} is no rate", remedy="write a number and one of " + ", ".join(_RATES) + ", as 10Mbit/s"
@@ -41,28 +54,26 @@ def rate(value: str | float) -> float:
     return bits
 
 
-def size(value: str | int) -> int:
-    """Octets of ``"64KiB"``, ``"1500 B"`` or a number of them. Raises DescriptionError."""
-    if isinstance(value, str):
-        match = _SIZE.fullmatch(value.strip())
-        octets = round(float(match[1]) * _SIZES[match[2]]) if match is not None else -1
-    else:
-        octets = value
+def size(value: object) -> int:
+    """Octets of ``"64KiB"`` or ``"1500 B"``. Raises DescriptionError, for a bare number too."""
+    match = _SIZE.fullmatch(_with_unit(value, "KiB", "B").strip())
+    octets = round(float(match[1]) * _SIZES[match[2]]) if match is not None else -1
     if not 0 <= octets <= 1 << 40:
         raise DescriptionError(
             f"{value!r} is no size",
-            remedy="write octets, or a number and one of " + ", ".join(_SIZES) + ", as 64KiB",
+            remedy="write a number and one of " + ", ".join(_SIZES) + ", as 64KiB",
         )
     return octets
 
 
-def bound(value: str | int) -> Bound:
-    """Of ``"64KiB"``, ``"100 packets"`` or a number of octets. Raises DescriptionError."""
-    if isinstance(value, str) and (match := _PACKETS.fullmatch(value.strip())) is not None:
+def bound(value: object) -> Bound:
+    """Of ``"64KiB"`` or ``"100 packets"``. Raises DescriptionError, for a bare number too."""
+    text = _with_unit(value, "KiB", " packets")
+    if (match := _PACKETS.fullmatch(text.strip())) is not None:
         limit = Bound(None, int(match[1]))
     else:
         try:
-            limit = Bound(size(value), None)
+            limit = Bound(size(text), None)
         except DescriptionError as error:
             raise DescriptionError(
                 f"{value!r} bounds no queue", remedy="write a size as 64KiB, or as 100 packets"

@@ -2,7 +2,8 @@
 
 A field that is None is not set; ``merged`` lays new settings over old ones, so that setting one leaves the
 others; ``cleared`` takes some back. What is written stays as its author wrote it ("40ms", 0.03): it is
-checked here and compiled by ``link.build``. In TOML a rule in place of a number is a table with a ``kind``::
+checked here and compiled by ``link.build``; what has a unit must be written with it. In TOML a rule in place
+of a number is a table with a ``kind``::
 
     [links.wifi.impair]
     delay = "40ms"
@@ -18,7 +19,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from guestnet.core.errors import DescriptionError
-from guestnet.core.time import MILLISECOND, duration
+from guestnet.core.time import MILLISECOND
 from guestnet.link import drop as drops
 from guestnet.link import quantities
 from guestnet.link.kinds import (
@@ -42,6 +43,7 @@ from guestnet.link.kinds import (
     a_delay,
     within,
 )
+from guestnet.link.quantities import duration
 from guestnet.link.trace import times_of
 
 __all__ = [
@@ -120,9 +122,9 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reorder: Share | Reorder | None = None
     corrupt: Share | Corrupt | None = None
     rate: str | float | None = None
-    """``"10Mbit/s"``, or bits a second, of ethernet frames."""
+    """``"10Mbit/s"``, of ethernet frames."""
     burst: str | int | None = None
-    """A token bucket of this size: so much passes at once after a pause."""
+    """A token bucket of this size, as "64KiB": so much passes at once after a pause."""
     queue: str | int | None = None
     """What waits for ``rate`` or ``trace`` at most: ``"64KiB"``, ``"100 packets"``; else 1,000 packets."""
     codel: bool | Codel | None = None

@@ -13,6 +13,8 @@ what the guest saw and what was on the wire::
         lab.cable.expect(tcp.reset(to=attempt.source), within=1.0)
         lab.journal.expect(events.FlowRefused, error="ECONNREFUSED")
 
+What lab it gets is said by `in_lab`: ``@in_lab(profile="corp-vpn-split", guests=2)``.
+
 **Guests** (`Guest`): ``run``, ``read_file``, ``write_file``, ``host`` (testinfra); ``resolve``, ``connect``,
 ``fetch``, ``download``, ``upload``, ``half_close``, ``udp_echo``, ``udp_send``, ``ping``, ``ntp``,
 ``addresses``, ``lease``, ``autoconfiguration``, ``dhcpv6``, ``trust``;
@@ -72,6 +74,7 @@ from guestnet.scenario.guest import Guest
 from guestnet.scenario.lab import Lab
 from guestnet.scenario.links import Link, at
 from guestnet.scenario.machine import Host, Machine
+from guestnet.scenario.marker import in_lab
 from guestnet.scenario.matchers import arp, dhcp, dhcpv6, dns, icmp, icmpv6, ndp, tcp, udp
 from guestnet.scenario.matchers.base import Matcher
 from guestnet.scenario.matchers.endpoint import Endpoint
@@ -142,6 +145,7 @@ __all__ = [
     "event",
     "icmp",
     "icmpv6",
+    "in_lab",
     "ndp",
     "tcp",
     "udp",

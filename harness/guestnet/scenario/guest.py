@@ -26,7 +26,7 @@ from guestnet.lab.time_requests import SetClock
 from guestnet.scenario import reading
 from guestnet.scenario.links import Link
 from guestnet.scenario.machine import GRACE, Machine
-from guestnet.scenario.observer import Duration, Observer
+from guestnet.scenario.observer import Duration, Observer, in_seconds
 from guestnet.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease
 from guestnet.scenario.web import BUNDLE
 
@@ -88,49 +88,50 @@ class Guest(Machine):
         script = f"mkdir -p {posixpath.dirname(BUNDLE)} && cat >>{BUNDLE}"
         self.run(script, input=pem, check=True)
 
-    def lease(self, *, within: float = 15.0) -> Lease:
-        """The guest's DHCP lease, waiting ``within`` seconds until it has one. Raises GuestError."""
+    def lease(self, *, within: Duration = 15.0) -> Lease:
+        """The guest's DHCP lease, waiting ``within`` until it has one. Raises GuestError."""
+        patience = in_seconds(within)
         script = f"until [ -s {LEASE} ]; do sleep 0.05; done; cat {LEASE}"
-        ran = self.run(["timeout", f"{within:g}", "sh", "-c", script], timeout=within + GRACE)
+        ran = self.run(["timeout", f"{patience:g}", "sh", "-c", script], timeout=patience + GRACE)
         if not ran.ok:
             raise GuestError(
-                f"{self.name} has no lease after {within:g} s",
+                f"{self.name} has no lease after {patience:g} s",
                 remedy="see the DHCP messages on its cable, and /run/guestnet/udhcpc.log in the guest",
             )
         return reading.lease(ran.stdout)
 
-    wait_for_lease = lease
-
-    def autoconfiguration(self, *, within: float = 20.0) -> Autoconfiguration:
+    def autoconfiguration(self, *, within: Duration = 20.0) -> Autoconfiguration:
         """The IPv6 of the guest's interface as routers made it, waiting until it is there. Raises GuestError.
 
         Linux takes its time: up to a second before and one for the proof that its link-local address is its
         own, another one for the address of the advertised prefix (RFC 4862 section 5.4).
         """
-        ran = self.run(["timeout", f"{within:g}", "bash", "-c", _AUTOCONFIGURED], timeout=within + GRACE)
+        patience = in_seconds(within)
+        ran = self.run(["timeout", f"{patience:g}", "bash", "-c", _AUTOCONFIGURED], timeout=patience + GRACE)
         if not ran.ok:
             raise GuestError(
-                f"{self.name} has no IPv6 after {within:g} s",
+                f"{self.name} has no IPv6 after {patience:g} s",
                 remedy="see the router advertisements on its cable (ndp.router_advertisement)",
             )
         return reading.autoconfiguration(*ran.stdout.split("===\n"))
 
-    def dhcpv6(self, *, stateful: bool = False, within: float = 15.0) -> Dhcpv6Answer:
+    def dhcpv6(self, *, stateful: bool = False, within: Duration = 15.0) -> Dhcpv6Answer:
         """Ask by DHCPv6, as a guest does that router advertisements tell to: for DNS servers, and with
-        ``stateful`` for an address too. Raises GuestError when nobody answers ``within`` seconds."""
-        words = [_DHCP6, "lease" if stateful else "inform", f"{within:g}"]
-        ran = self.run(words, timeout=within + GRACE)
+        ``stateful`` for an address too. Raises GuestError when nobody answers ``within`` that time."""
+        patience = in_seconds(within)
+        words = [_DHCP6, "lease" if stateful else "inform", f"{patience:g}"]
+        ran = self.run(words, timeout=patience + GRACE)
         if not ran.ok:
             raise GuestError(
-                f"{self.name} got no answer by DHCPv6 in {within:g} s",
+                f"{self.name} got no answer by DHCPv6 in {patience:g} s",
                 remedy="see the DHCPv6 messages on its cable, and /run/guestnet/dhcp6c.log in the guest",
             )
         leased = ran.stdout.partition("===\n")
         return reading.dhcpv6_answer(leased[0], leased[2].split())
 
-    def reset(self, *, timeout: float = 60.0) -> None:
+    def reset(self, *, timeout: Duration = 60.0) -> None:
         """Press the reset button and wait until the agent answers again."""
-        self._observer.call(ResetGuest(guest=self.name, timeout=timeout))
+        self._observer.call(ResetGuest(guest=self.name, timeout=in_seconds(timeout)))
 
     def pause(self) -> None:
         """Stop the processors: for the network, the guest is silent. Its clocks stand still meanwhile."""

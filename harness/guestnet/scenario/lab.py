@@ -43,9 +43,8 @@ class Lab:
         self._observer = Observer(process, Trace(process.artifacts))
         self._steps = 0
         self.journal = JournalView(self._observer)
-        self.links = Links(self._observer)
+        self.links = Links(self._observer, self._link_names)
         self.uplinks = UplinkViews(self._observer)
-        self.vpns = VpnViews(self._observer)
         self.portals = PortalViews(self._observer)
         self.vpns = VpnViews(self._observer)
         self._status: LabStatus = process.started
@@ -124,6 +123,11 @@ class Lab:
     def cable(self) -> Link:
         """The first guest's cable."""
         return self.guest.cable
+
+    def _link_names(self) -> list[str]:
+        world = self.description.profile
+        described = [] if isinstance(world, str) else [*world.links, *world.vpns]
+        return [*described, *(guest.cable.name for guest in self._guests)]
 
     @property
     def cables(self) -> dict[str, Link]:

@@ -15,16 +15,17 @@
 `guestnet.link.settings.Impairments` has all settings, `guestnet.link.filter` the language of filters.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Literal
+from typing import Literal, Unpack
 
-from guestnet.core.errors import LabError
+from guestnet.core.errors import DescriptionError, LabError
 from guestnet.lab import link_requests as ask
 from guestnet.lab.link_requests import LinkSettings
 from guestnet.link.settings import Schedule, Step, impairments
 from guestnet.scenario.expecting import LinkView
-from guestnet.scenario.observer import Duration, Observer
+from guestnet.scenario.keywords import Impairing
+from guestnet.scenario.observer import Observer
 
 Direction = Literal["up", "down"]
 
@@ -48,7 +49,7 @@ class Link(LinkView):
         """The frames that impairments dropped, each with the rule as its ``comment``."""
         return LinkView(self._observer, f"{self.name}-dropped")
 
-    def impair(self, direction: Direction | None = None, /, **settings: Any) -> None:
+    def impair(self, direction: Direction | None = None, /, **settings: Unpack[Impairing]) -> None:
         """Set ``settings`` in ``direction``, or in both; all others stay as they are."""
         changes = impairments(**settings)
         self._observer.call(ask.Impair(link=self.name, settings=changes, direction=direction))
@@ -61,7 +62,9 @@ class Link(LinkView):
         self._observer.call(ask.Clear(link=self.name, settings=settings, direction=direction))
 
     @contextmanager
-    def impaired(self, direction: Direction | None = None, /, **settings: Any) -> Iterator[None]:
+    def impaired(
+        self, direction: Direction | None = None, /, **settings: Unpack[Impairing]
+    ) -> Iterator[None]:
         """``impair`` while the block runs; then everything is set as it was before."""
         former = self.settings
         self.impair(direction, **settings)
@@ -74,10 +77,10 @@ class Link(LinkView):
             raise
         self._restore(former)
 
-    def schedule(self, steps: Sequence[Step], *, repeat: Duration | None = None) -> None:
+    def schedule(self, steps: Sequence[Step], *, repeat: str | None = None) -> None:
         """Follow ``steps`` (see `at`) from now on in place of a former schedule.
 
-        With ``repeat``, all over again after that time.
+        With ``repeat`` ("10s"), all over again after that time.
         """
         schedule = Schedule(steps=tuple(steps), repeat=repeat)
         self._observer.call(ask.FollowSchedule(link=self.name, schedule=schedule))
@@ -98,12 +101,20 @@ class Link(LinkView):
 
 
 class Links(Mapping[str, Link]):
-    """The links of the lab, as ``links["cable"]`` or ``links.wifi``; those that the capture has frames of."""
+    """The links of the lab, as ``links["cable"]`` or ``links.wifi``, and what each drops as ``wifi-dropped``.
 
-    def __init__(self, observer: Observer) -> None:
+    Raises DescriptionError for a link that there is not: nothing ever passes there. Iterated, it gives those
+    that the capture has frames of. ``known`` are the names of those that are described.
+    """
+
+    def __init__(self, observer: Observer, known: Callable[[], Iterable[str]]) -> None:
         self._observer = observer
+        self._known = known
 
     def __getitem__(self, name: str) -> Link:
+        known = list(self._known())
+        if name.removesuffix("-dropped") not in known and name not in list(self):
+            raise DescriptionError(f"there is no link {name!r}", remedy=f"give one of {', '.join(known)}")
         return Link(self._observer, name)
 
     def __getattr__(self, name: str) -> Link:
@@ -121,9 +132,10 @@ class Links(Mapping[str, Link]):
 
 
 def at(
-    time: Duration, direction: Direction | None = None, /, *, clear: str | Sequence[str] = (), **settings: Any
-) -> Step:
-    """A step of a schedule, ``time`` after its start: take back ``clear``, then set ``settings``.
+    time: str, direction: Direction | None = None, /, *,
+    clear: str | Sequence[str] = (), **settings: Unpack[Impairing],
+) -> Step:  # fmt: skip
+    """A step of a schedule, ``time`` ("200ms") after its start: take back ``clear``, then set ``settings``.
 
     Raises DescriptionError for a setting that can't be.
     """

@@ -13,18 +13,20 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
+import dns.rdatatype
 import msgspec
 
-from guestnet.core.errors import EnvironmentMissing, GuestError, GuestnetError
+from guestnet.core.errors import DescriptionError, EnvironmentMissing, GuestError, GuestnetError
 from guestnet.core.events import Noted
 from guestnet.lab.protocol import RunOn, RunResult
 from guestnet.lab.python import python_path
 from guestnet.lab.request import Request
 from guestnet.scenario import reading, web
+from guestnet.scenario.matchers import endpoint
 from guestnet.scenario.matchers.endpoint import Endpoint
-from guestnet.scenario.observer import Observer
+from guestnet.scenario.observer import Duration, Observer, in_seconds
 from guestnet.scenario.results import Address, Answer, Attempt, Exchange, Offer, Ping, Ran, Transfer
 from guestnet.scenario.web import Page
 
@@ -67,7 +69,7 @@ class Machine(ABC):
         """What asks the lab to run ``command`` on this machine."""
 
     def run(
-        self, command: str | Sequence[str], *, timeout: float = 30.0, check: bool = False,
+        self, command: str | Sequence[str], *, timeout: Duration = 30.0, check: bool = False,
         input: bytes | str = b"",  # noqa: A002
     ) -> Ran:  # fmt: skip
         """Run ``command``: a text in the machine's shell, a list as it is. ``input`` is its standard input.
@@ -77,7 +79,7 @@ class Machine(ABC):
         """
         data = input.encode() if isinstance(input, str) else input
         whole = command if isinstance(command, str) else list(command)
-        result = self._observer.call(self._request(whole, timeout, data))
+        result = self._observer.call(self._request(whole, in_seconds(timeout), data))
         ran = Ran(
             command=command if isinstance(command, str) else shlex.join(command), status=result.status,
             stdout_bytes=result.stdout, stderr_bytes=result.stderr, seconds=result.seconds,
@@ -96,13 +98,15 @@ class Machine(ABC):
         *,
         server: str | None = None,
         tcp: bool = False,
-        timeout: float = 10.0,
+        timeout: Duration = 10.0,
     ) -> Answer:
-        """Ask the machine's resolver, or ``server``, for ``name``, for about ``timeout`` seconds."""
+        """Ask the machine's resolver, or ``server``, for ``name``, for about ``timeout``."""
+        _check_rdtype(rdtype)
+        patience = in_seconds(timeout)
         words = ["dig", "+noall", "+comments", "+answer", "+stats", "+tries=2"]
-        words += [f"+timeout={max(1, math.ceil(timeout / 2))}", "+tcp" if tcp else "+notcp"]
+        words += [f"+timeout={max(1, math.ceil(patience / 2))}", "+tcp" if tcp else "+notcp"]
         words += [] if server is None else [f"@{server}"]
-        ran = self._tool([*words, "-q", name, "-t", rdtype], timeout)
+        ran = self._tool([*words, "-q", name, "-t", rdtype], patience)
         answer = reading.answer(name, rdtype, ran.stdout)
         outcome = (
             "nobody answered" if answer.timed_out else f"{answer.rcode} {' '.join(answer.records)}".strip()
@@ -112,7 +116,7 @@ class Machine(ABC):
 
     # Sockets
 
-    def connect(self, host: str, port: int, *, timeout: float = 10.0, family: Family = 4) -> Attempt:
+    def connect(self, host: str, port: int, *, timeout: Duration = 10.0, family: Family = 4) -> Attempt:
         """A TCP connect to ``host``, a name or an address; closed at once when it succeeds."""
         _, told = self._sockets("connect", host, port, timeout, family)
         attempt = Attempt(
@@ -123,7 +127,7 @@ class Machine(ABC):
         return attempt
 
     def half_close(
-        self, host: str, port: int, payload: bytes | str, *, timeout: float = 30.0, family: Family = 4
+        self, host: str, port: int, payload: bytes | str, *, timeout: Duration = 30.0, family: Family = 4
     ) -> Exchange:
         """Connect, send ``payload``, shut down the sending side, read to the end (RFC 9293 3.6)."""
         sent = payload.encode() if isinstance(payload, str) else payload
@@ -133,7 +137,7 @@ class Machine(ABC):
         return Exchange(sent=sent, reply=reply, error=told.error, local=told.local, seconds=told.seconds)
 
     def udp_echo(
-        self, host: str, port: int, payload: bytes | str, *, timeout: float = 5.0, family: Family = 4
+        self, host: str, port: int, payload: bytes | str, *, timeout: Duration = 5.0, family: Family = 4
     ) -> bytes | None:
         """Send a datagram; the one that comes back, or None when none does within ``timeout`` seconds."""
         sent = payload.encode() if isinstance(payload, str) else payload
@@ -155,34 +159,37 @@ class Machine(ABC):
         return told.local
 
     def _sockets(
-        self, verb: str, host: str, port: int, timeout: float, family: Family, data: bytes = b""
+        self, verb: str, host: str, port: int, timeout: Duration, family: Family, data: bytes = b""
     ) -> tuple[bytes, reading.Told]:
         # The script comes by standard input, before the data: so the journal shows a readable command.
-        words = ["perl", "-", verb, host, str(port), f"{timeout:g}", str(_family_of(host, family))]
-        ran = self._tool(words, timeout, _sockets_script() + b"__END__\n" + data)
+        number, patience = endpoint.port(port), in_seconds(timeout)
+        words = ["perl", "-", verb, host, str(number), f"{patience:g}", str(_family_of(host, family))]
+        ran = self._tool(words, patience, _sockets_script() + b"__END__\n" + data)
         return ran.stdout_bytes, reading.Told(ran.stderr)
 
     # Transfers
 
     def fetch(
         self, url: str, *, data: dict[str, str] | None = None, proxy: str = "", trust: str = "", to: str = "",
-        timeout: float = 20.0, family: Family = 4,
+        timeout: Duration = 20.0, family: Family = 4,
     ) -> Page:  # fmt: skip
         """GET ``url``, or POST ``data`` to it as a form does; no redirect is followed.
 
         ``proxy`` is a URL, with user and password if it wants them. ``trust``: the PEM of the authorities to
         trust instead of the machine's own. ``to``: connect there, whatever address the name has.
         """
+        web.check_url(url)
+        patience = in_seconds(timeout)
         words = web.curl(
-            url, data=data, proxy=proxy, trusts_input=bool(trust), to=to, timeout=timeout,
+            url, data=data, proxy=proxy, trusts_input=bool(trust), to=to, timeout=patience,
             family=_family_of(url, family),
         )  # fmt: skip
-        page = web.read(url, self._tool(words, timeout, trust.encode()))
+        page = web.read(url, self._tool(words, patience, trust.encode()))
         self._note(f"fetch {url}: {page.error or page.status} {page.location}".rstrip())
         return page
 
     def download(
-        self, url: str, *, size: int | str | None = None, timeout: float = 60.0, family: Family = 4,
+        self, url: str, *, size: int | str | None = None, timeout: Duration = 60.0, family: Family = 4,
         proxy: str = "",
     ) -> Transfer:  # fmt: skip
         """GET ``url``, or with ``size`` (octets or "10MiB") that many octets of the host called ``url``.
@@ -191,30 +198,32 @@ class Machine(ABC):
         ``proxy`` is a URL.
         """
         target = _url(url) if size is None else f"{_url(url).rstrip('/')}/size/{reading.size(size)}"
-        curl = _CURL.format(timeout=timeout) + _option(_family_of(target, family))
+        patience = in_seconds(timeout)
+        curl = _CURL.format(timeout=patience) + _option(_family_of(target, family))
         curl += f" --proxy {shlex.quote(proxy)}" if proxy else ""
         script = (
             f'{curl} --dump-header "$d/head" {shlex.quote(target)} 2>"$d/told" | sha256sum; '
             'cat "$d/told"; echo; cat "$d/head"'
         )
-        digest, told, rest = self._curl(script, timeout)
+        digest, told, rest = self._curl(script, patience)
         headers = dict(line.lower().split(": ", 1) for line in rest.splitlines() if ": " in line)
         return self._transfer("download", target, told, digest, headers.get("x-sha256", ""), "size_download")
 
-    def upload(self, url: str, *, size: int | str, timeout: float = 60.0, family: Family = 4) -> Transfer:
+    def upload(self, url: str, *, size: int | str, timeout: Duration = 60.0, family: Family = 4) -> Transfer:
         """PUT ``size`` random octets (a number or "10MiB") to ``url``, or to the host of that name.
 
         The server of a world answers with the SHA-256 of what it got, so ``intact`` is proven.
         """
         target = _url(url)
-        curl = _CURL.format(timeout=timeout) + _option(_family_of(target, family))
+        patience = in_seconds(timeout)
+        curl = _CURL.format(timeout=patience) + _option(_family_of(target, family))
         script = (
             f'head -c {reading.size(size)} /dev/urandom >"$d/body" && sha256sum <"$d/body"; '
             f'{curl} --header Expect: --upload-file "$d/body" --output "$d/answer" {shlex.quote(target)}'
             ' 2>"$d/told"; '
             'cat "$d/told"; echo; cat "$d/answer"'
         )
-        digest, told, rest = self._curl(script, timeout)
+        digest, told, rest = self._curl(script, patience)
         try:
             expected = str(json.loads(rest).get("sha256", ""))
         except (ValueError, AttributeError):
@@ -251,21 +260,26 @@ class Machine(ABC):
     # The rest
 
     def ping(
-        self, host: str, *, count: int = 3, interval: float = 0.2, timeout: float = 2.0, size: int = 56,
+        self, host: str, *, count: int = 3, interval: Duration = 0.2, timeout: Duration = 2.0, size: int = 56,
         family: Family = 4,
     ) -> Ping:  # fmt: skip
         """``count`` pings of ``size`` octets, one every ``interval`` seconds; ``timeout`` for each answer."""
+        if count < 1 or not 0 <= size <= 65507:
+            raise DescriptionError(
+                f"{count} pings of {size} octets can't be", remedy="send 1 or more, of 0 to 65507 octets"
+            )
+        pause, patience = in_seconds(interval), in_seconds(timeout)
         version = _family_of(host, family)
         words = ["ping", "-n", *([f"-{version}"] if version else []), "-c", str(count)]
-        words += ["-i", f"{interval:g}", "-W", f"{timeout:g}", "-s", str(size), host]
-        ran = self._tool(words, count * interval + timeout)
+        words += ["-i", f"{pause:g}", "-W", f"{patience:g}", "-s", str(size), host]
+        ran = self._tool(words, count * pause + patience)
         if not ran.stdout.strip():
             return Ping(host=host, sent=0, received=0, errors=[ran.stderr.strip()])
         ping = reading.ping(host, ran.stdout)
         self._note(f"ping {host}: {ping.received} of {ping.sent} answered")
         return ping
 
-    def ntp(self, host: str, *, timeout: float = 5.0) -> int | None:
+    def ntp(self, host: str, *, timeout: Duration = 5.0) -> int | None:
         """The time that an NTP server on ``host`` tells, in ns since the epoch; None when none answers."""
         reply = self.udp_echo(host, _NTP, reading.NTP_REQUEST, timeout=timeout)
         return None if reply is None else reading.ntp(reply)
@@ -309,15 +323,16 @@ class Host(Machine):
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
         return RunOn(host=self.name, command=command, timeout=timeout, input=data)
 
-    def dhcp(self, interface: str, *, within: float = 5.0) -> Offer | None:
+    def dhcp(self, interface: str, *, within: Duration = 5.0) -> Offer | None:
         """What a DHCP server on the link of ``interface`` offers; None when none does ``within`` seconds.
 
         Nothing is taken: the host keeps its addresses.
         """
         # Commands on hosts get nothing of our Python's environment; this one is of ours.
         python = ["env", f"PYTHONPATH={python_path()}", sys.executable, "-P"]
-        words = [*python, "-m", "guestnet.world.portal.probe", interface, f"{within:g}"]
-        ran = self.run(words, timeout=within + GRACE)
+        patience = in_seconds(within)
+        words = [*python, "-m", "guestnet.world.portal.probe", interface, f"{patience:g}"]
+        ran = self.run(words, timeout=patience + GRACE)
         if not ran.ok and ran.stderr.strip():
             raise GuestError(f"{self.name} could not ask on {interface}", remedy=ran.stderr.strip())
         offer = msgspec.json.decode(ran.stdout_bytes, type=Offer) if ran.ok else None
@@ -326,11 +341,24 @@ class Host(Machine):
 
 
 def _url(text: str) -> str:
-    return text if "://" in text else f"http://{f'[{text}]' if text.count(':') > 1 else text}/"
+    url = text if "://" in text else f"http://{f'[{text}]' if text.count(':') > 1 else text}/"
+    web.check_url(url)
+    return url
+
+
+def _check_rdtype(rdtype: str) -> None:
+    # dig takes a type that it does not know for A.
+    try:
+        dns.rdatatype.from_text(rdtype)
+    except (dns.rdatatype.UnknownRdatatype, ValueError):
+        remedy = "write one that DNS has, as AAAA or MX"
+        raise DescriptionError(f"{rdtype!r} is no type of records", remedy=remedy) from None
 
 
 def _family_of(host: str, family: Family) -> Family:
     """``family``, but of an address its own; ``host`` may be a URL, which has IPv6 addresses in brackets."""
+    if family not in get_args(Family):
+        raise DescriptionError(f"there is no family {family!r}", remedy="give 4, 6, or 0 for either")
     is_ipv6 = "//[" in host or ("//" not in host and host.count(":") > 1)
     return 6 if is_ipv6 else family
 

@@ -40,6 +40,11 @@ Duration = float | str
 """Seconds, or text as `guestnet.core.time.duration` takes it: "200ms"."""
 
 
+def in_seconds(value: Duration) -> float:
+    """``value`` in seconds. Raises DescriptionError when it is no duration."""
+    return to_seconds(duration(value))
+
+
 class Process(Protocol):
     """What is needed of `guestnet.lab.client.LabProcess`."""
 
@@ -99,7 +104,7 @@ class Observer:
 
     def deadline(self, within: Duration) -> Callable[[], float]:
         """A function that tells how many seconds are left of ``within``."""
-        end = self._clock() + to_seconds(duration(within))
+        end = self._clock() + in_seconds(within)
         return lambda: end - self._clock()
 
     def told(self, since: Since) -> list[str]:

@@ -1,23 +1,20 @@
 """Captive portals, as a scenario drives them: like the person in front of the laptop, or the hotel."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal, TypedDict, Unpack
+from typing import Final, Literal, Unpack
 
 import msgspec
 
 from guestnet.core.errors import DescriptionError, GuestError
 from guestnet.lab.portal_requests import (
-    Blocked,
-    BlockedTls,
     Changes,
     ExpirePortal,
-    Ipv6,
     PortalState,
     PortalStates,
-    Redirect,
     SetPortal,
 )
 from guestnet.scenario.forms import read_form, read_link
+from guestnet.scenario.keywords import Ways, check
 from guestnet.scenario.machine import Host, Machine
 from guestnet.scenario.observer import Observer
 from guestnet.scenario.web import Page
@@ -38,21 +35,6 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def captive(self) -> bool:
         return self.verdict == "captive"
-
-
-class Ways(TypedDict, total=False):
-    """What `PortalView.set` changes: see `guestnet.world.described.portal.Ways`."""
-
-    redirect: Redirect
-    forge: bool
-    ttl: int
-    tls: BlockedTls
-    other: Blocked
-    api: bool
-    session: float
-    account: str
-    udp: bool
-    ipv6: Ipv6
 
 
 class PortalView:
@@ -120,6 +102,7 @@ class PortalView:
 
     def set(self, **ways: Unpack[Ways]) -> None:
         """Let it behave in other ways: the keys of a profile's portal. Raises DescriptionError."""
+        check(Changes, ways, f"the portal {self.name}")
         self._observer.call(SetPortal(portal=self.name, changes=Changes(**ways)))
 
     def detect(self, by: Machine | None = None, *, url: str = DETECT) -> Detection:

@@ -148,6 +148,8 @@ def addresses(text: str) -> list[Address]:
 def size(value: int | str) -> int:
     """Octets of ``10_000``, ``"10MiB"``, ``"64 KiB"`` or ``"1 GB"``. Raises DescriptionError."""
     if isinstance(value, int):
+        if value < 0:
+            raise DescriptionError(f"{value} octets can't be", remedy="give 0 or more")
         return value
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]i?)?B?", value.strip())
     if match is None:

@@ -1,7 +1,7 @@
 """The laptop's VPNs, as a scenario changes them: ``lab.vpn.drop()``, ``lab.vpns["corp"].set(mtu=1280)``."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Unpack
 
 from guestnet.core.errors import DescriptionError
 from guestnet.lab.world_requests import (
@@ -13,7 +13,8 @@ from guestnet.lab.world_requests import (
     VpnState,
     VpnStates,
 )
-from guestnet.scenario.observer import Observer
+from guestnet.scenario.keywords import VpnSettings
+from guestnet.scenario.observer import Duration, Observer, in_seconds
 
 
 class VpnView:
@@ -40,21 +41,21 @@ class VpnView:
         ("lost" in the journal), keeps nothing but its kill switch, and goes on trying until `connect`."""
         self._observer.call(DropVpn(vpn=self.name))
 
-    def rekey(self, *, pause: float = 0.0) -> None:
-        """The client changes keys, and for ``pause`` seconds it has none: packets wait."""
-        self._observer.call(RekeyVpn(vpn=self.name, pause=pause))
+    def rekey(self, *, pause: Duration = 0.0) -> None:
+        """The client changes keys, and for ``pause`` it has none: packets wait."""
+        self._observer.call(RekeyVpn(vpn=self.name, pause=in_seconds(pause)))
 
     def reconnect(self, *addresses: str, address: str = "") -> None:
         """Disconnect and connect; inside the tunnel the laptop is ``address`` then, as "10.20.255.9/24"."""
         given = (*addresses, address) if address else addresses
         self._observer.call(ReconnectVpn(vpn=self.name, addresses=given))
 
-    def set(self, **changes: Any) -> None:
+    def set(self, **changes: Unpack[VpnSettings]) -> None:
         """Change settings, in a tunnel that is up at once: ``set(kill_switch=True, mtu=1280)``.
 
         `guestnet.world.described.vpn.Vpn` has their names. Raises DescriptionError.
         """
-        self._observer.call(ChangeVpn(vpn=self.name, changes=changes))
+        self._observer.call(ChangeVpn(vpn=self.name, changes=dict(changes)))
 
     @property
     def state(self) -> VpnState:

@@ -1,9 +1,12 @@
 """What one HTTP request brought: curl's words for it, and what it printed, read."""
 
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
+from guestnet.core.errors import DescriptionError
+from guestnet.scenario.matchers import endpoint
 from guestnet.scenario.results import Ran
 
 BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
@@ -39,6 +42,21 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     def text(self) -> str:
         """The body as text; octets that are no UTF-8 are replaced."""
         return self.body.decode(errors="replace")
+
+
+def check_url(url: str) -> None:
+    """Raise DescriptionError unless ``url`` is one of HTTP, with a port that there is if it has one."""
+    try:
+        parts = urlsplit(url)
+        number = parts.port
+    except ValueError as error:
+        remedy = 'write it as "http://shop.example:8080/"'
+        raise DescriptionError(f"{url!r} is no URL ({error})", remedy=remedy) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        remedy = 'write it as "http://shop.example/" or "https://shop.example/"'
+        raise DescriptionError(f"{url!r} is no URL of HTTP", remedy=remedy)
+    if number is not None:
+        endpoint.port(number)
 
 
 def curl(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,7 +157,7 @@ def test_what_is_held_arrives_in_order_when_all_is_cleared(lab: Lab) -> None:
 
 def test_a_schedule_is_followed_and_ends_with_clear(lab: Lab) -> None:
     since = lab.now()
-    lab.links.wifi.schedule([at(0, down=True), at(0.1, clear="down")], repeat=60)
+    lab.links.wifi.schedule([at("0s", down=True), at("100ms", clear="down")], repeat="60s")
     assert ping(lab, 1) == [] or lab.now() - since > 100 * MILLISECOND
     lab.journal.expect(events.LinkChanged, link="wifi", change="not impaired", within=10.0, since=since)
     assert len(ping(lab)) == 3
@@ -186,8 +187,9 @@ def test_a_pulled_plug_is_no_carrier_and_routes_come_back(lab: Lab) -> None:
 
 
 def test_an_impossible_setting_is_an_error_of_the_scenario(lab: Lab) -> None:
+    unknown: Any = {"los": 0.1}
     with pytest.raises(DescriptionError, match="there is no such impairment"):
-        lab.links.wifi.impair(los=0.1)
+        lab.links.wifi.impair(**unknown)
     with pytest.raises(DescriptionError, match="is no share"):
         lab.links.wifi.impair(loss=2)
     with pytest.raises(DescriptionError, match="there is no link 'wfi': give one of wifi"):

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from guestnet.core import events
 from guestnet.core.errors import DescriptionError
 from guestnet.lab.description import LabDescription
-from guestnet.scenario import Lab, icmp
+from guestnet.scenario import Flap, Lab, icmp
 from guestnet.wire.ipv4 import ip4
 from guestnet.world.profiles.load import load_profile, parse_profile, profile_folder
 from tests.netns.links.test_links import HOOKS, expect_plain
@@ -83,7 +84,7 @@ def test_policies_are_as_without(lab: Lab) -> None:
 
 
 def test_a_flap_inside_the_tunnel_is_told(lab: Lab) -> None:
-    lab.links.corp.impair("down", flap={"up": "200ms", "down": "300ms"})
+    lab.links.corp.impair("down", flap=Flap("200ms", "300ms"))
     down = lab.journal.expect(events.LinkChanged, link="corp", change="flap: down", within=10.0)
     up = lab.journal.expect(events.LinkChanged, link="corp", change="flap: up", within=10.0)
     assert (down.direction, up.at - down.at) == ("down", 300_000_000)
@@ -93,8 +94,9 @@ def test_a_vpn_has_no_plug(lab: Lab) -> None:
     with pytest.raises(DescriptionError, match="corp is a VPN, which has no plug") as caught:
         lab.links.corp.pull()
     assert "impair(down=True)" in caught.value.remedy
+    fixed: Any = {"impair": {"loss": 0.1}}
     with pytest.raises(DescriptionError, match="has no setting 'impair'"):
-        lab.vpn.set(impair={"loss": 0.1})
+        lab.vpn.set(**fixed)
     with pytest.raises(DescriptionError, match=r"give one of .*corp"):
         lab.links.crp.impair(loss=1)
 

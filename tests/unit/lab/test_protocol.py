@@ -57,7 +57,7 @@ REQUESTS = [
     link_requests.Impair(link="wifi", settings=Impairments(delay="1ms", loss=Burst("3%", 5)), direction="up"),
     link_requests.SetExactly(link="wifi", settings=link_requests.LinkSettings(up=NOTHING, down=NOTHING)),
     link_requests.Clear(link="wifi", settings=("loss",)),
-    link_requests.FollowSchedule(link="wifi", schedule=Schedule(steps=(Step(at=1.0),))),
+    link_requests.FollowSchedule(link="wifi", schedule=Schedule(steps=(Step(at="1s"),))),
     link_requests.SetCarrier(link="wifi", carrier=False),
     time_requests.AdvanceClock(by=1),
     time_requests.SetClock(guest="guest1", at=5, ahead=-1),

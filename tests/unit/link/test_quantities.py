@@ -1,4 +1,6 @@
-"""Rates, sizes and shares as people write them."""
+"""Durations, rates, sizes and shares as people write them."""
+
+from collections.abc import Callable
 
 import pytest
 
@@ -11,15 +13,15 @@ from guestnet.link.quantities import Bound
     ("text", "bits"),
     [("10Mbit/s", 10e6), ("1.5 Mbit/s", 1.5e6), ("64kbit/s", 64e3), ("1 Gbit/s", 1e9), ("9 bit/s", 9)],
 )  # fmt: skip
-def test_a_rate_is_in_bits_a_second(text: str | float, bits: float) -> None:
+def test_a_rate_is_in_bits_a_second(text: str, bits: float) -> None:
     assert quantities.rate(text) == bits
 
 
 @pytest.mark.parametrize(
     ("text", "octets"),
-    [("64KiB", 65536), ("1.5 MiB", 1572864), ("10kB", 10_000), ("1500 B", 1500), ("2MB", 2_000_000), (7, 7)],
+    [("64KiB", 65536), ("1.5 MiB", 1572864), ("10kB", 10_000), ("1500 B", 1500), ("2MB", 2_000_000)],
 )
-def test_a_size_is_in_octets(text: str | int, octets: int) -> None:
+def test_a_size_is_in_octets(text: str, octets: int) -> None:
     assert quantities.size(text) == octets
 
 
@@ -35,16 +37,35 @@ def test_a_queue_is_bounded_by_octets_or_packets() -> None:
     assert [str(quantities.bound(text)) for text in ("64KiB", "9 packets")] == ["64 KiB", "9 packets"]
 
 
-@pytest.mark.parametrize("text", ["10", "10 Mbit", "-1Mbit/s", "", "fast", "0 bit/s", -5, 0, float("nan")])
-def test_what_is_no_rate(text: str | float) -> None:
+@pytest.mark.parametrize("text", ["10", "10 Mbit", "-1Mbit/s", "", "fast", "0 bit/s"])
+def test_what_is_no_rate(text: str) -> None:
     with pytest.raises(DescriptionError, match="is no rate: write a number and one of bit/s"):
         quantities.rate(text)
 
 
-@pytest.mark.parametrize("text", ["64", "64 KB", "KiB", "", -1, "9999999999 MiB"])
-def test_what_is_no_size(text: str | int) -> None:
-    with pytest.raises(DescriptionError, match="is no size: write octets"):
+@pytest.mark.parametrize("text", ["64", "64 KB", "KiB", "", "9999999999 MiB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(DescriptionError, match="is no size: write a number and one of B"):
         quantities.size(text)
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "said"),
+    [
+        (quantities.duration, 40, '40 has no unit: write "40ms" or "40s"'),
+        (quantities.duration, 0.5, '0.5 has no unit: write "0.5ms" or "0.5s"'),
+        (quantities.duration, 0, '0 has no unit: write "0ms" or "0s"'),
+        (quantities.rate, 10.0, '10 has no unit: write "10Mbit/s" or "10kbit/s"'),
+        (quantities.size, 64, '64 has no unit: write "64KiB" or "64B"'),
+        (quantities.bound, 100, '100 has no unit: write "100KiB" or "100 packets"'),
+    ],
+)
+def test_a_bare_number_is_told_which_units_there_are(
+    read: Callable[[object], object], value: float, said: str
+) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        read(value)
+    assert str(caught.value) == said
 
 
 @pytest.mark.parametrize("text", ["3", "101%", "-1%", "", 1.01, -0.1, float("nan"), float("inf")])

@@ -83,7 +83,12 @@ def test_links_by_name(lab: Lab, fake: FakeLab) -> None:
     assert lab.links.wifi_5g.packets() == lab.links["wifi-5g"].packets() != []
     assert list(lab.links) == ["wifi-5g"]
     assert len(lab.links) == 1
-    assert lab.links.nothing.packets() == []
+    assert lab.links.cable.packets() == lab.links["cable-dropped"].packets() == []
+
+
+def test_a_link_that_there_is_not_saw_nothing_and_is_told(lab: Lab) -> None:
+    with pytest.raises(DescriptionError, match="there is no link 'wfi': give one of cable"):
+        lab.links.wfi.saw(lambda _: True)
 
 
 def test_random_streams_follow_the_seed(lab: Lab) -> None:

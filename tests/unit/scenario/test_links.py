@@ -81,9 +81,9 @@ def test_a_dead_lab_does_not_hide_what_went_wrong(lab: Lab, wifi: Link) -> None:
 
 
 def test_a_schedule_is_made_of_steps(lab: Lab, wifi: Link) -> None:
-    wifi.schedule([at(0, "up", down=True), at("200ms", clear="down")], repeat="1s")
+    wifi.schedule([at("0s", "up", down=True), at("200ms", clear="down")], repeat="1s")
     steps = (
-        Step(at=0, impair=Impairments(down=True), direction="up"),
+        Step(at="0s", impair=Impairments(down=True), direction="up"),
         Step(at="200ms", clear=("down",)),
     )
     assert lab.asked == [ask.FollowSchedule(link="wifi", schedule=Schedule(steps=steps, repeat="1s"))]
@@ -101,7 +101,8 @@ def test_the_plug(lab: Lab, wifi: Link) -> None:
         ({"los": 1}, "there is no such impairment: write one of"),
         ({"loss": "300%"}, "is no share"),
         ({"delay": "soon"}, "is no duration"),
-        ({"rate": 1, "trace": [1]}, "a trace and a rate at the same time"),
+        ({"delay": 40}, 'delay: 40 has no unit: write "40ms" or "40s"'),
+        ({"rate": "1bit/s", "trace": [1]}, "a trace and a rate at the same time"),
         ({"drop": "first tcp"}, "drop"),
     ],
 )
@@ -111,5 +112,5 @@ def test_an_impossible_setting_never_reaches_the_lab(
     with pytest.raises(DescriptionError, match=said):
         wifi.impair(**settings)
     with pytest.raises(DescriptionError, match=said):
-        at(0, **settings)
+        at("0s", **settings)
     assert lab.asked == []

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
+import dns.exception
 import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
 
+from guestnet.core.errors import DescriptionError
 from guestnet.journal.query import Packet
 from guestnet.scenario.matchers.base import Matcher, Question
-from guestnet.scenario.matchers.endpoint import EndpointLike, ends
+from guestnet.scenario.matchers.endpoint import EndpointLike, address_octets, ends, show_address
 from guestnet.scenario.matchers.layer import packets
 
 _Check = Callable[[dns.message.Message], str | None]
@@ -33,9 +35,10 @@ def answer(
     """A response; ``rcode`` as "NXDOMAIN"; ``addresses`` are all of its A and AAAA records, in any order."""
     questions = [_ask("", _is_answer), *_asked(name, rdtype)]
     if rcode is not None:
+        _known(dns.rcode.from_text, rcode, "response code")
         questions.append(_ask(f"with {rcode}", lambda message: _rcode(message, rcode)))
     if addresses is not None:
-        wanted = sorted(addresses)
+        wanted = sorted(show_address(address_octets(address)) for address in addresses)
         questions.append(
             _ask(f"with {', '.join(wanted) or 'no address'}", lambda message: _addresses(message, wanted))
         )
@@ -64,8 +67,17 @@ def _asked(name: str | None, rdtype: str | None) -> list[Question]:
         wanted = dns.name.from_text(name)
         questions.append(_ask(f"for {name}", lambda message: _name(message, wanted)))
     if rdtype is not None:
+        _known(dns.rdatatype.from_text, rdtype, "type of records")
         questions.append(_ask(f"of type {rdtype}", lambda message: _rdtype(message, rdtype.upper())))
     return questions
+
+
+def _known(from_text: Callable[[str], object], text: str, what: str) -> None:
+    """Raise DescriptionError unless there is such a thing: a matcher of none would never find it."""
+    try:
+        from_text(text)
+    except (dns.exception.DNSException, ValueError):
+        raise DescriptionError(f"{text!r} is no {what} of DNS", remedy="write it as RFC 1035 does") from None
 
 
 def _name(message: dns.message.Message, wanted: dns.name.Name) -> str | None:

@@ -25,6 +25,13 @@ EndpointLike = str | int | _Address | tuple[str | _Address | None, int | None]
 """An address, a port, "address:port", or a pair of which either may be None."""
 
 
+def port(value: object, *, least: int = 1) -> int:
+    """``value`` if it is a port, ``least`` to 65535. Raises DescriptionError: 80800 would ask another one."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= 65535:
+        raise DescriptionError(f"{value!r} is no port", remedy=f"give a number from {least} to 65535")
+    return value
+
+
 class _Wanted(NamedTuple):
     address: _Address | None
     port: int | None
@@ -33,24 +40,26 @@ class _Wanted(NamedTuple):
 def parse(value: EndpointLike) -> _Wanted:
     """What ``value`` says. Raises DescriptionError when it is no address, port or pair."""
     if isinstance(value, int):
-        return _Wanted(None, value)
+        return _Wanted(None, port(value, least=0))
     if isinstance(value, tuple):
-        address, port = value
-        return _Wanted(None if address is None else _address(address), port)
+        address, number = value
+        return _Wanted(
+            None if address is None else _address(address), None if number is None else port(number, least=0)
+        )
     if isinstance(value, str):
         host, colon, port_text = value.rpartition(":")
         if colon and port_text.isdigit() and (":" not in host or host.startswith("[")):
-            return _Wanted(_address(host.strip("[]")), int(port_text))
+            return _Wanted(_address(host.strip("[]")), port(int(port_text), least=0))
     return _Wanted(_address(value), None)
 
 
 def _address(value: str | _Address) -> _Address:
     try:
         return ipaddress.ip_address(value)
-    except ValueError as error:
+    except ValueError:
         raise DescriptionError(
             f"{value!r} is no IP address", remedy='matchers take "203.0.113.10", 80 or ("203.0.113.10", 80)'
-        ) from error
+        ) from None
 
 
 def address_octets(value: str | _Address) -> bytes:

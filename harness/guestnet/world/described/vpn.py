@@ -9,6 +9,8 @@ from guestnet.world.described.impair import LinkImpairments
 
 ALL: Final = "."
 """The domain of every name."""
+FIXED: Final = frozenset({"ends", "endpoint", "port", "transport", "up", "impair"})
+"""Fields of a `Vpn` that stay as they are in a running lab."""
 
 
 class Vpn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,7 +21,7 @@ from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.described.place import Problem, WorldError
-from guestnet.world.described.vpn import Vpn
+from guestnet.world.described.vpn import FIXED, Vpn
 from guestnet.world.described.vpn_problems import address_problems, setting_problems
 from guestnet.world.described.world import World
 from guestnet.world.kernel import nft
@@ -202,7 +202,7 @@ class Vpns:
     async def set(self, name: str, changes: dict[str, Any]) -> None:
         """Change settings, by their names in `Vpn`; at once, if it is up. Raises DescriptionError."""
         client = self._client(name)
-        fields = set(Vpn.__struct_fields__) - {"ends", "endpoint", "port", "transport", "up", "impair"}
+        fields = set(Vpn.__struct_fields__) - FIXED
         for unknown in changes.keys() - fields:
             there_are = ", ".join(sorted(fields))
             raise DescriptionError(f"{name} has no setting {unknown!r}", remedy=f"there are {there_are}")

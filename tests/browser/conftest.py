@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guestnet.report import build
-from tests.unit.report import sample
+from tests.support import sample
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

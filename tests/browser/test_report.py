@@ -10,8 +10,8 @@ from guestnet.journal.capture import CaptureReader
 from guestnet.link.link import Link
 from guestnet.link.settings import impairments
 from guestnet.report import Limits, build
-from tests.unit.report import sample
-from tests.unit.report.tape import Tape
+from tests.support import sample
+from tests.support.tape import Tape
 
 pytest.importorskip("playwright", reason="playwright is not installed: pip install playwright")
 from playwright.sync_api import Locator, Page, expect

@@ -11,9 +11,9 @@ import pytest
 from guestnet.core.events import FlowOpened, FlowRefused
 from guestnet.wire import icmpv6, ndp
 from guestnet.wire.ipv6 import ip6
-from tests.contract.bench import Bench, running, serving
-from tests.contract.fake_guest import GUEST6, HOST6
 from tests.contract.test_stack import MEBIBYTE, echo, noise
+from tests.support.bench import Bench, running, serving
+from tests.support.fake_guest import GUEST6, HOST6
 
 
 def has_loopback() -> bool:

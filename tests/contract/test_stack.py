@@ -19,8 +19,8 @@ from guestnet.stacks.builtin import BuiltinStack
 from guestnet.wire import icmp
 from guestnet.wire.dhcp import MessageType
 from guestnet.wire.ipv4 import ip4
-from tests.contract.bench import Bench, running, serving
-from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest
+from tests.support.bench import Bench, running, serving
+from tests.support.fake_guest import GATEWAY, HOST, FakeGuest
 
 STACKS = ["builtin"]
 """Those that a fake guest can be plugged into; the others need a QEMU around them."""

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from guestnet.core.errors import WireError
+from guestnet.frames import virtio
+from guestnet.frames.train import Train
 from guestnet.journal import pcapng
-from guestnet.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp, virtio
-from guestnet.wire.train import Train
+from guestnet.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
 from tests.fuzz import corpus
 
 ADDRESS4, ADDRESS6 = bytes(4), bytes(16)

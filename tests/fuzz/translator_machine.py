@@ -3,7 +3,8 @@
 from ipaddress import IPv4Address, IPv6Address
 
 from guestnet.core.errors import WireError
-from guestnet.wire import ipv4, ipv6, siit
+from guestnet.tcpip import siit
+from guestnet.wire import ipv4, ipv6
 from tests.fuzz import corpus
 
 _PREFIX = IPv6Address("64:ff9b::").packed

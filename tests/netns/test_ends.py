@@ -12,7 +12,8 @@ import pytest
 
 from guestnet.core.errors import LabError
 from guestnet.lab.protocol import Now, RunOn
-from tests.netns.conftest import Marked, StartLab, events, start_client
+from tests.netns.conftest import StartLab, events, start_client
+from tests.support.marked import Marked
 
 pytestmark = pytest.mark.netns
 

@@ -13,7 +13,8 @@ from guestnet.core.events import Noted
 from guestnet.lab.protocol import Activity, Now, Record, Run, RunOn, Status
 from guestnet.world.described import model
 from guestnet.world.profiles.load import load_profile
-from tests.netns.conftest import Marked, StartLab, events
+from tests.netns.conftest import StartLab, events
+from tests.support.marked import Marked
 
 pytestmark = pytest.mark.netns
 

@@ -37,7 +37,7 @@ from guestnet.lab.protocol import (
     WriteFile,
 )
 from guestnet.scenario import Lab
-from tests.netns.conftest import Marked
+from tests.support.marked import Marked
 
 BAD_SUM = 'tcp.checksum.status == "Bad"'
 

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.netns.conftest import CLIENT, ROOT, Marked, start_client
+from tests.netns.conftest import CLIENT, ROOT, start_client
+from tests.support.marked import Marked
 
 pytestmark = pytest.mark.netns
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "harness" / "guestnet"
 
-PURE = {"core", "wire", "tcpip", "services", "link", "gateway", "world.described"}
+PURE = {"core", "wire", "frames", "tcpip", "services", "link", "gateway", "world.described"}
 """Above the line: no I/O, no clock, no randomness of its own."""
 
 WORLD = {"described", "profiles", "kernel", "laptop", "links", "nat64", "servers", "portal", "vpn"}
@@ -18,19 +18,22 @@ WORLD = {"described", "profiles", "kernel", "laptop", "links", "nat64", "servers
 MAY_IMPORT = {
     "core": set[str](),
     "wire": {"core"},
-    "tcpip": {"core", "wire"},
+    "frames": {"core", "wire"},
+    "tcpip": {"core", "wire", "frames"},
     "services": {"core", "wire"},
-    "link": {"core", "wire", "tcpip"},
-    "gateway": {"core", "wire", "tcpip", "services", "link"},
-    "edge": {"core", "system", "wire", "link", "gateway"},
+    "link": {"core", "wire", "frames", "tcpip"},
+    "gateway": {"core", "wire", "frames", "tcpip", "services", "link"},
+    "edge": {"core", "system", "wire", "frames", "link", "gateway"},
     "stacks": {"core", "wire", "tcpip", "services", "link", "gateway", "edge"},
     "system": set[str](),
     "world.described": {"core", "link"},
     "world.profiles": {"core", "system", "world.described"},
     "world.kernel": {"core", "system", "world.described"},
     "world.laptop": {"core", "wire", "edge", "world.described"},
-    "world.links": {"core", "system", "wire", "link", "edge", "journal", "world.described", "world.kernel"},
-    "world.nat64": {"core", "system", "wire", "edge", "world.described", "world.kernel"},
+    "world.links": {
+        "core", "system", "wire", "frames", "link", "edge", "journal", "world.described", "world.kernel",
+    },
+    "world.nat64": {"core", "system", "wire", "tcpip", "edge", "world.described", "world.kernel"},
     "world.servers": {"core", "system", "wire", "edge", "world.described", "world.kernel"},
     "world.portal": {"core", "edge", "world.described", "world.kernel", "world.servers"},
     "world.vpn": {
@@ -38,7 +41,7 @@ MAY_IMPORT = {
     },
     "world": {"core", "edge", "journal", *(f"world.{part}" for part in WORLD)},
     "guest": {"core", "system"},
-    "journal": {"core", "wire"},
+    "journal": {"core", "wire", "frames"},
     "lab": {"core", "system", "link", "edge", "stacks", "world", "guest", "journal"},
     "scenario": {"core", "wire", "link", "journal", "lab", "guest"},
     "report": {"core", "wire", "journal"},
@@ -163,5 +166,18 @@ def test_of_other_peoples_packages_only_pure_ones_above_the_line(name: str) -> N
         for imported in imports(path)
         if imported.split(".")[0] not in {"guestnet", *PURE_ONES, *sys.stdlib_module_names}
         or imported.startswith(NOT_PURE)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_rung_of_the_tests_borrows_from_another() -> None:
+    """What several of them use is in tests/support, which uses none of them; tests/kernel is a tool."""
+    tests = Path(__file__).parents[1]
+    wrong = [
+        f"{path.relative_to(tests)}: {imported}"
+        for path in sorted(tests.rglob("*.py"))
+        for imported in imports(path)
+        if imported.startswith("tests.")
+        and imported.split(".")[1] not in {path.relative_to(tests).parts[0], "support", "kernel"}
     ]
     assert not wrong, "\n".join(wrong)

@@ -31,6 +31,7 @@ from guestnet.edge.qemu_port import QemuPort
 from guestnet.edge.resolver import Resolver
 from guestnet.edge.tap_port import TapPort, has_offloads
 from guestnet.edge.timer import Timer
+from guestnet.frames.train import Train
 from guestnet.gateway import commands
 from guestnet.gateway.events import Event, FramesReceived
 from guestnet.gateway.gateway import Gateway
@@ -38,7 +39,6 @@ from guestnet.link.link import DIRECTIONS, Link
 from guestnet.link.passed import ANSWER, DROPPED, Passed
 from guestnet.link.switch import Switch
 from guestnet.link.verdicts import dropped
-from guestnet.wire.train import Train
 
 _GATEWAY: Final = "gateway"
 

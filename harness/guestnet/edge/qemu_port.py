@@ -26,7 +26,7 @@ import numpy as np
 from guestnet.core.port import Frame
 from guestnet.core.time import MICROSECOND
 from guestnet.edge.timer import Timer
-from guestnet.wire.run import Run
+from guestnet.frames.run import Run
 
 MAX_FRAME: Final = 65536 + 64
 """Octets; QEMU refuses more than its NET_BUFSIZE (68 KiB)."""

@@ -22,9 +22,9 @@ import numpy as np
 
 from guestnet.core.errors import WireError
 from guestnet.core.port import Frame
-from guestnet.wire import virtio
+from guestnet.frames import virtio
+from guestnet.frames.train import Train
 from guestnet.wire.octets import Octets
-from guestnet.wire.train import Train
 
 BATCH: Final = 64
 """Frames of one wake at most."""

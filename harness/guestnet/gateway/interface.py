@@ -19,6 +19,8 @@ from guestnet.core.events import AddressConflict, FrameDropped
 from guestnet.core.port import Frame
 from guestnet.core.rng import Stream
 from guestnet.core.time import earliest
+from guestnet.frames.run import Run
+from guestnet.frames.train import Train
 from guestnet.gateway.addressing import Addressing
 from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.ip_layer import IpLayer, Ipv4Layer
@@ -35,9 +37,7 @@ from guestnet.wire import frame as layers
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ip import IpAddress, IpPacket, show_ip
 from guestnet.wire.octets import Octets, view
-from guestnet.wire.run import Run
 from guestnet.wire.tcp import Segment
-from guestnet.wire.train import Train
 
 _LINK: Final = "gateway"
 """The name of the cable between the switch and us, in journal events."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from guestnet.core.events import Event as JournalEvent
 from guestnet.core.port import Frame
+from guestnet.frames.run import Run
+from guestnet.frames.train import Train
 from guestnet.gateway.commands import Command, Record, SendFrames
-from guestnet.wire.run import Run
-from guestnet.wire.train import Train
 
 
 class Outbox:

@@ -31,7 +31,7 @@ _TUN_F_TSO4: Final = 0x02
 _TUN_F_TSO6: Final = 0x04
 _TUN_F_TSO_ECN: Final = 0x08
 _VNET_HEADER: Final = 10
-"""Octets of guestnet.wire.virtio's header, the shortest that there is."""
+"""Octets of guestnet.frames.virtio's header, the shortest that there is."""
 _OFFLOADS: Final = _TUN_F_CSUM | _TUN_F_TSO4 | _TUN_F_TSO6 | _TUN_F_TSO_ECN
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
@@ -49,7 +49,7 @@ def open_tap(device: Path = TUN, *, offloads: bool = False) -> int:
     """A descriptor of a new TAP device ``eth0``, down, in the calling thread's network namespace.
 
     It carries whole frames and nothing else. With ``offloads`` each has a virtio net header before it, and
-    the kernel leaves checksums and the cutting of TCP segments to who reads (``guestnet.wire.virtio``).
+    the kernel leaves checksums and the cutting of TCP segments to who reads (``guestnet.frames.virtio``).
     Raises EnvironmentMissing.
     """
     try:

@@ -10,11 +10,11 @@ import msgspec
 
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Mark
+from guestnet.frames.run import Run
+from guestnet.frames.train import Train
 from guestnet.journal import pcapng
 from guestnet.journal.append import AppendFile
 from guestnet.journal.pcapng import Direction
-from guestnet.wire.run import Run
-from guestnet.wire.train import Train
 
 WHOLE: Final = 262_144
 """A snap length that no frame reaches."""

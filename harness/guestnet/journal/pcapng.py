@@ -18,9 +18,9 @@ import numpy as np
 from guestnet.core.errors import WireError
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Mark
+from guestnet.frames.run import Run
+from guestnet.frames.train import LARGEST, Train
 from guestnet.wire.octets import Octets
-from guestnet.wire.run import Run
-from guestnet.wire.train import LARGEST, Train
 
 Direction = Literal["up", "down"]
 

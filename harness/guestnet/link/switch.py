@@ -15,9 +15,9 @@ from guestnet.core.events import AddressConflict
 from guestnet.core.events import Event as JournalEvent
 from guestnet.core.port import Frame
 from guestnet.core.time import SECOND
+from guestnet.frames.run import Run
+from guestnet.frames.train import Train
 from guestnet.link.verdicts import dropped
-from guestnet.wire.run import Run
-from guestnet.wire.train import Train
 
 AGEING: Final = 300 * SECOND
 """Default ageing time (IEEE 802.1Q table 8-6)."""

@@ -28,7 +28,7 @@ from guestnet.lab.protocol import (
     StopGuest,
     WriteFile,
 )
-from tests.netns.conftest import MARK, Marked
+from tests.support.marked import MARK, Marked
 
 pytestmark = pytest.mark.guest
 

@@ -22,8 +22,8 @@ from guestnet.link.passed import DROPPED
 from guestnet.link.settings import Uniform, impairments
 from guestnet.stacks.base import StackOptions
 from guestnet.stacks.builtin import BuiltinStack
-from tests.contract.bench import serving
-from tests.netns.tcp.expert import complaints
+from tests.support.bench import serving
+from tests.support.expert import complaints
 
 pytestmark = pytest.mark.guest
 

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from guestnet.tcpip.tcp import Config
-from tests.netns.tcp.expert import complaints
 from tests.netns.tcp.kernel_peer import Case, Outcome
+from tests.support.expert import complaints
 
 ROOT = Path(__file__).parents[3]
 NAMESPACE = ("unshare", "--user", "--map-root-user", "--net")

@@ -11,7 +11,7 @@ from guestnet.gateway.commands import Command
 from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.gateway import Gateway
 from guestnet.wire.ipv4 import ip4
-from tests.contract.fake_guest import FakeGuest
+from tests.support.fake_guest import FakeGuest
 
 START = 1_700_000_000 * SECOND
 SERVER = ip4("203.0.113.10")

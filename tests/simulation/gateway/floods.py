@@ -4,8 +4,8 @@ from guestnet.gateway import commands, events
 from guestnet.gateway.config import GatewayConfig, Limits
 from guestnet.wire.ipv4 import ip4
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import SERVER, Bench
+from tests.support.fake_guest import GATEWAY
 
 SILENT = ip4("203.0.113.98")
 

@@ -11,8 +11,8 @@ from guestnet.wire import arp, ethernet, ipv4, udp
 from guestnet.wire.arp import Arp, Operation
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv4 import ANY, Ip4, Ipv4, Protocol, ip4
-from tests.contract.fake_guest import GATEWAY, HOST, MAC
 from tests.simulation.gateway.bench import SERVER, Bench
+from tests.support.fake_guest import GATEWAY, HOST, MAC
 
 OURS = GatewayConfig().mac
 OTHER = Mac.parse("52:54:00:65:00:99")

@@ -12,8 +12,8 @@ from guestnet.wire import ethernet, ipv6, ndp
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv6 import ALL_NODES, UNSPECIFIED, Ip6, ip6, show_ip6, solicited_node
 from guestnet.wire.ndp import Ndp, NeighbourAdvertisement, NeighbourSolicitation, Options
-from tests.contract.fake_guest import GATEWAY6, GUEST6, HOST6, ROUTER6, FakeGuest
 from tests.simulation.gateway.bench import Bench
+from tests.support.fake_guest import GATEWAY6, GUEST6, HOST6, ROUTER6, FakeGuest
 
 OURS = GatewayConfig().mac
 OTHER = Mac.parse("52:54:00:65:00:99")

@@ -16,9 +16,9 @@ from guestnet.wire import ethernet, icmp, ipv4, udp
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
 from tests.simulation.gateway.floods import assert_connects_at_once, connects, dead, introduced, syn
+from tests.support.fake_guest import GATEWAY
 
 OTHER = Mac.parse("52:54:00:65:00:99")
 

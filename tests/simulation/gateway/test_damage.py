@@ -17,8 +17,8 @@ from guestnet.wire.dhcp import Dhcp, MessageType, Op, Options
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv4 import ANY, BROADCAST, Ipv4, Protocol, ip4
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import GATEWAY, HOST, MAC
 from tests.simulation.gateway.bench import SERVER, START
+from tests.support.fake_guest import GATEWAY, HOST, MAC
 
 GUEST = ip4("192.168.65.3")
 CONFIG = GatewayConfig(

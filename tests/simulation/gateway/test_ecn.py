@@ -8,8 +8,8 @@ from guestnet.wire import ethernet, ipv4, tcp
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv4 import Ipv4, Protocol
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
+from tests.support.fake_guest import FakeGuest
 
 ECT_0, CE = 2, 3
 PORT = 50123

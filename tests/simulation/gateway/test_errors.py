@@ -10,8 +10,8 @@ from guestnet.gateway.config import GatewayConfig
 from guestnet.wire import ethernet, icmp, ipv4, udp
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
-from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
+from tests.support.fake_guest import GATEWAY, HOST, FakeGuest
 
 OURS = GatewayConfig().mac
 GROUP = Mac.parse("01:00:5e:00:00:fb")

@@ -9,8 +9,8 @@ from guestnet.wire import icmp, ipv4, udp
 from guestnet.wire.icmp import Unreachable
 from guestnet.wire.ip import IpPacket
 from guestnet.wire.ipv4 import Ip4, Ipv4, Protocol, ip4
-from tests.contract.fake_guest import GATEWAY, FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
+from tests.support.fake_guest import GATEWAY, FakeGuest
 
 OTHER = ip4("203.0.113.20")
 

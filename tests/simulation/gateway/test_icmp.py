@@ -12,8 +12,8 @@ from guestnet.gateway.events import IcmpCause
 from guestnet.tcpip.reassembly import fragment
 from guestnet.wire import icmp
 from guestnet.wire.ipv4 import Ipv4, ip4
-from tests.contract.fake_guest import GATEWAY
 from tests.simulation.gateway.bench import SERVER, Bench
+from tests.support.fake_guest import GATEWAY
 
 ROUTER = ip4("192.168.1.1")
 

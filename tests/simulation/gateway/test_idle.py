@@ -4,8 +4,8 @@ import pytest
 
 from guestnet.core.time import HOUR, MINUTE
 from guestnet.gateway import commands, events
-from tests.contract.fake_guest import FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
+from tests.support.fake_guest import FakeGuest
 
 BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
 

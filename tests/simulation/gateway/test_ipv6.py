@@ -16,8 +16,8 @@ from guestnet.wire.icmpv6 import ParameterProblem, TimeExceeded, Type, Unreachab
 from guestnet.wire.ipv4 import Protocol
 from guestnet.wire.ipv6 import ALL_NODES, UNSPECIFIED, Extension, Fragment, Ipv6, NextHeader, ip6
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import GATEWAY6, GUEST6, HOST6, MAC, ROUTER6, FakeGuest
 from tests.simulation.gateway.bench import Bench
+from tests.support.fake_guest import GATEWAY6, GUEST6, HOST6, MAC, ROUTER6, FakeGuest
 
 SERVER = ip6("2001:db8::10")
 LINK_LOCAL = ip6("fe80::5054:ff:fe65:1")

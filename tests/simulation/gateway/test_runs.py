@@ -16,9 +16,9 @@ from guestnet.wire.ip import IpPacket
 from guestnet.wire.ipv4 import Ipv4, Protocol
 from guestnet.wire.ipv6 import Ipv6
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import GUEST6, HOST, HOST6, FakeGuest
 from tests.simulation.gateway.bench import SERVER, Bench
-from tests.unit.wire.runs import run_of
+from tests.support.fake_guest import GUEST6, HOST, HOST6, FakeGuest
+from tests.support.runs import run_of
 
 SIZE = 1448
 MAC = GatewayConfig().mac

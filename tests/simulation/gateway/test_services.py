@@ -17,8 +17,8 @@ from guestnet.wire import arp, ethernet, ipv4, udp
 from guestnet.wire.dhcp import MessageType
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv4 import ANY, Ipv4, Protocol, ip4
-from tests.contract.fake_guest import GATEWAY, HOST, MAC, FakeGuest
 from tests.simulation.gateway.bench import SERVER, START, Bench
+from tests.support.fake_guest import GATEWAY, HOST, MAC, FakeGuest
 
 
 def query(bench: Bench, name: str, rdtype: str = "A") -> dns.message.QueryMessage:

@@ -15,9 +15,9 @@ from guestnet.gateway.gateway import Gateway
 from guestnet.tcpip.tcp import Connection
 from guestnet.wire.frame import decode
 from guestnet.wire.tcp import Flags
-from tests.contract.fake_guest import HOST, HOST6
 from tests.simulation.gateway.bench import SERVER
 from tests.simulation.gateway.test_runs import SERVER6, Upload
+from tests.support.fake_guest import HOST, HOST6
 
 EVERYWHERE = [SERVER, HOST, SERVER6, HOST6]
 

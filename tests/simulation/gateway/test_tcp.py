@@ -12,8 +12,8 @@ from guestnet.tcpip.tcp.state import State
 from guestnet.wire import icmp, tcp
 from guestnet.wire.ipv4 import ip4
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest, Stream
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
+from tests.support.fake_guest import GATEWAY, HOST, FakeGuest, Stream
 
 
 def open_flow(bench: Bench, destination: bytes = SERVER, port: int = 80) -> tuple[Stream, int]:

@@ -10,8 +10,8 @@ from guestnet.gateway.events import IcmpCause
 from guestnet.wire import icmp, ipv4, tcp, udp
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.fake_guest import GATEWAY, HOST
 from tests.simulation.gateway.bench import SERVER, Bench
+from tests.support.fake_guest import GATEWAY, HOST
 
 ROUTER = ip4("192.168.1.1")
 EXCEEDED = IcmpCause(icmp.Type.TIME_EXCEEDED, icmp.TimeExceeded.TTL, ROUTER)

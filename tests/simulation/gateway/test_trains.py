@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from guestnet.core.port import Frame
+from guestnet.frames import virtio
+from guestnet.frames.train import Train
 from guestnet.gateway import commands, events
-from guestnet.wire import virtio
 from guestnet.wire.tcp import Flags
-from guestnet.wire.train import Train
-from tests.contract.fake_guest import HOST
 from tests.simulation.gateway.bench import SERVER
 from tests.simulation.gateway.test_runs import SIZE, Upload
-from tests.unit.wire.test_train import undone
+from tests.support.fake_guest import HOST
+from tests.support.runs import undone
 
 
 def large(upload: Upload, octets: int, **changed: Any) -> Train:

@@ -12,8 +12,8 @@ from guestnet.gateway.config import GatewayConfig, Limits
 from guestnet.gateway.events import IcmpCause
 from guestnet.wire import icmp, udp
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
-from tests.contract.fake_guest import GATEWAY, HOST, FakeGuest
 from tests.simulation.gateway.bench import SERVER, START, Bench
+from tests.support.fake_guest import GATEWAY, HOST, FakeGuest
 
 OTHER = ip4("203.0.113.20")
 ROUTER = ip4("192.168.1.1")

@@ -25,7 +25,7 @@ from guestnet.link.settings import (
     impairments,
 )
 from guestnet.link.words import describe
-from tests.simulation.link.road import START, Road, numbered
+from tests.support.road import START, Road, numbered
 
 WEATHERS = [
     impairments(loss=0.3, delay="3ms"),

@@ -18,7 +18,7 @@ from guestnet.link.settings import (
     Uniform,
     impairments,
 )
-from tests.simulation.link.road import START, Out, Road, number_of, numbered
+from tests.support.road import START, Out, Road, number_of, numbered
 
 FRAMES = 100_000
 GAP = 20 * MICROSECOND

@@ -14,16 +14,17 @@ from guestnet.edge import driver as driver_module
 from guestnet.edge.clock import LabClock
 from guestnet.edge.driver import Driver
 from guestnet.edge.qemu_port import socket_pair
+from guestnet.frames import virtio
 from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.gateway import Gateway
 from guestnet.link.settings import impairments
-from guestnet.wire import arp, ethernet, ipv4, tcp, virtio
+from guestnet.wire import arp, ethernet, ipv4, tcp
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.frame import decode
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
 from guestnet.wire.tcp import Flags, Segment
-from tests.contract.bench import Notebook
-from tests.unit.wire.test_train import undone
+from tests.support.bench import Notebook
+from tests.support.runs import undone
 
 CONFIG = GatewayConfig()
 ONE = Mac.parse("52:54:00:65:00:01")

@@ -10,7 +10,7 @@ import pytest
 
 from guestnet.core.port import Frame
 from guestnet.edge.qemu_port import BULK, READ_BUFFER, QemuPort, socket_pair
-from guestnet.wire.run import Run
+from guestnet.frames.run import Run
 
 
 class Ends:

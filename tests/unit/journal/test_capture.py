@@ -16,10 +16,10 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 from scapy.utils import RawPcapNgReader
 
+from guestnet.frames import virtio
+from guestnet.frames.train import Train
 from guestnet.journal.capture import HEADERS, NOTHING, WHOLE, CaptureReader, CaptureWriter, Record
-from guestnet.wire import virtio
-from guestnet.wire.train import Train
-from tests.unit.wire.test_train import undone
+from tests.support.runs import undone
 
 T0 = 1_700_000_000_123_456_789
 SYN = bytes(Ether() / IP(dst="203.0.113.10") / TCP(dport=80, flags="S"))

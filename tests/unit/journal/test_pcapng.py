@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from guestnet.core.errors import WireError
 from guestnet.journal import pcapng
 from guestnet.journal.pcapng import Interface, Names, Packet, Parser, Section, Statistics, Unknown
-from tests.unit.wire.runs import run_of
+from tests.support.runs import run_of
 
 TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40)
 TIMES = st.integers(0, 2**64 - 1)

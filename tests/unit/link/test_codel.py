@@ -7,7 +7,7 @@ from random import Random
 from guestnet.core.time import MICROSECOND, MILLISECOND, SECOND
 from guestnet.link.link import Link
 from guestnet.link.settings import Codel, impairments
-from tests.simulation.link.road import START, Road, number_of, numbered
+from tests.support.road import START, Road, number_of, numbered
 
 TARGET, INTERVAL = 0.005, 0.1
 

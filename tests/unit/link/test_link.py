@@ -27,7 +27,7 @@ from guestnet.link.settings import (
 )
 from guestnet.link.verdicts import SHOWN
 from guestnet.link.verdicts import dropped as told_dropped
-from tests.simulation.link.road import FRAMES, START, linked, lost, number_of, numbered, numbers, verdicts
+from tests.support.road import FRAMES, START, linked, lost, number_of, numbered, numbers, verdicts
 from tests.unit.link.frames import an_arp
 
 # Plain

@@ -13,7 +13,7 @@ from guestnet.wire.ip import IpAddress
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
 from guestnet.wire.ipv6 import ip6
 from guestnet.wire.tcp import Flags
-from tests.simulation.link.road import START, Road
+from tests.support.road import START, Road
 from tests.unit.link.frames import GUEST, GUEST6, ONE, SERVER, SERVER6, TWO, a_tcp, a_udp, an_arp, frame
 
 ROUTER: tuple[IpAddress, IpAddress] = (ip4("192.0.2.1"), ip6("2001:db8::1"))

@@ -17,7 +17,7 @@ from guestnet.link.settings import (
 )
 from guestnet.wire.frame import decode
 from guestnet.wire.tcp import Flags
-from tests.simulation.link.road import FRAMES, START, Road, linked, lost, number_of, numbered, numbers
+from tests.support.road import FRAMES, START, Road, linked, lost, number_of, numbered, numbers
 from tests.unit.link.frames import GUEST6, SERVER6, a_tcp, a_udp, an_arp
 
 # Rules

@@ -8,7 +8,7 @@ from guestnet.core.events import Event, LinkChanged
 from guestnet.core.time import MILLISECOND, SECOND
 from guestnet.link.link import Link
 from guestnet.link.settings import Flap, Schedule, Step, impairments
-from tests.simulation.link.road import FRAMES, START, Road, linked, lost, numbered, numbers
+from tests.support.road import FRAMES, START, Road, linked, lost, numbered, numbers
 
 
 def flips(road: Road) -> list[int]:

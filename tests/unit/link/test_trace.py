@@ -7,7 +7,7 @@ from guestnet.core.time import MILLISECOND
 from guestnet.link.link import Link
 from guestnet.link.settings import Recorded, impairments
 from guestnet.link.trace import parse_delays, parse_trace
-from tests.simulation.link.road import START, Road, numbered
+from tests.support.road import START, Road, numbered
 
 
 def test_a_trace_is_a_time_a_line() -> None:

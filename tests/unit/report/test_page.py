@@ -10,9 +10,9 @@ from guestnet.core import events
 from guestnet.core.errors import DescriptionError
 from guestnet.report import Limits, build
 from guestnet.report.model import RUN_FILE, Run, load, save
-from tests.unit.report import sample
+from tests.support import sample
+from tests.support.tape import MS, START, Tape
 from tests.unit.report.reading import Page
-from tests.unit.report.tape import MS, START, Tape
 
 
 def test_failures_come_first_and_open(tmp_path: Path) -> None:

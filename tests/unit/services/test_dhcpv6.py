@@ -13,7 +13,7 @@ from guestnet.services.dhcpv6 import DECLINE_TIME, OFFER_TIME, Dhcpv6Config, Dhc
 from guestnet.wire import dhcpv6
 from guestnet.wire.dhcpv6 import Dhcpv6, IaAddress, IaNa, MessageType, Options, StatusCode, duid_ll
 from guestnet.wire.ipv6 import Ip6, ip6
-from tests.unit.wire import strategies as of
+from tests.support import strategies as of
 
 SERVER = duid_ll(Mac.parse("5a:94:ef:e4:0c:ee"))
 MAC, OTHER = Mac.parse("52:54:00:00:00:01"), Mac.parse("52:54:00:00:00:02")

@@ -14,7 +14,7 @@ from guestnet.stacks import registry
 from guestnet.stacks.base import StackOptions
 from guestnet.stacks.processes import Processes
 from guestnet.stacks.registry import open_stack, stack_names
-from tests.contract.bench import Notebook
+from tests.support.bench import Notebook
 
 MAC = Mac.parse("52:54:00:65:00:01")
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestnet.core.errors import WireError
+from guestnet.frames.train import Train
 from guestnet.tcpip.tcp import Config, Endpoint
 from guestnet.tcpip.tcp.coalesce import coalesce, merge
 from guestnet.wire import ethernet, ipv6, tcp
@@ -14,9 +15,8 @@ from guestnet.wire.checksum import pseudo_sum
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv6 import Extension, Ipv6, NextHeader, ip6
 from guestnet.wire.tcp import Flags, Segment
-from guestnet.wire.train import Train
+from tests.support.runs import run_of
 from tests.unit.tcpip.drill import ISS, PLAIN, Drill
-from tests.unit.wire.runs import run_of
 
 GUEST = Endpoint(ip6("fd65:6775:6573:7400::3"), 40000)
 SERVER = Endpoint(ip6("2001:db8::1"), 80)

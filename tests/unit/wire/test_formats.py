@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from guestnet.core.errors import WireError
 from guestnet.wire import arp, dhcp, ethernet, icmp, ipv4, tcp, udp
-from tests.unit.wire import strategies as of
+from tests.support import strategies as of
 
 PARSERS: dict[str, Callable[[bytes], Any]] = {
     "ethernet": ethernet.parse,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from guestnet.core.address import Mac
 from guestnet.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
 from guestnet.wire.tcp import Flags
-from tests.unit.wire import strategies as of
+from tests.support import strategies as of
 
 A, B = ipv4.ip4("192.168.65.3"), ipv4.ip4("1.2.3.4")
 A6, B6 = ipv6.ip6("fd65:6775:6573:7400::3"), ipv6.ip6("2001:db8::1")

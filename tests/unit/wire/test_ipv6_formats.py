@@ -12,7 +12,7 @@ from guestnet.core.address import Mac
 from guestnet.core.errors import DescriptionError, WireError
 from guestnet.wire import dhcpv6, icmpv6, ip, ipv6, names, ndp, tcp, udp
 from guestnet.wire.ipv6 import Extension, Fragment, Ipv6, NextHeader, ip6
-from tests.unit.wire import strategies as of
+from tests.support import strategies as of
 
 A, B = ip6("fd65:6775:6573:7400::3"), ip6("2001:db8::1")
 

@@ -15,7 +15,7 @@ with warnings.catch_warnings():
 
 from guestnet.core.address import Mac
 from guestnet.wire import arp, dhcp, dhcpv6, ethernet, frame, icmp, icmpv6, ipv4, ipv6, ndp, tcp, udp
-from tests.unit.wire import strategies as of
+from tests.support import strategies as of
 
 A, B = ipv4.ip4("192.168.65.3"), ipv4.ip4("93.184.216.34")
 PORTAL = "https://portal.example/api"

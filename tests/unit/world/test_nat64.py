@@ -1,4 +1,4 @@
-"""DNS64 and the NAT64's pool; `tests/unit/wire/test_siit.py` has the translation."""
+"""DNS64 and the NAT64's pool; `tests/unit/tcpip/test_siit.py` has the translation."""
 
 from ipaddress import IPv4Address, IPv6Address
 

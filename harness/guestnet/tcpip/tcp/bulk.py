@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from guestnet.frames.train import Train
 from guestnet.tcpip.tcp.output import Template, segment_run
 from guestnet.wire.octets import Octets
-from guestnet.wire.train import Train
 
 _WORTH_IT: Final = 4096
 """Octets from which on a train is quicker than a segment or two (measured)."""

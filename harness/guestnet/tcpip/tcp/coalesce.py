@@ -16,15 +16,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from guestnet.frames.run import Run
+from guestnet.frames.train import Train
 from guestnet.tcpip.tcp.sequence import MASK
 from guestnet.wire import ethernet
 from guestnet.wire.ip import IpPacket
 from guestnet.wire.ipv4 import Ipv4, Protocol
 from guestnet.wire.ipv6 import Ipv6
 from guestnet.wire.octets import Octets
-from guestnet.wire.run import Run
 from guestnet.wire.tcp import Flags, Segment
-from guestnet.wire.train import Train
 
 _IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
 _IPV6: Final = struct.Struct("!LHBB16s16s")

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from guestnet.core.port import Frame
-from guestnet.wire import virtio
+from guestnet.frames import virtio
 from guestnet.world.links import bare
 
 _SOL_PACKET: Final = 263

@@ -15,9 +15,9 @@ from guestnet.core.errors import WireError
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Direction
 from guestnet.edge.clock import LabClock
+from guestnet.frames import virtio
+from guestnet.frames.train import Train
 from guestnet.journal.recording import FileRecorder
-from guestnet.wire import virtio
-from guestnet.wire.train import Train
 from guestnet.world.links.marks import Marks
 from guestnet.world.links.ring import Arrival, Ring
 

@@ -10,7 +10,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from guestnet.wire.siit import embedded
+from guestnet.tcpip.siit import embedded
 
 MAX_TTL: Final = 600
 """Of a record that was made where the zone gives no time for its absence (RFC 6147 section 5.1.7)."""

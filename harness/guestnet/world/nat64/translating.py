@@ -19,7 +19,8 @@ from typing import Final
 
 from guestnet.core.errors import EnvironmentMissing, LabError, WireError
 from guestnet.system import offloads
-from guestnet.wire import ipv4, ipv6, siit
+from guestnet.tcpip import siit
+from guestnet.wire import ipv4, ipv6
 from guestnet.wire.ipv4 import Ip4
 from guestnet.wire.ipv6 import Ip6
 from guestnet.wire.octets import Octets

@@ -21,9 +21,9 @@ from typing import Final, overload
 import numpy as np
 
 from guestnet.core.port import Frame
+from guestnet.frames.run import Run
 from guestnet.wire import checksum
 from guestnet.wire.octets import Octets
-from guestnet.wire.run import Run
 
 LEAD: Final = 4
 """Octets of room before each frame that is cut."""

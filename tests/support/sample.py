@@ -1,7 +1,7 @@
 """Runs as a pytest session would leave them.
 
 ``realistic`` is the run of the pictures in the documentation, ``large`` has one long capture.
-Run this file to make one: ``python -m tests.unit.report.sample FOLDER``.
+Run this file to make one: ``python -m tests.support.sample FOLDER``.
 """
 
 import random
@@ -17,7 +17,7 @@ from guestnet.report.model import Run, ScenarioResult, save
 from guestnet.wire import icmp, ipv4
 from guestnet.wire.ipv4 import ip4
 from guestnet.wire.tcp import Flags
-from tests.unit.report.tape import GATEWAY, GUEST, MS, SHOP, SILENT, START, Tape, stream
+from tests.support.tape import GATEWAY, GUEST, MS, SHOP, SILENT, START, Tape, stream
 
 
 def refused(folder: Path) -> None:

@@ -17,7 +17,7 @@ from guestnet.edge.clock import LabClock
 from guestnet.stacks.base import Stack, StackOptions
 from guestnet.stacks.registry import open_stack
 from guestnet.wire.dhcp import MessageType
-from tests.contract.fake_guest import GATEWAY, MAC, FakeGuest
+from tests.support.fake_guest import GATEWAY, MAC, FakeGuest
 
 E = TypeVar("E", bound=Event)
 

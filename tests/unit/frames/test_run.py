@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.wire.runs import run_of
+from tests.support.runs import run_of
 
 
 @given(st.data(), st.integers(1, 9), st.integers(0, 5))

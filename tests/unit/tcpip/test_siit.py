@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestnet.core.errors import WireError
-from guestnet.wire import checksum, icmp, icmpv6, ipv4, ipv6, siit, udp
+from guestnet.tcpip import siit
+from guestnet.wire import checksum, icmp, icmpv6, ipv4, ipv6, udp
 from guestnet.wire.ipv4 import Ipv4, Protocol
 from guestnet.wire.ipv6 import Extension, Fragment, Ipv6
 

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 
 from guestnet.core.address import Mac
 from guestnet.core.errors import WireError
-from guestnet.wire import checksum, ethernet, ipv4, tcp, udp, virtio
+from guestnet.frames import virtio
+from guestnet.frames.train import Train
+from guestnet.frames.virtio import ECN, NEEDS_CSUM, Gso, NetHeader
+from guestnet.wire import checksum, ethernet, ipv4, tcp, udp
 from guestnet.wire import frame as layers
 from guestnet.wire.ipv4 import Ipv4, Protocol
 from guestnet.wire.ipv6 import Ipv6
 from guestnet.wire.ipv6 import emit as emit_ipv6
 from guestnet.wire.tcp import Flags, Segment
-from guestnet.wire.train import Train
-from guestnet.wire.virtio import ECN, NEEDS_CSUM, Gso, NetHeader
+from tests.support.runs import undone
 
 TO, FROM = Mac(bytes.fromhex("5a94efe40cdd")), Mac(bytes.fromhex("525400650001"))
 FOUR = bytes((192, 168, 65, 3)), bytes((192, 168, 65, 2))
@@ -32,18 +34,6 @@ def plain(segment: Segment, addresses: tuple[bytes, bytes] = FOUR) -> bytes:
         packet = ipv4.emit(Ipv4(*addresses, Protocol.TCP, octets, dont_fragment=True))
         return ethernet.header(TO, FROM, 0x0800) + packet
     return ethernet.header(TO, FROM, 0x86DD) + emit_ipv6(Ipv6(*addresses, 6, octets))
-
-
-def undone(frame: bytes, start: int, offset: int, kind: int = Gso.NONE, size: int = 0) -> memoryview:
-    """``frame`` as a kernel hands it over that leaves the checksum, or the cutting too, to us."""
-    octets = bytearray(frame)
-    if octets[12] == 0x86:
-        pseudo = checksum.pseudo_sum(frame[22:38], frame[38:54], frame[20], len(octets) - start)
-    else:
-        pseudo = checksum.pseudo_sum(frame[26:30], frame[30:34], frame[23], len(octets) - start)
-    octets[start + offset : start + offset + 2] = pseudo.to_bytes(2, "big")
-    header = NetHeader(NEEDS_CSUM, kind, 0, size, start, offset)
-    return memoryview(bytearray(virtio.emit(header) + octets))
 
 
 def cut(segment: Segment, size: int) -> list[Segment]:

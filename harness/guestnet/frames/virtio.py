@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 
 from guestnet.core.errors import WireError
 from guestnet.core.port import Frame
+from guestnet.frames.train import Train
 from guestnet.wire import checksum
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.octets import Octets, malformed, require, view
-from guestnet.wire.train import Train
 
 HEADER: Final = 10
 NEEDS_CSUM: Final = 0x01

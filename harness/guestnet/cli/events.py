@@ -10,11 +10,13 @@ import click
 import msgspec
 
 from guestnet.core.errors import DescriptionError
-from guestnet.core.events import COLUMNS, Event, LabStopped
+from guestnet.core.events import Event, LabStopped
+from guestnet.core.showing import describe
 from guestnet.core.time import SECOND
 from guestnet.journal.journal import JournalReader
 
-_UNSHOWN: Final = COLUMNS | {"at", "first_at"}
+_COLOURS: Final = {"good": "green", "warning": "yellow", "bad": "red"}
+"""Of the tones of `guestnet.core.showing`."""
 PAUSE: Final = 0.1
 """Seconds between two looks at a journal that grows."""
 
@@ -47,21 +49,8 @@ def read(path: Path, follow: bool) -> Iterator[Event]:
 
 
 def line(event: Event) -> str:
-    """``12:30:01.123 DnsAnswered name=shop.example rcode=NOERROR``, without defaults and columns."""
+    """``12:30:01.123 DnsAnswered  DNS A shop.example: NOERROR, 203.0.113.10``, trouble in colour."""
     at = datetime.fromtimestamp(event.at / SECOND, UTC).strftime("%H:%M:%S.%f")[:-3]
-    parts = [click.style(at, dim=True), click.style(type(event).__name__, bold=True)]
-    for field in msgspec.structs.fields(event):
-        value = getattr(event, field.name)
-        if field.name not in _UNSHOWN and value != field.default and value not in ({}, [], ""):
-            parts.append(f"{field.name}={show(value)}")
-    return " ".join(parts)
-
-
-def show(value: object) -> str:
-    """A value in one line."""
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    text = str(value)
-    return repr(text) if " " in text or "\n" in text else text
+    told = describe(event)
+    text = click.style(told.text.replace("\n", " ⏎ "), fg=_COLOURS.get(told.tone))
+    return f"{click.style(at, dim=True)} {click.style(type(event).__name__, bold=True)}  {text}"

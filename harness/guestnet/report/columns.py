@@ -11,7 +11,6 @@ from typing import Any, Final
 import msgspec
 
 from guestnet.core.events import (
-    COLUMNS,
     VERDICTS,
     Event,
     Expected,
@@ -21,8 +20,8 @@ from guestnet.core.events import (
     StepEnded,
     Verdict,
 )
+from guestnet.core.showing import UNSHOWN, describe
 from guestnet.journal.capture import Record
-from guestnet.report.describe import describe
 from guestnet.report.evidence import Evidence
 from guestnet.report.model import ScenarioResult
 from guestnet.report.settings import spans
@@ -31,7 +30,6 @@ from guestnet.wire import frame
 
 VERDICTS_SHOWN: Final = 20_000
 """Of a scenario: what the page can unfold of the verdicts of links. A verdict takes some 20 octets of it."""
-_UNSHOWN: Final = COLUMNS | {"at", "first_at"}
 _NUMBER: Final = re.compile(r"#(\d+)\b")
 
 
@@ -122,7 +120,7 @@ def _event(event: Event, start: int) -> dict[str, Any]:
         "fields": {
             name: _value(value)
             for name, value in msgspec.structs.asdict(event).items()
-            if name not in _UNSHOWN
+            if name not in UNSHOWN
         },
     }
 

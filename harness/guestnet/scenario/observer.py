@@ -5,33 +5,29 @@ or at its timeout.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol, TypeVar, cast
 
 from guestnet.core.errors import CapabilityMissing
 from guestnet.core.events import (
     AnyEvent,
-    DhcpServed,
     Event,
-    FlowRefused,
-    FrameDropped,
-    FramesDropped,
-    GuestEnded,
-    LinkChanged,
-    Noted,
+    Expected,
     StepBegan,
-    VpnChanged,
 )
+from guestnet.core.showing import describe
 from guestnet.core.time import duration, to_seconds
 from guestnet.journal.query import BEGINNING, Packet, Trace
 from guestnet.lab.protocol import Activity, Record, Status
 from guestnet.lab.request import Request
-from guestnet.scenario.matchers import event as event_matchers
 
 R = TypeVar("R")
 
 MEANWHILE: Final = 6
 """Journal events that a failure shows."""
+OF_A_KIND: Final = 3
+"""Of these, of one class."""
 
 Since = int | Packet | Event | None
 """From when on to look: a lab time in ns, or what was just before (a step too). None: the lab's beginning."""
@@ -108,13 +104,22 @@ class Observer:
         return lambda: end - self._clock()
 
     def told(self, since: Since) -> list[str]:
-        """What the journal says since then about drops, refusals and faults, the last few, a line each."""
-        telling = list(self.trace.events(Event, _tells, since=self.start(since)))
-        return [self.show_event(event) for event in telling[-MEANWHILE:]]
+        """What the journal says since then about trouble, the last few, a line each.
+
+        Of a kind at most ``OF_A_KIND``: a thousand lost frames don't hide that their uplink went down.
+        """
+        telling: list[Event] = []
+        seen: Counter[type[Event]] = Counter()
+        for event in reversed(list(self.trace.events(Event, _tells, since=self.start(since)))):
+            seen[type(event)] += 1
+            if seen[type(event)] <= OF_A_KIND and len(telling) < MEANWHILE:
+                telling.append(event)
+        return [self.show_event(event) for event in reversed(telling)]
 
     def show_event(self, event: Event) -> str:
-        """``event`` in one line, with its time."""
-        return f"{self.trace.since_start(event.at):.6f} s  {event_matchers.show(event)}"
+        """``event`` in one line, with its time and the name of its class, which expectations use."""
+        name, text = type(event).__name__, describe(event).text
+        return f"{self.trace.since_start(event.at):.6f} s  {name}: {text.removeprefix(f'{name} ')}"
 
     def show_since(self, since: Since) -> str:
         """``since`` in words."""
@@ -132,11 +137,5 @@ class Observer:
 
 
 def _tells(event: Event) -> bool:
-    """Whether ``event`` may explain why something did not happen."""
-    if isinstance(event, Noted):
-        return event.level != "info"
-    if isinstance(event, DhcpServed):
-        return event.kind == "NAK" or bool(event.reason)
-    return isinstance(
-        event, FrameDropped | FramesDropped | FlowRefused | LinkChanged | VpnChanged | GuestEnded
-    )
+    """Whether ``event`` may explain why something did not happen; what was expected did not happen itself."""
+    return describe(event).is_trouble and not isinstance(event, Expected)

@@ -37,12 +37,12 @@ def write(folder: Path, journal: list[Event]) -> None:
     writer.close()
 
 
-def test_an_event_is_a_line_with_its_time_and_what_is_not_as_usual(folder: Path) -> None:
+def test_an_event_is_a_line_with_its_time_its_name_and_what_it_says(folder: Path) -> None:
     lines = CliRunner().invoke(events, [str(folder)], catch_exceptions=False).output.splitlines()
     assert lines == [
-        "12:00:00.123 GuestStarted guest=guest1 how=restore mac=52:54:00:65:00:01 seconds=0.188",
-        "12:00:00.123 DnsAnswered client=guest1 name=a.example rdtype=A rcode=NOERROR answers=::1",
-        "12:00:00.123 Noted text='two words'",
+        "12:00:00.123 GuestStarted  guest1 up by restore in 0.188 s, MAC 52:54:00:65:00:01",
+        "12:00:00.123 DnsAnswered  DNS A a.example: NOERROR, ::1",
+        "12:00:00.123 Noted  two words",
     ]
 
 
@@ -54,7 +54,7 @@ def test_programs_get_the_journal_itself(folder: Path) -> None:
 def test_following_ends_with_the_lab(folder: Path) -> None:
     write(folder, [*EVENTS, LabStopped(at=NOON + 3, reason="stopped")])
     lines = CliRunner().invoke(events, [str(folder), "--follow"], catch_exceptions=False).output.splitlines()
-    assert lines[-1].endswith("LabStopped reason=stopped")
+    assert lines[-1].endswith("LabStopped  lab stopped: stopped")
 
 
 def test_a_folder_without_a_journal_is_told(tmp_path: Path) -> None:
@@ -76,9 +76,9 @@ def test_whoever_stops_reading_is_not_answered_with_a_traceback(tmp_path: Path) 
 
 def test_columns_are_for_programs() -> None:
     delayed = FramesDelayed(
-        at=0, link="wifi", rule="delay 1 ms", direction="up", count=2, least=5, mean=6, most=7,
-        packet_ids=[1, 1], times=[0, 3], delays=[5, 2],
+        at=0, link="wifi", rule="delay 1 ms", direction="up", count=2,
+        least=5_000_000, mean=6_000_000, most=7_000_000, packet_ids=[1, 1], times=[0, 3], delays=[5, 2],
     )  # fmt: skip
     assert click.unstyle(line(delayed)).endswith(
-        "FramesDelayed link=wifi rule='delay 1 ms' direction=up count=2 least=5 mean=6 most=7"
+        "FramesDelayed  wifi up held 2 frames by delay 1 ms: 5 to 7 ms, 6 ms in the mean"
     )

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
+from guestnet.core import events
 from guestnet.core.errors import DescriptionError, ExpectationFailed, LabError
 from guestnet.core.events import (
     CaptureEnded,
+    Event,
     Expected,
     FlowRefused,
     FrameDropped,
@@ -14,6 +16,7 @@ from guestnet.core.events import (
     Noted,
     StepBegan,
 )
+from guestnet.core.showing import describe
 from guestnet.scenario import event, icmp, tcp, udp
 from guestnet.scenario.expecting import JournalView, LinkView
 from tests.unit.scenario.fake_lab import GUEST, SECOND, SHOP, START, FakeLab, tcp_frame, udp_frame
@@ -115,12 +118,77 @@ def test_a_failure_shows_the_nearest_packets_and_why_they_are_not_it(fake: FakeL
             "source port is 40000, not 81"
         ),
         "  the journal meanwhile:",
-        "    0.250000 s  FrameDropped link=cable rule='loss 3%' frame='IP …'",
+        "    0.250000 s  FrameDropped: cable dropped by loss 3%: IP …",
         (
-            "    0.250000 s  FlowRefused flow=1 transport=tcp guest=192.168.65.3:40000 "
-            "remote=203.0.113.10:81 error=ECONNREFUSED answer=rst"
+            "    0.250000 s  FlowRefused: flow 1 refused: tcp 192.168.65.3:40000 → 203.0.113.10:81: "
+            "ECONNREFUSED, answered with rst"
         ),
     ]
+
+
+TROUBLE: list[Event] = [
+    REFUSED,
+    FrameDropped(at=0, link="cable", rule="loss 3%", frame="IP …"),
+    events.FramesDropped(at=0, link="cable", rule="loss 3%", direction="up", count=2, octets=9, first_at=0),
+    events.FramesImpaired(at=0, link="cable", rule="corrupt", direction="up", count=2, octets=9, first_at=0),
+    events.LinkChanged(at=0, link="wifi", change="unplugged"),
+    events.UplinkChanged(at=0, uplink="wifi", change="down"),
+    events.PortalChanged(at=0, portal="hotel", change="closed"),
+    events.VpnChanged(at=0, vpn="corp", change="lost"),
+    events.LimitReached(at=0, limit="tcp_flows", bound=9, count=1),
+    events.SubnetOverlap(at=0, of="wifi", network="192.168.0.0/16", subnet="192.168.65.0/24"),
+    events.DhcpServed(at=0, kind="NAK", mac="52:54:00:65:00:01", address="10.0.0.9", reason="not ours"),
+    events.DhcpServed(at=0, kind="DISCOVER", mac="52:54:00:65:00:01", address="", reason="none is left"),
+    events.GuestEnded(at=0, guest="guest1", reason="panic"),
+    Noted(at=0, text="odd", level="warning"),
+]
+ORDINARY: list[Event] = [
+    Noted(at=0, text="hello"),
+    events.UplinkChanged(at=0, uplink="wifi", change="up"),
+    events.PortalChanged(at=0, portal="hotel", change="open"),
+    events.DhcpServed(at=0, kind="ACK", mac="52:54:00:65:00:01", address="192.168.65.3"),
+    events.GuestEnded(at=0, guest="guest1", reason="stopped"),
+    Expected(at=0, what="a packet", met=False),
+]
+
+
+@pytest.mark.parametrize("event", TROUBLE, ids=lambda event: type(event).__name__)
+def test_a_failure_shows_what_the_journal_tells_of_trouble(
+    fake: FakeLab, journal: JournalView, event: Event
+) -> None:
+    fake.event(event)
+    with pytest.raises(ExpectationFailed) as error:
+        journal.expect(StepBegan, within=0)
+    head, told = failure(error)[-2:]
+    assert head == "  the journal meanwhile:"
+    assert told == f"    0.000000 s  {type(event).__name__}: {describe(event).text}"
+
+
+@pytest.mark.parametrize("event", ORDINARY, ids=lambda event: type(event).__name__)
+def test_a_failure_does_not_show_what_is_as_it_should_be(
+    fake: FakeLab, journal: JournalView, event: Event
+) -> None:
+    fake.event(event)
+    with pytest.raises(ExpectationFailed) as error:
+        journal.expect(StepBegan, within=0)
+    assert "the journal meanwhile" not in str(error.value)
+
+
+def test_a_capture_that_ended_is_told_where_the_journal_is_asked(fake: FakeLab, journal: JournalView) -> None:
+    fake.event(CaptureEnded(at=0, reason="the disk is full"))
+    with pytest.raises(ExpectationFailed, match="CaptureEnded: the capture ends here: the disk is full"):
+        journal.expect(StepBegan, within=0)
+
+
+def test_many_of_a_kind_do_not_hide_another(fake: FakeLab, cable: LinkView) -> None:
+    fake.event(events.UplinkChanged(at=0, uplink="wifi", change="down"))
+    for number in range(1000):
+        fake.event(FrameDropped(at=0, link="cable", rule="loss 3%", frame=f"IP {number}"))
+    with pytest.raises(ExpectationFailed) as error:
+        cable.expect(tcp.syn(), within=0)
+    shown = failure(error)[failure(error).index("  the journal meanwhile:") + 1 :]
+    assert [line.split()[2] for line in shown] == ["UplinkChanged:", *["FrameDropped:"] * 3]
+    assert shown[-1].endswith("IP 999")
 
 
 def test_a_failure_on_a_silent_link_names_those_that_are_not(fake: FakeLab, cable: LinkView) -> None:
@@ -268,8 +336,8 @@ def test_a_missing_event_shows_the_nearest(fake: FakeLab, journal: JournalView) 
         "expected within 0 s: a FlowRefused event with transport tcp with error EHOSTUNREACH on the journal",
         "  2 events since the lab began; the nearest:",
         (
-            "    0.000000 s  FlowRefused flow=1 transport=tcp guest=192.168.65.3:40000 "
-            "remote=203.0.113.10:81 error=ECONNREFUSED answer=rst"
+            "    0.000000 s  FlowRefused: flow 1 refused: tcp 192.168.65.3:40000 → 203.0.113.10:81: "
+            "ECONNREFUSED, answered with rst"
         ),
         "        error is ECONNREFUSED, not EHOSTUNREACH",
     ]
@@ -331,9 +399,9 @@ def test_columns_are_not_shown_to_people(fake: FakeLab, journal: JournalView) ->
             direction="up",
             rule="delay 1 ms",
             count=1,
-            least=5,
-            mean=5,
-            most=5,
+            least=5_000_000,
+            mean=5_000_000,
+            most=5_000_000,
             packet_ids=[2],
             times=[0],
             delays=[5],
@@ -341,5 +409,5 @@ def test_columns_are_not_shown_to_people(fake: FakeLab, journal: JournalView) ->
     )
     with pytest.raises(ExpectationFailed) as failure:
         journal.expect_none(FramesDelayed, for_=0)
-    assert "rule='delay 1 ms' direction=up count=1 least=5 mean=5 most=5" in str(failure.value)
+    assert str(failure.value).endswith("FramesDelayed: wifi up held 1 frame by delay 1 ms: 5 ms")
     assert "packet_ids" not in str(failure.value)

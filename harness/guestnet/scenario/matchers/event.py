@@ -1,15 +1,13 @@
 """Events of the journal."""
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from guestnet.core.errors import DescriptionError
-from guestnet.core.events import COLUMNS, Event
+from guestnet.core.events import Event
 from guestnet.scenario.matchers.base import Asking, Matchable, Matcher, Question, equal, matcher
 
 E = TypeVar("E", bound=Event)
-
-_UNSHOWN: Final = COLUMNS | {"at", "first_at"}
 
 
 class OfKind(Asking[Event]):
@@ -36,23 +34,6 @@ def event(kind: type[E], where: Matchable[Any] | None = None, /, **fields: objec
     if where is not None:
         questions.append(_where(kind, matcher(where)))
     return OfKind(kind, questions)
-
-
-def show(event: Event) -> str:
-    """One line, without times, columns and fields left at their default: ``FlowRefused flow=3 …``."""
-    fields = []
-    for name, default in zip(event.__struct_fields__, _defaults(event), strict=True):
-        value = getattr(event, name)
-        if name not in _UNSHOWN and value != default and value not in ([], {}, ""):
-            fields.append(
-                f"{name}={value!r}" if isinstance(value, str) and " " in value else f"{name}={value}"
-            )
-    return " ".join([type(event).__name__, *fields])
-
-
-def _defaults(event: Event) -> tuple[object, ...]:
-    given = event.__struct_defaults__
-    return (None,) * (len(event.__struct_fields__) - len(given)) + given
 
 
 def _getter(name: str) -> Callable[[Event], object]:

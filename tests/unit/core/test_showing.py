@@ -1,3 +1,5 @@
+"""Each event of the vocabulary in one line, and how bad it is."""
+
 from typing import Any, get_args
 
 import msgspec
@@ -5,7 +7,7 @@ import pytest
 
 from guestnet.core import events
 from guestnet.core.events import AnyEvent, Event
-from guestnet.report.describe import Line, describe
+from guestnet.core.showing import Line, Tone, describe
 
 REFUSED = events.FlowRefused(
     at=1, flow=3, transport="tcp", guest="10.0.0.3:1", remote="10.9.9.9", error="EPERM", answer="none"
@@ -66,12 +68,24 @@ CASES = [
      "the laptop fell asleep: guest1, wifi", "warning"),
     (events.WokeUp(at=1, seconds=60.0, guests=["guest1"]), "time", "the laptop woke up after 60 s: guest1",
      "warning"),
+    (events.DhcpServed(at=1, kind="ACK", mac="m", address="192.168.65.3"), "dhcp",
+     "DHCP ACK 192.168.65.3 to m", ""),
+    (events.DhcpServed(at=1, kind="NAK", mac="m", address="10.0.0.9", reason="not ours"), "dhcp",
+     "DHCP NAK 10.0.0.9 to m (not ours)", "warning"),
+    (events.DhcpServed(at=1, kind="DISCOVER", mac="m", address="", reason="no address is left"), "dhcp",
+     "DHCP DISCOVER  to m (no address is left)", "warning"),
+    (events.DhcpServed(at=1, kind="REPLY", mac="m", address="fd00::3", reason="REQUEST"), "dhcp",
+     "DHCP REPLY fd00::3 to m (REQUEST)", ""),
+    (events.DhcpServed(at=1, kind="REPLY", mac="m", address="", reason="NOT_ON_LINK: no"), "dhcp",
+     "DHCP REPLY  to m (NOT_ON_LINK: no)", "warning"),
+    (events.CaptureEnded(at=1, reason="the disk is full"), "note", "the capture ends here: the disk is full",
+     "bad"),
     (events.Noted(at=1, text="disk full", level="error"), "note", "disk full", "bad"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("event", "group", "text", "tone"), CASES)
-def test_an_event_is_one_line(event: Event, group: str, text: str, tone: str) -> None:
+def test_an_event_is_one_line(event: Event, group: str, text: str, tone: Tone) -> None:
     assert describe(event) == Line(group, text, tone)
 
 

@@ -1,20 +1,31 @@
-"""Events of the journal as one line each, for the event list and the timeline."""
+"""Events of the journal as one line each, and how bad each is: the same in the report, in ``guestnet events``
+and in what a failed expectation says."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
 from guestnet.core import events
 from guestnet.core.events import Event
 
+UNSHOWN: Final = events.COLUMNS | {"at", "first_at"}
+"""Fields that mean nothing to people as they are."""
+
+Tone = Literal["", "good", "warning", "bad"]
+
 
 class Line(msgspec.Struct, frozen=True):
-    """``group`` picks the colour and answers the filter; ``tone`` is "", "good", "warning" or "bad"."""
+    """``group`` is what kind of thing it is about, for colours and filters."""
 
     group: str
     text: str
-    tone: str = ""
+    tone: Tone = ""
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether it may explain why something else did not happen."""
+        return self.tone in ("warning", "bad")
 
 
 def describe(event: Event) -> Line:
@@ -25,9 +36,8 @@ def describe(event: Event) -> Line:
 
 def _fields(event: Event) -> str:
     values = msgspec.structs.asdict(event)
-    return type(event).__name__ + "".join(
-        f" {name}={value}" for name, value in values.items() if name != "at"
-    )
+    shown = [f"{name}={value}" for name, value in values.items() if name not in UNSHOWN]
+    return " ".join([type(event).__name__, *shown])
 
 
 def _lab_started(event: events.LabStarted) -> Line:
@@ -46,8 +56,8 @@ def _step_began(event: events.StepBegan) -> Line:
 
 
 def _step_ended(event: events.StepEnded) -> Line:
-    tone = "bad" if event.outcome in {"failed", "error"} else ""
-    return Line("step", f"step {event.step} {event.outcome}: {event.name}", tone)
+    is_red = event.outcome in {"failed", "error"}
+    return Line("step", f"step {event.step} {event.outcome}: {event.name}", "bad" if is_red else "")
 
 
 def _expected(event: events.Expected) -> Line:
@@ -56,8 +66,11 @@ def _expected(event: events.Expected) -> Line:
     )
 
 
+_OF_LEVELS: Final[dict[str, Tone]] = {"info": "", "warning": "warning", "error": "bad"}
+
+
 def _noted(event: events.Noted) -> Line:
-    return Line("note", event.text, {"info": "", "warning": "warning", "error": "bad"}[event.level])
+    return Line("note", event.text, _OF_LEVELS[event.level])
 
 
 def _capture_ended(event: events.CaptureEnded) -> Line:
@@ -75,8 +88,8 @@ def _clock_jumped(event: events.ClockJumped) -> Line:
 def _uplink_changed(event: events.UplinkChanged) -> Line:
     has = f": {', '.join(event.addresses)}" if event.addresses else ""
     resolvers = f"; resolver {', '.join(event.resolvers)}" if event.resolvers else "; no resolver"
-    tone = "warning" if event.change == "down" else ""
-    return Line("link", f"uplink {event.uplink} {event.change}{has}{resolvers}", tone)
+    text = f"uplink {event.uplink} {event.change}{has}{resolvers}"
+    return Line("link", text, "warning" if event.change == "down" else "")
 
 
 def _portal_changed(event: events.PortalChanged) -> Line:
@@ -88,8 +101,8 @@ def _portal_changed(event: events.PortalChanged) -> Line:
 
 def _vpn_changed(event: events.VpnChanged) -> Line:
     has = f": {', '.join(event.addresses)}" if event.change == "up" else ""
-    tone = "warning" if event.change in ("down", "lost", "dropped") else ""
-    return Line("link", f"VPN {event.vpn} {event.change}{has}", tone)
+    is_gone = event.change in ("down", "lost", "dropped")
+    return Line("link", f"VPN {event.vpn} {event.change}{has}", "warning" if is_gone else "")
 
 
 def _subnet_overlap(event: events.SubnetOverlap) -> Line:
@@ -163,8 +176,10 @@ def _way(link: str, direction: str) -> str:
 
 def _dhcp_served(event: events.DhcpServed) -> Line:
     reason = f" ({event.reason})" if event.reason else ""
-    tone = "" if event.kind in {"OFFER", "ACK"} else "warning"
-    return Line("dhcp", f"DHCP {event.kind} {event.address} to {event.mac}{reason}", tone)
+    # In DHCPv6 a refusal is a REPLY, too: with a status and its message (RFC 8415 section 21.13).
+    is_given = event.kind in {"OFFER", "ACK", "ADVERTISE", "REPLY"} and ": " not in event.reason
+    text = f"DHCP {event.kind} {event.address} to {event.mac}{reason}"
+    return Line("dhcp", text, "" if is_given else "warning")
 
 
 def _dns_answered(event: events.DnsAnswered) -> Line:

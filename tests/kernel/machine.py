@@ -114,9 +114,8 @@ def _make(folder: Path, init: bytes, cache: Cache, progress: Progress) -> None:
         apt.download(packages, store, progress)
         apt.unpack(packages, store, files, progress)
     (image,) = (files / "boot").glob("vmlinuz-*")
-    modules = files / "lib" / "modules"
-    wanted = choose((path.stem for path in modules.rglob("*.ko")), MODULES, LEFT_OUT)
-    order = kernel.load_order(modules, [*FIRST_MODULES, *wanted])
+    wanted = choose(kernel.find_modules(files), MODULES, LEFT_OUT)
+    order = kernel.load_order(files, [*FIRST_MODULES, *wanted])
     (folder / _KERNEL).write_bytes(kernel.uncompressed(image.read_bytes()))
     (folder / _INITRAMFS).write_bytes(initramfs(init, (files / "bin" / "busybox").read_bytes(), order))
     version = next(one.version for one in packages if one.name == KERNEL_PACKAGE)
@@ -125,11 +124,12 @@ def _make(folder: Path, init: bytes, cache: Cache, progress: Progress) -> None:
 
 
 def choose(available: Iterable[str], wanted: Sequence[str], left_out: Sequence[str]) -> list[str]:
-    """The modules of ``wanted``, its patterns filled in from those ``available``, sorted within each.
+    """The modules of ``wanted``, its patterns filled in from those ``available`` (with ``_`` for ``-``), sorted
+    within each.
 
     One that is named plainly is there whether it is available or not: it may be built in.
     """
-    names = sorted({name.replace("-", "_") for name in available} - set(left_out))
+    names = sorted(set(available) - set(left_out))
     return [
         name
         for pattern in wanted
@@ -137,7 +137,7 @@ def choose(available: Iterable[str], wanted: Sequence[str], left_out: Sequence[s
     ]
 
 
-def initramfs(init: bytes, busybox: bytes, modules: Sequence[Path]) -> bytes:
+def initramfs(init: bytes, busybox: bytes, modules: Sequence[kernel.Module]) -> bytes:
     """The archive that the kernel starts with; ``modules`` in the order of their loading."""
     folders = ("bin", "dev", "lower", "modules", "proc", "root", "writable")
     return cpio.archive(
@@ -147,8 +147,8 @@ def initramfs(init: bytes, busybox: bytes, modules: Sequence[Path]) -> bytes:
             cpio.Entry("dev/console", cpio.CHARACTER_DEVICE, device=(5, 1)),
             cpio.Entry("bin/busybox", cpio.EXECUTABLE, busybox),
             cpio.Entry("init", cpio.EXECUTABLE, init),
-            cpio.Entry("modules/order", cpio.FILE, "".join(f"{path.stem}\n" for path in modules).encode()),
-            *(cpio.Entry(f"modules/{path.name}", cpio.FILE, path.read_bytes()) for path in modules),
+            cpio.Entry("modules/order", cpio.FILE, "".join(f"{one.name}\n" for one in modules).encode()),
+            *(cpio.Entry(f"modules/{one.name}.ko", cpio.FILE, one.content) for one in modules),
         ]
     )
 

@@ -10,6 +10,7 @@ import platform
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -101,7 +102,7 @@ class Build:
         (self._folder / KERNEL).write_bytes(kernel.uncompressed(images[0].read_bytes()))
 
     def _make_initramfs(self) -> None:
-        early = self._modules(self._recipe.kernel.early_modules)
+        early = kernel.load_order(self._work / "files", self._recipe.kernel.early_modules)
         folders = ["bin", "dev", "lower", "modules", "proc", "root", "writable"]
         entries = [cpio.Entry(folder, cpio.DIRECTORY) for folder in folders]
         # The kernel opens it as the first process's output before anything is mounted.
@@ -109,9 +110,8 @@ class Build:
         entries.append(
             cpio.Entry("bin/busybox", cpio.EXECUTABLE, self._file("/usr/bin/busybox").read_bytes())
         )
-        order = "".join(f"{path.stem}\n" for path in early)
-        entries.append(cpio.Entry("modules/order", cpio.FILE, order.encode()))
-        entries += [cpio.Entry(f"modules/{path.name}", cpio.FILE, path.read_bytes()) for path in early]
+        entries.append(cpio.Entry("modules/order", cpio.FILE, _order(early)))
+        entries += [cpio.Entry(f"modules/{one.name}.ko", cpio.FILE, one.content) for one in early]
         for name, content in files(self._recipe.folder / "initramfs"):
             entries.append(cpio.Entry(name, cpio.EXECUTABLE if is_script(content) else cpio.FILE, content))
         (self._folder / INITRAMFS).write_bytes(cpio.archive(entries))
@@ -121,14 +121,9 @@ class Build:
         chosen = self._chosen()
         for name in sorted(chosen):
             _copy(chosen[name], root / name[1:])
-        late = [
-            path
-            for path in self._modules((*self._recipe.kernel.early_modules, *self._recipe.kernel.modules))
-            if path not in self._modules(self._recipe.kernel.early_modules)
-        ]
-        for path in late:
-            _copy(path, root / _MODULES[1:] / path.name)
-        _write(root / _MODULES[1:] / "order", "".join(f"{path.stem}\n" for path in late).encode())
+        for module in (late := self._late_modules()):
+            _write(root / _MODULES[1:] / f"{module.name}.ko", module.content)
+        _write(root / _MODULES[1:] / "order", _order(late))
         for name, content in files(self._recipe.folder / "root"):
             _write(root / name, content)
         for folder in self._recipe.root.directories:
@@ -200,8 +195,11 @@ class Build:
                 f"mksquashfs failed: {said[-300:]}", remedy="check that squashfs-tools is 4.4 or newer"
             )
 
-    def _modules(self, names: tuple[str, ...]) -> list[Path]:
-        return kernel.load_order(self._work / "files" / "lib" / "modules", names)
+    def _late_modules(self) -> list[kernel.Module]:
+        """Those of the root filesystem: the initramfs has loaded the others."""
+        described, files = self._recipe.kernel, self._work / "files"
+        every = kernel.load_order(files, (*described.early_modules, *described.modules))
+        return every[len(kernel.load_order(files, described.early_modules)) :]
 
     def _file(self, name: str) -> Path:
         if name not in self._where:
@@ -218,6 +216,10 @@ def digest_of(folder: Path) -> str:
         with (folder / name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def _order(modules: Iterable[kernel.Module]) -> bytes:
+    return "".join(f"{module.name}\n" for module in modules).encode()
 
 
 def _merged(path: str) -> str:

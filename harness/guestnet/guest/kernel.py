@@ -9,7 +9,8 @@ import gzip
 import lzma
 import struct
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,16 @@ _LZ4_LEGACY: Final = bytes.fromhex("02214c18")
 _ZSTD: Final = bytes.fromhex("28b52ffd")
 _XZ: Final = bytes.fromhex("fd377a58")
 _GZIP: Final = bytes.fromhex("1f8b")
+_MODULE_FOLDERS: Final = ("lib/modules", "usr/lib/modules")
+"""Of packages for a system without and with a merged /usr: Debian up to 12, and since."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module as it is loaded: uncompressed. ``name`` as its file has it, without ``.ko``."""
+
+    name: str
+    content: bytes
 
 
 def uncompressed(image: bytes) -> bytes:
@@ -32,31 +43,27 @@ def uncompressed(image: bytes) -> bytes:
     offset, length = struct.unpack_from("<II", image, _PAYLOAD)
     start = (image[_SETUP_SECTORS] + 1) * 512 + offset
     # The last four bytes are the size of the uncompressed image, not part of the stream.
-    payload = image[start : start + length - 4]
-    if payload.startswith(_LZ4_LEGACY):
-        return _through(["lz4", "-d", "-c"], payload)
-    if payload.startswith(_ZSTD):
-        return _through(["zstd", "-d", "-c", "-q"], payload)
-    if payload.startswith(_XZ):
-        return lzma.LZMADecompressor().decompress(payload)
-    if payload.startswith(_GZIP):
-        return gzip.decompress(payload)
-    return image
+    return _decompressed(image[start : start + length - 4]) or image
 
 
-def load_order(folder: Path, wanted: Iterable[str]) -> list[Path]:
-    """The files of the modules ``wanted`` below ``folder``, each after the ones it depends on.
+def find_modules(files: Path) -> dict[str, Path]:
+    """The modules of the kernel whose packages were unpacked to ``files``, by name, with ``_`` for ``-``."""
+    return {_name(path).replace("-", "_"): path for path in _below_modules(files, "*.ko*")}
+
+
+def load_order(files: Path, wanted: Iterable[str]) -> list[Module]:
+    """The modules ``wanted`` of the kernel unpacked to ``files``, each after the ones it depends on.
 
     A module that is built into this kernel has no file and is left out. Raises EnvironmentMissing for one
-    that is neither.
+    that is neither, or whose compression is unknown.
     """
-    available = {path.name.removesuffix(".ko").replace("-", "_"): path for path in folder.rglob("*.ko")}
+    available = find_modules(files)
     builtin = {
-        Path(line).name.removesuffix(".ko").replace("-", "_")
-        for path in folder.rglob("modules.builtin")
+        _name(Path(line)).replace("-", "_")
+        for path in _below_modules(files, "modules.builtin")
         for line in path.read_text().splitlines()
     }
-    order: dict[str, Path] = {}
+    order: dict[str, Module] = {}
 
     def add(name: str) -> None:
         if name in order or name in builtin:
@@ -65,13 +72,47 @@ def load_order(folder: Path, wanted: Iterable[str]) -> list[Path]:
             raise EnvironmentMissing(
                 f"this kernel has no module {name}", remedy="correct [kernel] in the image's recipe"
             )
-        for dependency in elf.module_depends(available[name].read_bytes()):
+        module = _read(available[name])
+        for dependency in elf.module_depends(module.content):
             add(dependency)
-        order[name] = available[name]
+        order[name] = module
 
     for name in wanted:
         add(name.replace("-", "_"))
     return list(order.values())
+
+
+def _below_modules(files: Path, pattern: str) -> Iterator[Path]:
+    for folder in _MODULE_FOLDERS:
+        yield from (files / folder).rglob(pattern)
+
+
+def _name(path: Path) -> str:
+    return path.name.partition(".ko")[0]
+
+
+def _read(path: Path) -> Module:
+    data = path.read_bytes()
+    content = data if data.startswith(elf.MAGIC) else _decompressed(data)
+    if content is None:
+        raise EnvironmentMissing(
+            f"the module {path.name} is compressed in a way that is not known",
+            remedy="name another kernel in [packages] of the image's recipe",
+        )
+    return Module(_name(path), content)
+
+
+def _decompressed(data: bytes) -> bytes | None:
+    """What ``data`` was before its compression; None when that is unknown."""
+    if data.startswith(_LZ4_LEGACY):
+        return _through(["lz4", "-d", "-c"], data)
+    if data.startswith(_ZSTD):
+        return _through(["zstd", "-d", "-c", "-q"], data)
+    if data.startswith(_XZ):
+        return lzma.LZMADecompressor().decompress(data)
+    if data.startswith(_GZIP):
+        return gzip.decompress(data)
+    return None
 
 
 def _through(command: list[str], data: bytes) -> bytes:

@@ -1,7 +1,9 @@
 """Unpacking a kernel image and ordering its modules, on ones made here."""
 
 import gzip
+import lzma
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,10 +40,14 @@ def module(depends: str) -> bytes:
     return header + info + names + table
 
 
-def write_modules(folder: Path, **depends: str) -> None:
+def write_modules(files: Path, **depends: str) -> Path:
+    """As a kernel's package of Debian 12 has them; their folder."""
+    folder = files / "lib" / "modules" / "6.1"
+    (folder / "kernel").mkdir(parents=True)
     for name, others in depends.items():
-        (folder / f"{name}.ko").write_bytes(module(others))
+        (folder / "kernel" / f"{name}.ko").write_bytes(module(others))
     (folder / "modules.builtin").write_text("kernel/fs/ext4/ext4.ko\n")
+    return folder
 
 
 def test_the_kernel_inside_is_found() -> None:
@@ -64,9 +70,33 @@ def test_modules_come_after_what_they_need(tmp_path: Path) -> None:
         tmp_path, virtio_net="virtio_ring,net_failover", net_failover="failover", failover="", virtio_ring=""
     )
 
-    order = [path.stem for path in kernel.load_order(tmp_path, ["virtio-net", "ext4", "failover"])]
+    order = [one.name for one in kernel.load_order(tmp_path, ["virtio-net", "ext4", "failover"])]
 
     assert order == ["virtio_ring", "failover", "net_failover", "virtio_net"]
+
+
+@pytest.mark.parametrize(("suffix", "compress"), [(".xz", lzma.compress), (".gz", gzip.compress)])
+def test_compressed_modules_of_a_merged_usr_are_given_as_they_are_loaded(
+    tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes]
+) -> None:
+    folder = write_modules(tmp_path, tun="", **{"virtio-rng": "virtio"}, virtio="")
+    for path in (folder / "kernel").iterdir():
+        path.with_name(path.name + suffix).write_bytes(compress(path.read_bytes()))
+        path.unlink()
+    (tmp_path / "usr").mkdir()
+    (tmp_path / "lib").rename(tmp_path / "usr" / "lib")
+    (tmp_path / "lib").symlink_to("usr/lib")
+
+    order = kernel.load_order(tmp_path, ["virtio_rng", "ext4"])
+
+    assert order == [kernel.Module("virtio", module("")), kernel.Module("virtio-rng", module("virtio"))]
+    assert set(kernel.find_modules(tmp_path)) == {"tun", "virtio", "virtio_rng"}
+
+
+def test_a_module_of_an_unknown_compression_is_told(tmp_path: Path) -> None:
+    (write_modules(tmp_path) / "tun.ko.br").write_bytes(b"brotli")
+    with pytest.raises(EnvironmentMissing, match=r"tun\.ko\.br is compressed in a way that is not known"):
+        kernel.load_order(tmp_path, ["tun"])
 
 
 def test_a_module_that_is_nowhere_is_told(tmp_path: Path) -> None:

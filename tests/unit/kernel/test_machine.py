@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing
+from guestnet.guest import kernel
 from tests.kernel import inside, machine
 
 BUILT = machine.Built("6.1 (Debian 6.1)", Path("/k/kernel"), Path("/k/initramfs"))
 
 
 def test_patterns_are_filled_in_from_what_there_is() -> None:
-    available = ["nft_ct", "nft_compat", "sch-netem", "snd", "sch_cake"]
+    available = ["nft_ct", "nft_compat", "sch_netem", "snd", "sch_cake"]
     chosen = machine.choose(available, ["veth", "sch_*", "nft_*"], ["nft_compat"])
     assert chosen == ["veth", "sch_cake", "sch_netem", "nft_ct"]
 
@@ -23,10 +24,8 @@ def test_a_pattern_without_a_match_adds_nothing() -> None:
     assert machine.choose(["nft_ct"], ["sch_*"], []) == []
 
 
-def test_the_initramfs_lists_modules_in_the_order_of_loading(tmp_path: Path) -> None:
-    modules = [tmp_path / "b.ko", tmp_path / "a.ko"]
-    for path in modules:
-        path.write_bytes(path.stem.encode() * 3)
+def test_the_initramfs_lists_modules_in_the_order_of_loading() -> None:
+    modules = [kernel.Module("b", b"bbb"), kernel.Module("a", b"aaa")]
     archive = machine.initramfs(b"the init", b"the busybox", modules)
     assert b"b\na\n" in archive
     for content in (b"the init", b"the busybox", b"bbb", b"aaa", b"modules/a.ko\0"):

@@ -38,6 +38,7 @@ from guestnet.system.calls import die_with_parent
 from tests.kernel import inside
 
 HERE: Final = Path(__file__).parent
+RELEASE: Final = "bookworm"
 KERNEL_PACKAGE: Final = "linux-image-amd64"
 BUSYBOX_PACKAGE: Final = "busybox-static"
 
@@ -87,7 +88,7 @@ class Built:
 def build(cache: Cache, progress: Progress, *, again: bool = False) -> Built:
     """The kernel, from the cache unless ``again``. Raises EnvironmentMissing."""
     init = (HERE / "init").read_bytes()
-    recipe = json.dumps([_FORMAT, KERNEL_PACKAGE, FIRST_MODULES, MODULES, LEFT_OUT])
+    recipe = json.dumps([_FORMAT, RELEASE, KERNEL_PACKAGE, FIRST_MODULES, MODULES, LEFT_OUT])
     place = hashlib.sha256(recipe.encode() + init).hexdigest()[:16]
     folder = cache.folder / _KIND / place
     with cache.lock("kernels"):
@@ -102,8 +103,9 @@ def build(cache: Cache, progress: Progress, *, again: bool = False) -> Built:
 def _make(folder: Path, init: bytes, cache: Cache, progress: Progress) -> None:
     work = folder / "work"
     work.mkdir()
-    apt = Apt(work / "apt", cache)
+    apt = Apt(work / "apt", cache, RELEASE)
     progress("asking apt for packages", 0, 1)
+    apt.update()
     found = apt.resolve([KERNEL_PACKAGE, BUSYBOX_PACKAGE], [])
     # Their dependencies are for installing them.
     packages = [one for one in found if one.name.startswith(("linux-image-", BUSYBOX_PACKAGE))]

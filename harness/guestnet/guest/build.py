@@ -11,6 +11,7 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -43,22 +44,34 @@ def check_tools() -> None:
             )
 
 
+@dataclass(frozen=True)
+class Built:
+    """What an image was built of: the packages, and the point release that they are from."""
+
+    version: str
+    packages: list[Package]
+
+
 class Build:
     """One build of ``recipe`` in ``folder``, which holds the three files afterwards."""
 
-    def __init__(self, recipe: Recipe, folder: Path, cache: Cache, progress: Progress) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: Path, cache: Cache, progress: Progress, *, mirror: str = ""
+    ) -> None:
+        """``mirror`` as of `Apt.update`."""
         self._recipe = recipe
+        self._mirror = mirror
         self._folder = folder
         self._work = folder / "work"
         self._cache = cache
         self._progress = progress
         self._where: dict[str, Path] = {}
 
-    def run(self) -> list[Package]:
-        """Build; gives the packages used. Raises EnvironmentMissing."""
+    def run(self) -> Built:
+        """Build it. Raises EnvironmentMissing."""
         check_tools()
         self._work.mkdir()
-        packages = self._fetch()
+        built = self._fetch()
         self._index(self._work / "files")
         self._progress("laying out the root filesystem", 0, 3)
         self._make_kernel()
@@ -70,20 +83,22 @@ class Build:
         self._squash(root)
         shutil.rmtree(self._work)
         self._progress("laying out the root filesystem", 3, 3)
-        return packages
+        return built
 
-    def _fetch(self) -> list[Package]:
+    def _fetch(self) -> Built:
         wanted = self._recipe.packages
-        apt = Apt(self._work / "apt", self._cache)
-        self._progress("asking apt for packages", 0, 1)
+        apt = Apt(self._work / "apt", self._cache, self._recipe.release)
+        self._progress("asking apt for packages", 0, 2)
+        archive = apt.update(self._mirror)
+        self._progress("asking apt for packages", 1, 2)
         packages = apt.resolve([wanted.kernel, *wanted.install], wanted.leave_out)
-        self._progress("asking apt for packages", 1, 1)
+        self._progress("asking apt for packages", 2, 2)
         store = self._cache.folder / "packages"
         store.mkdir(parents=True, exist_ok=True)
         with self._cache.lock("packages"):
             apt.download(packages, store, self._progress)
             apt.unpack(packages, store, self._work / "files", self._progress)
-        return packages
+        return Built(archive.version, packages)
 
     def _index(self, unpacked: Path) -> None:
         """Where each file is, by the path it has on a system with a merged /usr."""

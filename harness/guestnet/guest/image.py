@@ -1,7 +1,7 @@
 """Images of guests: find a built one, or build it.
 
 ``build()`` takes half a minute the first time; ``find()`` is what a lab uses and takes no time. A built image
-belongs to its recipe's digest, so that a changed recipe is built anew, and has a digest of its own content,
+belongs to its recipe's digest and release, so that a changed recipe is built anew, and has a digest of its own content,
 which keys the snapshots made of it.
 """
 
@@ -21,18 +21,26 @@ from guestnet.guest.recipe import Recipe, load
 _KIND: Final = "images"
 _DESCRIPTION: Final = "image.json"
 _KEPT: Final = 3
-_FORMAT: Final = "3"
+_FORMAT: Final = "4"
 """Changes when the builder changes what it makes of the same recipe."""
 
 
-class Image(msgspec.Struct, frozen=True):
-    """A built image. ``packages`` are ``name=version``; ``command_line`` is the recipe's."""
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """A built image. ``release`` is of Debian, and ``version`` that of its point release ("12.15"); ``packages``
+    are ``name=version``; ``command_line`` is the recipe's."""
 
     name: str
+    release: str
+    version: str
     digest: str
     folder: Path
     packages: tuple[str, ...]
     command_line: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """For people: which image it is, of which release, and the beginning of its digest."""
+        return f"{self.name}:{self.release} {self.digest[:12]}"
 
     @property
     def kernel(self) -> Path:
@@ -53,8 +61,10 @@ class Image(msgspec.Struct, frozen=True):
 
 
 def find(name: str, cache: Cache | None = None) -> Image | None:
-    """The image built from today's recipe ``name``, or None. Raises DescriptionError for an unknown
-    recipe."""
+    """The image built from today's recipe ``name`` (or "NAME:RELEASE", as of `recipe.load`), or None.
+
+    Raises DescriptionError for an unknown recipe, EnvironmentMissing for a cache that can't be read.
+    """
     recipe = load(name)
     return _open(recipe, cache or Cache())
 
@@ -76,8 +86,10 @@ def build(
     progress: Progress = lambda stage, done, total: None,
     waiting: Callable[[], None] | None = None,
     again: bool = False,
+    mirror: str = "",
 ) -> Image:
-    """The image ``name``, built if need be; with ``again`` also when it is there (for newer packages).
+    """The image ``name`` (or "NAME:RELEASE"), built if need be; with ``again`` also when it is there (for newer
+    packages). They come from ``mirror``, without which from `debian.mirrors`.
 
     Blocks; of several processes one builds and the others wait (``waiting`` is called once then). Raises
     DescriptionError for an unsound recipe and EnvironmentMissing for a missing tool, no network, a full disk.
@@ -86,16 +98,18 @@ def build(
     cache = cache or Cache()
     if not again and (image := _open(recipe, cache)) is not None:
         return image
-    with cache.lock(f"image-{name}", waiting=waiting):
+    with cache.lock(f"image-{recipe.name}-{recipe.release}", waiting=waiting):
         if not again and (image := _open(recipe, cache)) is not None:
             return image
         with cache.making(_KIND, _place(recipe)) as folder:
-            packages = building.Build(recipe, folder, cache, progress).run()
+            built = building.Build(recipe, folder, cache, progress, mirror=mirror).run()
             image = Image(
                 name=recipe.name,
+                release=recipe.release,
+                version=built.version,
                 digest=building.digest_of(folder),
                 folder=cache.folder / _KIND / _place(recipe),
-                packages=tuple(f"{package.name}={package.version}" for package in packages),
+                packages=tuple(f"{package.name}={package.version}" for package in built.packages),
                 command_line=recipe.kernel.command_line,
             )
             (folder / _DESCRIPTION).write_bytes(msgspec.json.encode(image, enc_hook=str))
@@ -122,4 +136,4 @@ def _path(kind: type, value: object) -> Path:
 
 def _place(recipe: Recipe) -> str:
     key = hashlib.sha256(f"{_FORMAT}\0{recipe.digest}".encode()).hexdigest()
-    return f"{recipe.name}-{key[:16]}"
+    return f"{recipe.name}-{recipe.release}-{key[:16]}"

@@ -5,6 +5,9 @@ recipe's folder may hold ``root/`` (files of the root filesystem) and ``initramf
 with at least ``init``). A file that begins with ``#!`` is executable in the image, any other is not, whatever
 its mode here.
 
+A recipe names the Debian release that its image is made of; ``tiny:trixie`` is ``tiny`` made of another one.
+What only one release has or needs stands in ``[releases.NAME]``, beside what they have in common.
+
 Recipes are looked for in ``GUESTNET_IMAGES`` (folders, separated by colons), then in the installed package
 (``guestnet/_data/images``), then in the checkout (``images/``).
 """
@@ -17,6 +20,7 @@ from typing import Final
 import msgspec
 
 from guestnet.core.errors import DescriptionError
+from guestnet.guest import debian
 from guestnet.system.data import data_folder
 
 IMAGES_VARIABLE: Final = "GUESTNET_IMAGES"
@@ -48,19 +52,30 @@ class Root(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     links: dict[str, str] = {}
 
 
+class Peculiar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of one release: further packages and paths, as in `Packages` and `Root`."""
+
+    install: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+
+
 class _Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
     name: str
     packages: Packages
     root: Root
+    release: str = ""
     summary: str = ""
     kernel: Kernel = Kernel()
+    releases: dict[str, Peculiar] = {}
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """A recipe that was read and found sound. ``digest`` is of everything in its folder (hex SHA-256)."""
+    """A recipe for one release of Debian, read and found sound. ``digest`` is of everything in its folder (hex
+    SHA-256), whatever the release."""
 
     name: str
+    release: str
     summary: str
     folder: Path
     packages: Packages
@@ -82,20 +97,55 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Recipe:
-    """The recipe called ``name``. Raises DescriptionError when there is none or it is not sound."""
+    """The recipe called ``name``; "NAME:RELEASE" is for that release of Debian instead of its own.
+
+    Raises DescriptionError when there is none, it is not sound, or the release is unknown.
+    """
+    plain, _, release = name.partition(":")
     for folder in search_path():
-        if (folder / name / "image.toml").is_file():
-            return read(folder / name)
+        if (folder / plain / "image.toml").is_file():
+            return read(folder / plain, release)
     known = ", ".join(names()) or "none"
     raise DescriptionError(
-        f"there is no image recipe {name!r}",
+        f"there is no image recipe {plain!r}",
         remedy=f"use one of: {known}; or name the folder of your own recipes in {IMAGES_VARIABLE}",
     )
 
 
-def read(folder: Path) -> Recipe:
-    """The recipe in ``folder``. Raises DescriptionError naming the file and the key that is wrong."""
+def read(folder: Path, release: str = "") -> Recipe:
+    """The recipe in ``folder``, for ``release`` instead of its own if that is given.
+
+    Raises DescriptionError naming the file and the key that is wrong, or the release that is unknown.
+    """
     file = folder / "image.toml"
+    description = _described(file)
+    if release:
+        debian.key_of(release)
+    elif description.release not in (known := debian.releases()):
+        said = f"release is {description.release!r}" if description.release else "release is missing"
+        raise DescriptionError(
+            f"{file}: {said}", remedy=f"name the release of Debian it is made of: {', '.join(known)}"
+        )
+    if not (folder / "initramfs" / "init").is_file():
+        raise DescriptionError(
+            f"{folder}/initramfs/init is missing", remedy="it is the guest's first process"
+        )
+    packages, root = description.packages, description.root
+    release = release or description.release
+    peculiar = description.releases.get(release, Peculiar())
+    return Recipe(
+        name=description.name,
+        release=release,
+        summary=description.summary,
+        folder=folder,
+        packages=msgspec.structs.replace(packages, install=(*packages.install, *peculiar.install)),
+        kernel=description.kernel,
+        root=msgspec.structs.replace(root, include=(*root.include, *peculiar.include)),
+        digest=_digest(folder),
+    )
+
+
+def _described(file: Path) -> _Description:
     try:
         description = msgspec.toml.decode(file.read_bytes(), type=_Description)
     except FileNotFoundError:
@@ -108,23 +158,12 @@ def read(folder: Path) -> Recipe:
         raise DescriptionError(
             f"{file}: format is {description.format}", remedy=f"this Guestnet reads {FORMAT}"
         )
-    if description.name != folder.name:
+    if description.name != file.parent.name:
         raise DescriptionError(
-            f"{file}: name is {description.name!r}", remedy=f"it must be that of its folder, {folder.name!r}"
+            f"{file}: name is {description.name!r}",
+            remedy=f"it must be that of its folder, {file.parent.name!r}",
         )
-    if not (folder / "initramfs" / "init").is_file():
-        raise DescriptionError(
-            f"{folder}/initramfs/init is missing", remedy="it is the guest's first process"
-        )
-    return Recipe(
-        name=description.name,
-        summary=description.summary,
-        folder=folder,
-        packages=description.packages,
-        kernel=description.kernel,
-        root=description.root,
-        digest=_digest(folder),
-    )
+    return description
 
 
 def files(folder: Path) -> list[tuple[str, bytes]]:

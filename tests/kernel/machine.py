@@ -126,8 +126,8 @@ def _make(folder: Path, init: bytes, cache: Cache, progress: Progress) -> None:
 
 
 def choose(available: Iterable[str], wanted: Sequence[str], left_out: Sequence[str]) -> list[str]:
-    """The modules of ``wanted``, its patterns filled in from those ``available`` (with ``_`` for ``-``), sorted
-    within each.
+    """The modules of ``wanted``, its patterns filled in from those ``available`` (which have ``_`` for
+    ``-``), sorted within each.
 
     One that is named plainly is there whether it is available or not: it may be built in.
     """

@@ -69,6 +69,7 @@ class Tape:
                 mac=str(GUEST_MAC),
                 seconds=0.191,
                 accelerator="tcg",
+                image="tiny:bookworm 12.15, 767b9ae45761",
             )
         )
 

@@ -44,7 +44,7 @@ def examine(quick: bool) -> list[Finding]:
         checks.check_program("lz4", "building images"),
         checks.check_program("zstd", "building images"),
         checks.check_space(Cache().folder),
-        checks.check("image tiny", "guests", lambda: require("tiny").digest[:12]),
+        checks.check("image tiny", "guests", lambda: require("tiny").title),
         *([] if quick else [checks.check("accelerator", "speed of guests", checks.accelerator)]),
         checks.check_program("ip", "looking around in a lab", optional=True),
         checks.check_program("slirp4netns", "--stack slirp for netns guests", optional=True),

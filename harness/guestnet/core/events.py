@@ -111,6 +111,8 @@ class GuestStarted(Event, frozen=True):
     mac: str
     seconds: float
     accelerator: str = ""
+    image: str = ""
+    """What it is made of: name, Debian's release, beginning of the digest."""
 
 
 class GuestEnded(Event, frozen=True):

@@ -124,7 +124,8 @@ def _woke_up(event: events.WokeUp) -> Line:
 
 def _guest_started(event: events.GuestStarted) -> Line:
     on = f" on {event.accelerator}" if event.accelerator else ""
-    return Line("guest", f"{event.guest} up by {event.how} in {event.seconds:.3f} s{on}, MAC {event.mac}")
+    of = f" of {event.image}" if event.image else ""
+    return Line("guest", f"{event.guest}{of} up by {event.how} in {event.seconds:.3f} s{on}, MAC {event.mac}")
 
 
 def _guest_ended(event: events.GuestEnded) -> Line:

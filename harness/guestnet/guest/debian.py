@@ -1,9 +1,9 @@
 """Debian's releases: which are known, whose key vouches for each, and where this machine gets Debian from.
 
-What an image is made of must not depend on who builds it. So a recipe names its release, and a release is one
-suite alone (``bookworm``), without ``-updates`` and ``-security``: between two point releases that is the same
-for everybody on every mirror, and a guest that never sees a real network needs nothing more urgent. It is
-verified by the release's own key (``images/keys``), never by what the building machine trusts.
+What an image is made of must not depend on who builds it. So a recipe names its release, and a release is
+one suite alone (``bookworm``), without ``-updates`` and ``-security``: between two point releases that is the
+same for everybody on every mirror, and a guest that never sees a real network needs nothing more urgent. It
+is verified by the release's own key (``images/keys``), never by what the building machine trusts.
 
 Of the building machine only the way to a mirror is taken: an address in its apt sources, read by apt itself,
 whatever their form. Whether a mirror really is one, the key decides.
@@ -24,7 +24,8 @@ PUBLIC_MIRROR: Final = "http://mirror.example/debian"
 
 _KEY: Final = "debian-archive-{}-stable.asc"
 _SUITES: Final = frozenset(
-    "unstable testing stable oldstable oldoldstable sid duke forky trixie bookworm bullseye buster".split()
+    {"unstable", "testing", "stable", "oldstable", "oldoldstable"}
+    | {"sid", "duke", "forky", "trixie", "bookworm", "bullseye", "buster"}
 )
 _URL: Final = re.compile(r"[a-z][a-z0-9+]*:[^\s,\[\]']+")
 _LISTED: Final = re.compile(r"'(?P<mirror>[^']+)/dists/(?P<suite>[^/']+)/main/binary-")
@@ -48,8 +49,8 @@ def key_of(release: str) -> str:
 
 
 def mirrors(asked: str = "") -> list[str]:
-    """Addresses of mirrors to try, in this order: what is ``asked`` for, or else what GUESTNET_MIRROR names, or
-    else those of this machine's apt.
+    """Addresses of mirrors to try, in this order: what is ``asked`` for, or else what GUESTNET_MIRROR names,
+    or else those of this machine's apt.
 
     Raises DescriptionError when one is asked for that is no URL, EnvironmentMissing when there is none.
     """

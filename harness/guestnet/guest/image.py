@@ -1,8 +1,9 @@
 """Images of guests: find a built one, or build it.
 
 ``build()`` takes half a minute the first time; ``find()`` is what a lab uses and takes no time. A built image
-belongs to its recipe's digest and release, so that a changed recipe is built anew, and has a digest of its own content,
-which keys the snapshots made of it.
+belongs to its recipe's digest and release, so that a changed recipe is built anew, and has a digest of its
+own content, which keys the snapshots made of it. Whoever asks names "tiny", or "tiny:trixie" for another
+release of Debian than the recipe's own.
 """
 
 import hashlib
@@ -26,8 +27,8 @@ _FORMAT: Final = "4"
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """A built image. ``release`` is of Debian, and ``version`` that of its point release ("12.15"); ``packages``
-    are ``name=version``; ``command_line`` is the recipe's."""
+    """A built image. ``release`` is Debian's name and ``version`` that of its point release ("12.15");
+    ``packages`` are ``name=version``; ``command_line`` is the recipe's."""
 
     name: str
     release: str
@@ -39,8 +40,9 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """For people: which image it is, of which release, and the beginning of its digest."""
-        return f"{self.name}:{self.release} {self.digest[:12]}"
+        """For people: which image it is, of which release, and the beginning of its digest; as in
+        "tiny:bookworm 12.15, 767b9ae45761"."""
+        return f"{self.name}:{self.release} {self.version}, {self.digest[:12]}"
 
     @property
     def kernel(self) -> Path:
@@ -61,7 +63,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(name: str, cache: Cache | None = None) -> Image | None:
-    """The image built from today's recipe ``name`` (or "NAME:RELEASE", as of `recipe.load`), or None.
+    """The image built from today's recipe ``name``, or None.
 
     Raises DescriptionError for an unknown recipe, EnvironmentMissing for a cache that can't be read.
     """
@@ -88,8 +90,9 @@ def build(
     again: bool = False,
     mirror: str = "",
 ) -> Image:
-    """The image ``name`` (or "NAME:RELEASE"), built if need be; with ``again`` also when it is there (for newer
-    packages). They come from ``mirror``, without which from `debian.mirrors`.
+    """The image ``name``, built if need be; with ``again`` also when it is there (for newer packages).
+
+    The packages come from ``mirror`` or, without, from one of `debian.mirrors`.
 
     Blocks; of several processes one builds and the others wait (``waiting`` is called once then). Raises
     DescriptionError for an unsound recipe and EnvironmentMissing for a missing tool, no network, a full disk.

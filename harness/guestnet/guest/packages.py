@@ -2,10 +2,10 @@
 
 apt does the two things that must not be done by hand: it works out the dependencies (against an empty package
 state, so that what this machine has installed plays no part) and it checks what it downloads against the
-package lists, which the release's key has signed. Sources, trusted keys, state and cache are ours, in a folder
-that is gone afterwards: so this machine's distribution plays no part either, no lock of the system is taken,
-and none of its hooks run. What the system's apt.conf says of the way to a mirror (a proxy, time-outs,
-credentials) holds here, too.
+package lists, which the release's key has signed. Sources, trusted keys, state and cache are ours, in a
+folder that is gone afterwards: so this machine's distribution plays no part either, no lock of the system is
+taken, and none of its hooks run. What its apt.conf says of the way to a mirror holds here, too: a proxy,
+time-outs, credentials.
 """
 
 import fnmatch
@@ -74,8 +74,8 @@ class Archive:
 
 
 class Apt:
-    """apt for one release of Debian, with a state of its own below ``folder``; ``cache`` words the error for a
-    full disk."""
+    """apt for one release of Debian, with a state of its own below ``folder``; ``cache`` words the error for
+    a full disk."""
 
     def __init__(self, folder: Path, cache: Cache, release: str) -> None:
         """Raises EnvironmentMissing without apt, DescriptionError for an unknown release."""
@@ -95,8 +95,8 @@ class Apt:
         (folder / "apt.conf").write_text(_NOT_OURS)
 
     def update(self, mirror: str = "") -> Archive:
-        """Fetch the release's package lists: from ``mirror``, or from the first of `debian.mirrors` that has them
-        with the right signature.
+        """Fetch the release's package lists: from ``mirror``, or from the first of `debian.mirrors` that has
+        them with the right signature.
 
         Raises DescriptionError for a mirror that is no URL, EnvironmentMissing when none of them will do.
         """

@@ -71,8 +71,8 @@ class _Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """A recipe for one release of Debian, read and found sound. ``digest`` is of everything in its folder (hex
-    SHA-256), whatever the release."""
+    """A recipe for one release of Debian, read and found sound. ``digest`` is of everything in its folder
+    (hex SHA-256), whatever the release."""
 
     name: str
     release: str

@@ -116,6 +116,7 @@ class Guests:
                 mac=str(mac),
                 seconds=round(time.monotonic() - began, 6),
                 accelerator=made.accelerator,
+                image=made.image,
             )
         )
         info = GuestInfo(name=name, mac=str(mac), link=link, kind=self._kind)

@@ -32,6 +32,7 @@ class Made(NamedTuple):
 
     guest: Guest
     how: Literal["boot", "restore", "namespace"]
+    image: str
     accelerator: str = ""
 
 
@@ -83,8 +84,8 @@ class QemuMaker:
             )
             if description.boot == "restore":
                 guest = await snapshot.start(machine, self._cache, self._say)
-                return Made(guest, "restore", accelerator.name)
-            return Made(await _boot(machine), "boot", accelerator.name)
+                return Made(guest, "restore", image.title, accelerator.name)
+            return Made(await _boot(machine), "boot", image.title, accelerator.name)
         finally:
             plug.close()
 
@@ -123,7 +124,7 @@ class NetnsMaker:
             except BaseException:
                 await guest.stop()
                 raise
-        return Made(guest, "namespace")
+        return Made(guest, "namespace", image.title)
 
     def _plan(self, unpacked: Path, name: str, mac: Mac) -> Plan:
         described = self._description

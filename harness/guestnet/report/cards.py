@@ -11,7 +11,7 @@ import msgspec
 
 from guestnet.journal.recording import CAPTURE, JOURNAL
 from guestnet.report.budget import Embedded, Limits, embed
-from guestnet.report.columns import accelerators, columns
+from guestnet.report.columns import accelerators, columns, images
 from guestnet.report.embed import json_block
 from guestnet.report.evidence import Evidence, gather
 from guestnet.report.model import ScenarioResult
@@ -38,6 +38,7 @@ class Card(msgspec.Struct, kw_only=True):
     problems: list[str]
     files: list[tuple[str, str]]
     accelerators: list[str]
+    images: list[str]
     data: str
     capture: Embedded
     packets: int
@@ -82,6 +83,7 @@ def _card(
         problems=evidence.problems + _cuts(result, evidence, capture),
         files=_files(run_folder, result, target),
         accelerators=accelerators(evidence),
+        images=images(evidence),
         data=json_block(columns(result, evidence)),
         capture=capture,
         packets=len(evidence.records),

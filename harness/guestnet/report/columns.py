@@ -6,6 +6,7 @@ dissects the embedded octets when a packet is looked at.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -51,8 +52,16 @@ def columns(result: ScenarioResult, evidence: Evidence) -> dict[str, Any]:
 
 def accelerators(evidence: Evidence) -> list[str]:
     """What the guests ran on, in the order in which they started."""
-    found = [event.accelerator for event in evidence.events if isinstance(event, GuestStarted)]
-    return list(dict.fromkeys(name for name in found if name))
+    return _each_once(event.accelerator for event in evidence.events if isinstance(event, GuestStarted))
+
+
+def images(evidence: Evidence) -> list[str]:
+    """What the guests are made of, in the order in which they started."""
+    return _each_once(event.image for event in evidence.events if isinstance(event, GuestStarted))
+
+
+def _each_once(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(name for name in names if name))
 
 
 def _start(result: ScenarioResult, evidence: Evidence) -> int:

@@ -102,6 +102,7 @@ def _facts(run: Run, cards: list[Card]) -> list[tuple[str, str]]:
         ("Took", _seconds((run.ended - run.started) / 1e9) if run.ended else "was killed"),
         ("Stack", _tally(card.result.stack for card in cards)),
         ("Guest", _tally(card.result.guest for card in cards)),
+        ("Image", ", ".join(dict.fromkeys(name for card in cards for name in card.images))),
         ("Accelerator", ", ".join(dict.fromkeys(found)) or told),
         ("Profile", _tally(card.result.profile for card in cards)),
         *(

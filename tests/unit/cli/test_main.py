@@ -79,6 +79,7 @@ def test_images_are_listed_for_programs(
     assert ended.value.code == 0
     (tiny,) = (image for image in json.loads(capsys.readouterr().out) if image["name"] == "tiny")
     assert tiny["built"] is False
+    assert tiny["release"] == "bookworm"
 
 
 def test_an_unknown_image_is_told_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,6 +89,16 @@ def test_an_unknown_image_is_told_with_those_that_are(capsys: pytest.CaptureFixt
     said = capsys.readouterr().err
     assert "huge" in said
     assert "tiny" in said
+
+
+@pytest.mark.parametrize("arguments", [["--release", "hamm"], ["tiny:trixie", "--release", "hamm"]])
+def test_an_unknown_release_is_told_with_those_that_are(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["image", "build", *arguments])
+    assert ended.value.code == 1
+    assert "give one of: bookworm, trixie" in " ".join(capsys.readouterr().err.split())
 
 
 def test_run_hands_its_arguments_to_pytest(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
@@ -11,7 +12,15 @@ from guestnet.guest.cache import Cache
 from guestnet.guest.image import Image
 from guestnet.guest.machine import Accelerator, Cable, Channels, Machine, Qemu, find_qemu
 
-IMAGE = Image("tiny", "d1", Path("/images/tiny"), (), ("quiet",))
+IMAGE = Image(
+    name="tiny",
+    release="bookworm",
+    version="12.15",
+    digest="d1",
+    folder=Path("/images/tiny"),
+    packages=(),
+    command_line=("quiet",),
+)
 MACHINE = Machine(
     IMAGE, Qemu(Path("/usr/bin/qemu"), "7.2.0", "one"), Accelerator("tcg", ""), Cable(descriptor=9)
 )
@@ -31,8 +40,8 @@ def fake_qemu(folder: Path, says: str) -> None:
         {"accelerator": Accelerator("kvm", "")},
         {"cable": Cable(netdev="tap,fd=5")},
         {"qemu": Qemu(Path("/usr/bin/qemu"), "7.2.0", "two")},
-        {"image": Image("tiny", "d2", Path("/images/tiny"), (), ("quiet",))},
-        {"image": Image("tiny", "d1", Path("/images/tiny"), (), ())},
+        {"image": msgspec.structs.replace(IMAGE, digest="d2")},
+        {"image": msgspec.structs.replace(IMAGE, command_line=())},
         {"extra": ("-device", "x")},
     ],
 )

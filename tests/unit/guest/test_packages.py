@@ -1,12 +1,20 @@
-"""What apt's failures become, shown with an apt that fails on demand."""
+"""What apt's failures become, by an apt that fails on demand; and whom the real one trusts."""
 
+import base64
+import hashlib
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing
+from guestnet.guest import debian
 from guestnet.guest.cache import Cache
-from guestnet.guest.packages import Apt, Package
+from guestnet.guest.packages import Apt, Archive, Package
+from guestnet.world.servers.openpgp import Signer
+
+RELEASE = "bookworm"
 
 URIS = (
     "'http://h/b/busybox-static_1.35_amd64.deb' busybox-static_1%3a1.35_amd64.deb 928188 SHA256:aa\n"
@@ -30,7 +38,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 
 def apt(folder: Path) -> Apt:
-    return Apt(folder / "state", Cache(folder / "cache"))
+    return Apt(folder / "state", Cache(folder / "cache"), RELEASE)
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -49,8 +57,8 @@ def test_dependencies_are_read_and_some_left_out(tools: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("complaint", "said"),
     [
-        ("E: Unable to locate package busybox-static", "sudo apt-get update"),
-        ("E: Failed to fetch http://h/x.deb  404  Not Found", "sudo apt-get update"),
+        ("E: Unable to locate package busybox-static", "bookworm does not have all packages"),
+        ("E: Failed to fetch http://h/x.deb  404  Not Found", "check the network and the mirror"),
         ("E: Write error - write (28: No space left on device)", "is full"),
         ("E: You don't have enough free space in /x.", "is full"),
         ("E: Temporary failure resolving 'mirror.example'", "check the network"),
@@ -64,6 +72,148 @@ def test_complaints_of_apt_become_one_sentence(
     with pytest.raises(EnvironmentMissing, match=said) as caught:
         apt(tmp_path).resolve(["busybox-static"], [])
     assert "\n" not in str(caught.value)
+
+
+# Where the package lists come from.
+
+TWO_MIRRORS = """
+case "$*" in
+*"update --print-uris")
+    echo "'http://first/debian/dists/bookworm/main/binary-amd64/Packages.xz' x 0"
+    echo "'http://second/debian/dists/trixie/main/binary-amd64/Packages.xz' x 0" ;;
+*" update")
+    if grep -q first sources/debian.sources; then
+        {first}
+    fi ;;
+*indextargets*) echo "{codename} 12.15" ;;
+esac
+"""
+
+
+def two_mirrors(folder: Path, first: str, codename: str = RELEASE) -> None:
+    script = TWO_MIRRORS.replace("{first}", first).replace("{codename}", codename)
+    program(folder, "apt-get", script)
+
+
+@pytest.fixture(autouse=True)
+def _no_mirror_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(debian.MIRROR_VARIABLE, raising=False)
+
+
+def test_the_first_mirror_that_is_one_is_taken(tools: Path, tmp_path: Path) -> None:
+    two_mirrors(tools, "echo 'W: GPG error: no'; exit 100")
+    assert apt(tmp_path).update() == Archive("http://second/debian", "12.15")
+
+    two_mirrors(tools, "exit 0")
+    assert apt(tmp_path).update() == Archive("http://first/debian", "12.15")
+
+
+@pytest.mark.parametrize(
+    ("complaint", "said"),
+    [
+        ("W: GPG error: http://first/debian x InRelease: NO_PUBKEY 6ED0", "is not signed by Debian's key"),
+        ("W: OpenPGP signature verification failed: Missing key 4D64", "is not signed by Debian's key"),
+        ("E: The repository 'http://first' does not have a Release file.", "has no Debian release bookworm"),
+        (
+            "E: Failed to fetch http://me:secret@first/x  Could not resolve 'first'",
+            r"bookworm can't be had from http://first/debian \(Could not resolve 'first'\)",
+        ),
+        ("E: Write error - write (28: No space left on device)", "is full: free 1 GB"),
+    ],
+)
+def test_what_is_wrong_with_a_mirror_is_said(tools: Path, tmp_path: Path, complaint: str, said: str) -> None:
+    two_mirrors(tools, f'echo "{complaint}"; exit 100')
+
+    with pytest.raises(EnvironmentMissing, match=said) as caught:
+        apt(tmp_path).update("http://me:secret@first/debian")
+    assert "secret" not in str(caught.value)
+
+
+def test_all_mirrors_are_told_when_none_will_do(tools: Path, tmp_path: Path) -> None:
+    two_mirrors(tools, "echo 'W: GPG error: no'; exit 100", codename="trixie")
+
+    with pytest.raises(EnvironmentMissing) as caught:
+        apt(tmp_path).update()
+    assert "what http://first/debian has as bookworm is not signed" in caught.value.message
+    assert "http://second/debian (it has trixie in the place of bookworm)" in caught.value.message
+    assert "--mirror" in caught.value.remedy
+
+
+def mirror_of(folder: Path, signer: Signer) -> str:
+    """The address of a mirror with one package, signed by ``signer``."""
+    packages = (
+        "Package: hello\nVersion: 1.0\nArchitecture: all\nDepends: sea\nFilename: pool/hello_1.0_all.deb\n"
+        f"Size: 4\nSHA256: {hashlib.sha256(b'deb').hexdigest()}\nDescription: x\nMaintainer: x\n\n"
+        "Package: sea\nVersion: 2:1-1\nArchitecture: amd64\nFilename: pool/sea_1-1_amd64.deb\n"
+        f"Size: 4\nSHA256: {hashlib.sha256(b'deb').hexdigest()}\nDescription: x\nMaintainer: x\n"
+    ).encode()
+    suite = folder / "dists" / RELEASE
+    (suite / "main" / "binary-amd64").mkdir(parents=True)
+    (suite / "main" / "binary-amd64" / "Packages").write_bytes(packages)
+    release = (
+        f"Origin: Debian\nSuite: oldstable\nVersion: 12.99\nCodename: {RELEASE}\n"
+        "Date: Sun, 15 Jun 2025 15:06:40 UTC\nArchitectures: all amd64\nComponents: main\nSHA256:\n"
+        f" {hashlib.sha256(packages).hexdigest()} {len(packages)} main/binary-amd64/Packages\n"
+    )
+    (suite / "InRelease").write_text(signer.clearsigned(release))
+    return folder.as_uri()
+
+
+def armoured(signer: Signer) -> str:
+    coded = base64.encodebytes(signer.keyring).decode()
+    return f"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{coded}-----END PGP PUBLIC KEY BLOCK-----\n"
+
+
+real_apt = pytest.mark.skipif(
+    not all(map(shutil.which, ("apt-get", "dpkg-deb"))) or not any(map(shutil.which, ("gpgv", "sqv"))),
+    reason="there is no apt here",
+)
+
+
+@real_apt
+def test_only_the_releases_own_key_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = Signer("a release of Debian", 1_750_000_000)
+    address = mirror_of(tmp_path / "a mirror", release)
+
+    with pytest.raises(EnvironmentMissing, match="as bookworm is not signed by Debian's key"):
+        apt(tmp_path).update(address)
+
+    monkeypatch.setattr(debian, "key_of", {RELEASE: armoured(release)}.__getitem__)
+    trusting = apt(tmp_path)
+    assert trusting.update(address) == Archive(address, "12.99")
+    assert [(one.name, one.version) for one in trusting.resolve(["hello"], [])] == [
+        ("hello", "1.0"),
+        ("sea", "2:1-1"),
+    ]
+
+
+@real_apt
+def test_of_the_systems_configuration_hooks_and_lax_rules_play_no_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings: Mapping[str, str] = {
+        "APT::Update::Pre-Invoke::": f"touch {tmp_path}/hooked",
+        "APT::Update::Post-Invoke::": f"touch {tmp_path}/hooked",
+        "APT::Update::Post-Invoke-Success::": f"touch {tmp_path}/hooked",
+        "APT::Architectures::": "i386",
+        "APT::Default-Release": "stable",
+        "APT::Get::AllowUnauthenticated": "true",
+        "Acquire::AllowInsecureRepositories": "true",
+    }
+    configuration = tmp_path / "apt.conf"
+    configuration.write_text("".join(f'{key} "{value}";\n' for key, value in settings.items()))
+    monkeypatch.setenv("APT_CONFIG", str(configuration))
+    release = Signer("a release of Debian", 1_750_000_000)
+    address = mirror_of(tmp_path / "mirror", release)
+
+    with pytest.raises(EnvironmentMissing, match="is not signed"):
+        apt(tmp_path).update(address)
+    monkeypatch.setattr(debian, "key_of", {RELEASE: armoured(release)}.__getitem__)
+    trusting = apt(tmp_path)
+    trusting.update(address)
+
+    assert len(trusting.resolve(["hello"], [])) == 2
+    assert not (tmp_path / "hooked").exists()
 
 
 def test_a_download_that_brings_less_is_an_error(tools: Path, tmp_path: Path) -> None:

@@ -10,11 +10,15 @@ from guestnet.guest import recipe
 SOUND = """
 format = 1
 name = "mine"
+release = "bookworm"
 [packages]
 kernel = "linux-image-cloud-amd64"
 install = ["busybox-static"]
 [root]
 include = ["/usr/bin/busybox"]
+[releases.trixie]
+install = ["sqv"]
+include = ["/usr/bin/sqv"]
 """
 
 
@@ -29,6 +33,7 @@ def write(folder: Path, text: str) -> Path:
 def test_the_shipped_recipe_is_sound() -> None:
     assert "tiny" in recipe.names()
     assert recipe.load("tiny").packages.kernel == "linux-image-cloud-amd64"
+    assert recipe.load("tiny").release == "bookworm"
 
 
 def test_a_recipe_of_ones_own_is_found_and_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +54,9 @@ def test_a_recipe_of_ones_own_is_found_and_wins(tmp_path: Path, monkeypatch: pyt
         (('include = ["/usr/bin/busybox"]', "include = 3"), "include"),
         (('name = "mine"', 'name = "other"'), "name"),
         (("format = 1", "format = = 1"), "image.toml"),
+        (('release = "bookworm"', ""), "release is missing: name the release of Debian .*: bookworm, trixie"),
+        (('release = "bookworm"', 'release = "hamm"'), "release is 'hamm': .*: bookworm, trixie"),
+        (('install = ["sqv"]', "remove = []"), "remove"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, change: tuple[str, str], said: str) -> None:
@@ -57,6 +65,24 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: tuple[str, str], said: s
     with pytest.raises(DescriptionError, match=said) as caught:
         recipe.read(folder)
     assert "image.toml" in str(caught.value)
+
+
+def test_a_release_adds_what_only_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, SOUND)
+    monkeypatch.setenv(recipe.IMAGES_VARIABLE, str(tmp_path))
+
+    own, other = recipe.load("mine"), recipe.load("mine:trixie")
+
+    assert (own.release, own.packages.install) == ("bookworm", ("busybox-static",))
+    assert (other.release, other.packages.install) == ("trixie", ("busybox-static", "sqv"))
+    assert own.root.include == ("/usr/bin/busybox",)
+    assert other.root.include == ("/usr/bin/busybox", "/usr/bin/sqv")
+    assert recipe.load("mine:bookworm") == own
+
+
+def test_a_release_that_is_unknown_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(DescriptionError, match="'hamm': give one of: bookworm, trixie"):
+        recipe.load("tiny:hamm")
 
 
 def test_a_recipe_without_a_first_process_is_refused(tmp_path: Path) -> None:

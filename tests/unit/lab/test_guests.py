@@ -108,6 +108,9 @@ class FakeGuest:
             self.ended.set_result(None)
 
 
+IMAGE = "tiny:bookworm 12.15, 767b9ae45761"
+
+
 class FakeMaker:
     def __init__(self) -> None:
         self.made: list[FakeGuest] = []
@@ -117,7 +120,7 @@ class FakeMaker:
         if self.error is not None:
             raise self.error
         self.made.append(FakeGuest(name, str(mac)))
-        return Made(self.made[-1], "boot", "tcg")
+        return Made(self.made[-1], "boot", IMAGE, "tcg")
 
 
 class Bench:
@@ -145,9 +148,9 @@ def test_guests_are_numbered_and_each_has_a_cable_and_a_mac() -> None:
             protocol.GuestInfo(name="guest2", mac="52:54:00:65:00:02", link="cable-guest2", kind="qemu"),
         ]
         started = bench.named(GuestStarted)
-        assert [(event.guest, event.how) for event in started if isinstance(event, GuestStarted)] == [
-            ("guest1", "boot"),
-            ("guest2", "boot"),
+        assert [(each.guest, each.how, each.image) for each in started if isinstance(each, GuestStarted)] == [
+            ("guest1", "boot", IMAGE),
+            ("guest2", "boot", IMAGE),
         ]
         await bench.guests.stop()
 

@@ -34,6 +34,7 @@ def test_the_head_counts_and_tells_what_ran_where(tmp_path: Path) -> None:
         "builtin",
         "plain 7, flaky-wifi 1",
         "tcg",
+        "tiny:bookworm 12.15, 767b9ae45761",
         "6.1.0-28-amd64",
         "7.2.15",
         "28.4 s",

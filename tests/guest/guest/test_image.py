@@ -46,9 +46,9 @@ END
 """
 
 
-@pytest.mark.parametrize("size", [40, 120])
+@pytest.mark.parametrize("size", [10, 40, 150])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path, size: int) -> None:
-    """The disk ends at the download, or at the unpacking."""
+    """The disk ends at the package lists, at the download, or at the unpacking."""
     script = FULL_DISK.format(size=size, folder=tmp_path, python=sys.executable)
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
 

@@ -189,8 +189,7 @@ class Train(Sequence[Frame]):
         seq = int.from_bytes(header[4:8], "big")
         numbers = (np.arange(count, dtype=np.uint64) * size + seq) & _MASK
         words = np.frombuffer(payload, dtype="<u4", count=count * size // 4).reshape(count, -1)
-        sums = words.sum(axis=1, dtype=np.uint64) % 65535
-        sums = (sums >> 8) | (sums & 0xFF) << 8
+        sums = (words.sum(axis=1, dtype=np.uint64) % 65535).astype(np.uint16).byteswap()
         # 2^16 is 1 modulo 65535, so a 32-bit field may be added as one number.
         fixed = self.pseudo + length + checksum.ones_sum(header[:4]) + checksum.ones_sum(header[8:])
         flags = frames[:, tcp + 13].astype(np.uint64)

@@ -5,7 +5,7 @@ gateway has the address that the host has with ``builtin``, because passt maps i
 loopback; queries to the address that is the gateway's with ``builtin`` go to the first of the laptop's
 resolvers, as they were when the guest was plugged in. For a netns guest it is pasta, the same program, which
 makes the guest's TAP device itself. The version that Debian 12 ships (2023-03-09) is the
-oldest that is known to work.
+oldest that is known to work, Debian 13's (2025-05-03) the newest.
 
 What scenarios show of that version, with guests of either kind, is its own doing and stays red. A refused
 connect is answered by a reset without ACK, which a guest must ignore (RFC 9293 section 3.10.7.3), so it looks
@@ -76,9 +76,7 @@ class PasstStack:
             "--tcp-ns", "none", "--udp-ns", "none", "--dhcp-dns",
         )  # fmt: skip
         # It writes its PID once the device is there.
-        await self._processes.start_ready(
-            guest, link, lambda ready: [*words, "--pid", f"/proc/self/fd/{ready}"]
-        )
+        await self._processes.start_ready(guest, link, lambda ready: [*words, "--pid", ready.path])
 
     def unplug(self, guest: str) -> None:
         """As of ``Stack``: ends its passt."""
@@ -92,7 +90,7 @@ class PasstStack:
         # The last octet of the guests' MAC addresses counts from 1.
         network = IPv4Network(self._options.subnet)
         return [
-            *(program, "--foreground", "--stderr", "--ipv4-only", *more),
+            *(program, "--foreground", "--ipv4-only", *more),
             # An interface that is there before the world is; what passt would learn from it is said here.
             *("--interface", "lo", "--mac-addr", "5a:94:ef:e4:0c:dd"),
             *("--address", str(network[2 + mac[5]]), "--netmask", str(network.prefixlen)),

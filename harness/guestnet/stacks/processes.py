@@ -11,9 +11,10 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from guestnet.core.errors import LabError
 
@@ -25,8 +26,19 @@ _NO_MORE: Final = "the stack under test is no more"
 _NOISE: Final = "bytes to syslog"
 """The end of what passt says where there is no syslog, as in a lab."""
 
-Words = Callable[[int], Sequence[str]]
-"""A command, from the descriptor that it writes to once it is ready."""
+
+class Ready(NamedTuple):
+    """What a process writes to once it is ready: a FIFO, by descriptor or by path.
+
+    Some close what they inherit (passt since 2024-08).
+    """
+
+    descriptor: int
+    path: str
+
+
+Words = Callable[[Ready], Sequence[str]]
+"""A command, from what it writes to once it is ready."""
 
 
 class Processes:
@@ -48,17 +60,11 @@ class Processes:
 
     async def start_ready(self, guest: str, link: str, words: Words) -> None:
         """``start``, and wait until it says that it is ready. Raises LabError when it does not."""
-        heard, said = os.pipe()
-        try:
-            try:
-                process = self._start(guest, link, words(said), [said])
-            finally:
-                os.close(said)
-            if not await _octets(heard, _READY_WITHIN):
+        with _fifo() as (heard, ready):
+            process = self._start(guest, link, words(ready), [ready.descriptor])
+            if not await process.says(heard, _READY_WITHIN):
                 self.end(guest)
                 raise process.error_of_version("did not come up")
-        finally:
-            os.close(heard)
         process.watch(self._told_within)
 
     def end(self, guest: str) -> None:
@@ -91,13 +97,30 @@ class _Process:
             self._process = subprocess.Popen(
                 command, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
-        self._watched: int | None = None
+        self._pidfd = os.pidfd_open(self._process.pid)
+        self._watched = False
         self._patience: asyncio.TimerHandle | None = None
+
+    async def says(self, heard: int, seconds: float) -> bool:
+        """Whether it writes to the FIFO ``heard`` before it ends, and within ``seconds``."""
+        loop = asyncio.get_running_loop()
+        either = asyncio.Event()
+        for descriptor in (heard, self._pidfd):
+            loop.add_reader(descriptor, either.set)
+        try:
+            async with asyncio.timeout(seconds):
+                await either.wait()
+            return bool(os.read(heard, 16))
+        except (TimeoutError, BlockingIOError):
+            return False
+        finally:
+            for descriptor in (heard, self._pidfd):
+                loop.remove_reader(descriptor)
 
     def watch(self, told_within: float) -> None:
         """From now on its end is an error, unless it is told to end."""
-        self._watched = os.pidfd_open(self._process.pid)
-        asyncio.get_running_loop().add_reader(self._watched, self._ended, told_within)
+        self._watched = True
+        asyncio.get_running_loop().add_reader(self._pidfd, self._ended, told_within)
 
     def end(self) -> None:
         """Kill it, if it runs."""
@@ -106,6 +129,7 @@ class _Process:
             self._patience.cancel()
         self._process.kill()
         self._process.wait()
+        os.close(self._pidfd)
 
     def error(self, what: str, remedy: str = "") -> LabError:
         """That it ``what``, with its last words."""
@@ -120,10 +144,9 @@ class _Process:
         return self.error(what, f"; the oldest that is known to work is {self._oldest}")
 
     def _unwatch(self) -> None:
-        if self._watched is not None:
-            asyncio.get_running_loop().remove_reader(self._watched)
-            os.close(self._watched)
-            self._watched = None
+        if self._watched:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            self._watched = False
 
     def _ended(self, told_within: float) -> None:
         self._unwatch()
@@ -142,16 +165,18 @@ def _fail(error: LabError) -> None:
     asyncio.get_running_loop().call_exception_handler({"message": str(error), "exception": error})
 
 
-async def _octets(descriptor: int, seconds: float) -> bytes:
-    """What comes first; nothing when that is the end, or nothing comes for so long."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(descriptor, readable.set)
-    try:
-        async with asyncio.timeout(seconds):
-            await readable.wait()
-    except TimeoutError:
-        return b""
-    finally:
-        loop.remove_reader(descriptor)
-    return os.read(descriptor, 16)
+@contextlib.contextmanager
+def _fifo() -> Iterator[tuple[int, Ready]]:
+    """The end to read, which does not block, and what a process is given; gone with the block."""
+    with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:
+        path = Path(folder, "ready")
+        os.mkfifo(path, 0o600)
+        heard = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            said = os.open(path, os.O_WRONLY)
+            try:
+                yield heard, Ready(said, str(path))
+            finally:
+                os.close(said)
+        finally:
+            os.close(heard)

@@ -64,7 +64,7 @@ class SlirpStack:
             )
         words = ("slirp4netns", "--netns-type=path", f"--cidr={self._network}", f"--mtu={self._mtu}")
         await self._processes.start_ready(
-            guest, link, lambda ready: [*words, f"--ready-fd={ready}", str(network), "eth0"]
+            guest, link, lambda ready: [*words, f"--ready-fd={ready.descriptor}", str(network), "eth0"]
         )
 
     def unplug(self, guest: str) -> None:

@@ -12,7 +12,7 @@ from guestnet.core.errors import DescriptionError, EnvironmentMissing, LabError
 from guestnet.edge.clock import LabClock
 from guestnet.stacks import registry
 from guestnet.stacks.base import StackOptions
-from guestnet.stacks.processes import Processes
+from guestnet.stacks.processes import Processes, Ready
 from guestnet.stacks.registry import open_stack, stack_names
 from tests.support.bench import Notebook
 
@@ -108,13 +108,28 @@ def test_a_process_of_a_stack_that_does_not_come_up_is_told_with_its_words(
         processes = Processes(tmp_path, "sh 1.0")
         told = rf"sh for guest1 did not come up{said}: see sh-cable\.log; the oldest .* is sh 1\.0"
         with pytest.raises(LabError, match=told):
-            await processes.start_ready("guest1", "cable", lambda fd: ["sh", "-c", script])
+            await processes.start_ready("guest1", "cable", lambda ready: ["sh", "-c", script])
         processes.end_all()
 
     asyncio.run(scenario())
 
 
-READY = "echo ready >/proc/self/fd/$1; "
+def saying_ready(script: str, ready: Ready) -> list[str]:
+    return ["sh", "-c", f"echo ready >/proc/self/fd/{ready.descriptor}; {script}"]
+
+
+def test_a_process_of_a_stack_may_close_what_it_inherits_and_say_by_a_path_that_it_is_ready(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        processes = Processes(tmp_path, "sh 1.0")
+        closing = "for each in /proc/self/fd/*; do eval \"exec ${each##*/}>&-\"; done 2>/dev/null; "
+        await processes.start_ready(
+            "guest1", "cable", lambda ready: ["bash", "-c", f"{closing} echo ready >{ready.path}; sleep 60"]
+        )
+        processes.end_all()
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +152,7 @@ def test_a_process_of_a_stack_that_ends_unasked_is_an_error_of_the_loop(
             lambda _, context: heard.put_nowait(context["exception"])
         )
         processes = Processes(tmp_path, "sh 1.0", told_within=0.01)
-        await processes.start_ready("guest1", "cable", lambda fd: ["sh", "-c", READY + script, "sh", str(fd)])
+        await processes.start_ready("guest1", "cable", lambda ready: saying_ready(script, ready))
         async with asyncio.timeout(20):
             error = await heard.get()
         processes.end_all()
@@ -158,9 +173,7 @@ def test_a_process_of_a_stack_that_is_told_to_end_is_no_error(tmp_path: Path, sc
         asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context["message"]))
         processes = Processes(tmp_path, "sh 1.0", told_within=60)
         for _ in range(2):
-            await processes.start_ready(
-                "guest1", "cable", lambda fd: ["sh", "-c", READY + script, "sh", str(fd)]
-            )
+            await processes.start_ready("guest1", "cable", lambda ready: saying_ready(script, ready))
         processes.start("guest2", "cable-guest2", ["sh", "-c", script])
         await asyncio.sleep(0.05)
         processes.end("guest1")

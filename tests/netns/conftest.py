@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
 from tests.support.marked import MARK, Marked
 
 ROOT = Path(__file__).parents[2]
@@ -21,9 +21,9 @@ ROOT = Path(__file__).parents[2]
 CLIENT = """
 import sys
 from pathlib import Path
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import RunOn
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import RunOn
 
 lab = LabProcess.start(LabDescription(scenario="client", seed=1, guests=0), Path(sys.argv[1]))
 print("started", lab.call(RunOn(host="laptop", command="id -u")).stdout.decode().strip(), flush=True)

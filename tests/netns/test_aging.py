@@ -7,7 +7,7 @@ import pytest
 
 from guestnet.core.errors import LabError
 from guestnet.core.events import ClockJumped, Noted
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
 from guestnet.world.described.model import Host, Link, Route, Server, Uplink
 from guestnet.world.described.world import World

@@ -8,8 +8,8 @@ import pytest
 
 from guestnet.core import events
 from guestnet.core.errors import LabError
-from guestnet.lab.door import NAME, Door, Visit
-from guestnet.lab.protocol import RunOn, Status, Stop
+from guestnet.lab.process.door import NAME, Door, Visit
+from guestnet.lab.requests.protocol import RunOn, Status, Stop
 from guestnet.scenario import Lab
 from tests.netns.conftest import ROOT, StartLab
 

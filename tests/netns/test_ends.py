@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from guestnet.core.errors import LabError
-from guestnet.lab.protocol import Now, RunOn
+from guestnet.lab.requests.protocol import Now, RunOn
 from tests.netns.conftest import StartLab, events, start_client
 from tests.support.marked import Marked
 

@@ -10,7 +10,7 @@ import pytest
 
 from guestnet.core.errors import DescriptionError, GuestError, LabError
 from guestnet.core.events import Noted
-from guestnet.lab.protocol import Activity, Now, Record, Run, RunOn, Status
+from guestnet.lab.requests.protocol import Activity, Now, Record, Run, RunOn, Status
 from guestnet.world.described import model
 from guestnet.world.profiles.load import load_profile
 from tests.netns.conftest import StartLab, events

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
 from guestnet.world.described.model import Record
 from guestnet.world.profiles.load import load_profile

@@ -18,9 +18,9 @@ from guestnet.core.errors import EnvironmentMissing, GuestError
 from guestnet.guest import tap
 from guestnet.guest.image import find
 from guestnet.journal.capture import CaptureReader
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import (
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import (
     Activity,
     AddGuest,
     PauseGuest,

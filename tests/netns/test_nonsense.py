@@ -8,7 +8,7 @@ import dns.message
 import pytest
 
 from guestnet.core.events import Served
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
 
 pytestmark = pytest.mark.netns

@@ -115,7 +115,8 @@ def test_a_plain_user_has_labs_too(tmp_path: Path, marked: Marked) -> None:
 def runs(python: str, environment: dict[str, str], options: dict[str, Any]) -> bool:
     """Whether a plain user can start a lab with this interpreter."""
     try:
-        command = [python, "-c", "import guestnet.lab.client, guestnet.stacks.builtin, pyroute2, tornado"]
+        modules = "guestnet.lab.process.client, guestnet.stacks.builtin, pyroute2, tornado"
+        command = [python, "-c", f"import {modules}"]
         probe = subprocess.run(command, check=False, capture_output=True, env=environment, **options)
     except PermissionError:
         return False

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import Activity, RunOn
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import Activity, RunOn
 from guestnet.world.described.world import Families
 from guestnet.world.servers.content import digest
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import RunOn
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import RunOn
 from guestnet.world.profiles.load import load_profile, profile_names
 
 pytestmark = pytest.mark.netns

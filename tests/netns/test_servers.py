@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from guestnet.core.events import Served
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
 from guestnet.world.described.model import Host, Link, Record, Route, Server
 from guestnet.world.described.world import World

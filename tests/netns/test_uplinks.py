@@ -10,10 +10,10 @@ from guestnet.core.errors import DescriptionError
 from guestnet.core.events import UplinkChanged
 from guestnet.journal.journal import JournalReader
 from guestnet.journal.recording import JOURNAL
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import Activity, RunOn
-from guestnet.lab.world_requests import RenumberUplink, ResolversOf, Roam, SetUplink, UplinkStates
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import Activity, RunOn
+from guestnet.lab.requests.world import RenumberUplink, ResolversOf, Roam, SetUplink, UplinkStates
 from guestnet.world.profiles.load import load_profile
 from tests.netns.conftest import StartLab
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from guestnet.bench.form import Figure, figure
 from guestnet.core.events import DhcpServed, GuestStarted
 from guestnet.core.time import to_seconds
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
 
 Boot = Literal["cold", "restore"]

@@ -33,7 +33,7 @@ from typing import Final, Literal, NamedTuple, get_args
 from guestnet.bench import flows_lab
 from guestnet.bench.flows_lab import REFERENCE, Part, Sample
 from guestnet.bench.form import Figure, Unit, figure
-from guestnet.lab.description import GuestKind
+from guestnet.lab.requests.description import GuestKind
 
 Progress = Callable[[str, int, int], None]
 

@@ -21,7 +21,7 @@ from guestnet.bench import flows_server
 from guestnet.bench.processes import Processes
 from guestnet.core.errors import EnvironmentMissing, GuestError
 from guestnet.core.events import GuestStarted
-from guestnet.lab.description import GuestKind, LabDescription
+from guestnet.lab.requests.description import GuestKind, LabDescription
 from guestnet.scenario import Lab
 
 Part = Literal["latency", "memory", "cpu", "capture"]

@@ -24,8 +24,8 @@ from guestnet.bench.form import Figure, Unit, figure
 from guestnet.bench.links_probe import Order, Seen
 from guestnet.bench.throughput import received
 from guestnet.core.errors import EnvironmentMissing, GuestError
-from guestnet.lab.description import LabDescription
-from guestnet.lab.python import python_path
+from guestnet.lab.process.python import python_path
+from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Burst, Lab
 from guestnet.world.described.model import Host, Link
 from guestnet.world.described.world import World

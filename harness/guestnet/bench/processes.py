@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from guestnet.core.errors import LabError
-from guestnet.lab.description import GuestKind
+from guestnet.lab.requests.description import GuestKind
 
 _PROC: Final = Path("/proc")
 QEMU: Final = "qemu-system"
@@ -71,7 +71,7 @@ class Processes:
     def _own(self, found: dict[int, str]) -> int:
         """The process that is the stack, or has it."""
         if self._stack == _IN_THE_LAB:
-            # After the keeper and init (guestnet.lab.enter): init's first child.
+            # After the keeper and init (guestnet.lab.process.enter): init's first child.
             pids = list(found)[2:]
         else:
             pids = _named(found, *self._names)

@@ -18,7 +18,7 @@ import msgspec
 from guestnet.bench.form import Figure, figure
 from guestnet.core.errors import DescriptionError, EnvironmentMissing, GuestError
 from guestnet.core.events import GuestStarted
-from guestnet.lab.description import GuestKind, LabDescription
+from guestnet.lab.requests.description import GuestKind, LabDescription
 from guestnet.scenario import Lab
 
 Direction = Literal["up", "down"]

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from guestnet.bench.form import Figure, figure
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import RunOn
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import RunOn
 
 PROFILE: Final = Path(__file__).with_name("world.toml")
 _NAMESPACE: Final = re.compile(r"net:\[\d+\]")

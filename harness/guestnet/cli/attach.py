@@ -33,7 +33,7 @@ def attach(folder: Path, command: str | None) -> None:
     FOLDER is the one that the shell names. The lab is there as LAB, with the verbs and matchers of scenarios.
     """
     from guestnet import scenario
-    from guestnet.lab.door import Visit
+    from guestnet.lab.process.door import Visit
     from guestnet.scenario import Lab
 
     visit = Visit(folder)

@@ -14,7 +14,7 @@ from guestnet.core.errors import GuestnetError
 
 if TYPE_CHECKING:
     from guestnet.bench.flows_lab import Part
-    from guestnet.lab.description import GuestKind
+    from guestnet.lab.requests.description import GuestKind
 
 
 @click.group()

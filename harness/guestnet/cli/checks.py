@@ -125,8 +125,8 @@ def check_qemu() -> Finding:
 
 def check_lab() -> Finding:
     """By starting one without guests: user namespaces, the world in them, its servers."""
-    from guestnet.lab.client import LabProcess
-    from guestnet.lab.description import LabDescription
+    from guestnet.lab.process.client import LabProcess
+    from guestnet.lab.requests.description import LabDescription
 
     def start() -> str:
         description = LabDescription(scenario="guestnet doctor", seed=0, guests=0)
@@ -141,7 +141,7 @@ def check_lab() -> Finding:
 
 def check_impairments() -> Finding:
     """By impairing a link of a world: nftables hooks at the egress of devices."""
-    from guestnet.lab.description import LabDescription
+    from guestnet.lab.requests.description import LabDescription
     from guestnet.scenario import Lab
 
     name, purpose = "egress hooks", "a world's links, impaired"

@@ -30,8 +30,8 @@ import click
 from guestnet.core.errors import GuestnetError
 
 if TYPE_CHECKING:
-    from guestnet.lab.client import LabProcess
-    from guestnet.lab.description import GuestKind
+    from guestnet.lab.process.client import LabProcess
+    from guestnet.lab.requests.description import GuestKind
 
 ESCAPE: Final = b"\x1d"
 """Ctrl-], as telnet(1) has it."""
@@ -59,10 +59,10 @@ def shell(
     beside: bool,
 ) -> None:  # fmt: skip
     """Boot a guest and connect this terminal to its console. Ctrl-] ends it."""
-    from guestnet.lab.client import LabProcess
-    from guestnet.lab.description import LabDescription
-    from guestnet.lab.door import Door
-    from guestnet.lab.protocol import Activity
+    from guestnet.lab.process.client import LabProcess
+    from guestnet.lab.process.door import Door
+    from guestnet.lab.requests.description import LabDescription
+    from guestnet.lab.requests.protocol import Activity
 
     if not sys.stdin.isatty():
         raise GuestnetError(

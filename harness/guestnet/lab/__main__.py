@@ -1,6 +1,7 @@
-"""``python -P -m guestnet.lab CONTROL CLIENT``: the fork server of labs, started by guestnet.lab.labs only.
+"""``python -P -m guestnet.lab CONTROL CLIENT``: the fork server of labs.
 
-CONTROL is the number of the inherited socket that orders come by, CLIENT the PID of the client.
+It is started by guestnet.lab.process.labs only. CONTROL is the number of the inherited socket that orders
+come by, CLIENT the PID of the client.
 """
 
 import functools
@@ -16,10 +17,10 @@ import msgspec
 
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.edge.descriptors import raise_limit
-from guestnet.lab import protocol
-from guestnet.lab.enter import enter, watch
-from guestnet.lab.labs import Surroundings
-from guestnet.lab.process import run_lab
+from guestnet.lab.process.enter import enter, watch
+from guestnet.lab.process.labs import Surroundings
+from guestnet.lab.requests import protocol
+from guestnet.lab.run import run_lab
 from guestnet.system import forks
 
 _NEEDED: Final = ("guestnet.stacks.builtin", "pyroute2", "tomllib", "concurrent.futures.thread")

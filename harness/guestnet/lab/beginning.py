@@ -11,7 +11,7 @@ from guestnet.guest.cache import Cache
 from guestnet.guest.machine import find_qemu
 from guestnet.journal.capture import HEADERS, NOTHING, WHOLE
 from guestnet.journal.recording import FileRecorder
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.world.described.world import World
 
 

@@ -18,16 +18,17 @@ from guestnet.core.errors import GuestnetError, LabError
 from guestnet.core.events import LabStopped, Noted, SubnetOverlap
 from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
-from guestnet.lab import protocol, world_control
 from guestnet.lab.beginning import open_recorder
-from guestnet.lab.commands import run_on
-from guestnet.lab.description import LabDescription
-from guestnet.lab.guests import Guests
-from guestnet.lab.link_control import LinkControl
-from guestnet.lab.makers import maker_for
-from guestnet.lab.protocol import LabStatus, RunResult, Sizes
-from guestnet.lab.request import Request
-from guestnet.lab.sleep import Sleep
+from guestnet.lab.controls import world as world_control
+from guestnet.lab.controls.commands import run_on
+from guestnet.lab.controls.guests import Guests
+from guestnet.lab.controls.links import LinkControl
+from guestnet.lab.controls.makers import maker_for
+from guestnet.lab.controls.sleep import Sleep
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import LabStatus, RunResult, Sizes
+from guestnet.lab.requests.request import Request
 from guestnet.stacks.base import Stack, StackOptions
 from guestnet.stacks.builtin import BuiltinStack
 from guestnet.stacks.registry import open_stack

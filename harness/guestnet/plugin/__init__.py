@@ -1,9 +1,9 @@
 """The pytest plugin: the fixture ``lab``, its marker and options, and the report of a run.
 
 A scenario is a test that uses ``lab``. ``@pytest.mark.lab(profile=…, guests=…)`` says what lab it gets: the
-keys are the fields of `guestnet.lab.description.LabDescription`, ``needs`` names capabilities of the stack.
-A project that wants more overrides one of the fixtures ``lab_description``, ``lab_stack``, ``lab_seed``,
-``lab_artifacts`` or ``open_lab``.
+keys are the fields of `guestnet.lab.requests.description.LabDescription`, ``needs`` names capabilities of the
+stack. A project that wants more overrides one of the fixtures ``lab_description``, ``lab_stack``,
+``lab_seed``, ``lab_artifacts`` or ``open_lab``.
 
 This module is imported by every pytest of the environment, with scenarios or without: whatever is heavy is
 imported where it is used.
@@ -30,7 +30,7 @@ from guestnet.plugin.record import RECORD, Record, Recorder, folder_name, rerun_
 from guestnet.plugin.settings import Settings, Wishes
 
 if TYPE_CHECKING:
-    from guestnet.lab.description import LabDescription
+    from guestnet.lab.requests.description import LabDescription
     from guestnet.scenario import Lab
 
 SETTINGS = pytest.StashKey[Settings]()
@@ -129,7 +129,7 @@ def lab_seed(request: pytest.FixtureRequest, lab_stack: str) -> int:
 @pytest.fixture
 def lab_description(request: pytest.FixtureRequest, lab_stack: str, lab_seed: int) -> "LabDescription":
     """The lab that the marker and the options ask for."""
-    from guestnet.lab.description import LabDescription
+    from guestnet.lab.requests.description import LabDescription
 
     wishes = _wishes(request.node)
     fields: dict[str, Any] = {"seed": lab_seed, **wishes.fields}
@@ -156,7 +156,7 @@ def lab_artifacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="session")
 def open_lab() -> "Iterator[Callable[[LabDescription, Path], AbstractContextManager[Lab]]]":
     """What starts a lab: a context manager that ends it."""
-    from guestnet.lab.labs import LabServer
+    from guestnet.lab.process.labs import LabServer
     from guestnet.scenario import Lab
 
     with LabServer() as server:

@@ -24,7 +24,7 @@ from guestnet.core.errors import GuestnetError
 from guestnet.plugin.settings import Keep, Settings, without_stack
 
 if TYPE_CHECKING:
-    from guestnet.lab.description import LabDescription
+    from guestnet.lab.requests.description import LabDescription
     from guestnet.plugin.machine import Machine
     from guestnet.report.model import Run, ScenarioResult
 

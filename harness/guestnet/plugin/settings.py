@@ -91,7 +91,7 @@ def read_marks(marks: Iterable[pytest.Mark], where: str) -> Wishes:
 
 
 def _fields() -> dict[str, Any]:
-    from guestnet.lab.description import LabDescription
+    from guestnet.lab.requests.description import LabDescription
 
     return {field.name: field.type for field in msgspec.structs.fields(LabDescription)}
 
@@ -110,7 +110,7 @@ def _names(value: object, key: str, where: str) -> tuple[str, ...]:
 
 def _check(where: str, keys: Mapping[str, Any]) -> None:
     """Each value has the type, and the range, that the description gives its field."""
-    from guestnet.lab.description import LabDescription
+    from guestnet.lab.requests.description import LabDescription
 
     types = _fields()
     for key, value in keys.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from guestnet.core.address import Mac
 from guestnet.core.errors import GuestError
 from guestnet.core.time import duration
-from guestnet.lab.protocol import (
+from guestnet.lab.requests.protocol import (
     GuestInfo,
     PauseGuest,
     ReadFile,
@@ -21,8 +21,8 @@ from guestnet.lab.protocol import (
     StopGuest,
     WriteFile,
 )
-from guestnet.lab.request import Request
-from guestnet.lab.time_requests import SetClock
+from guestnet.lab.requests.request import Request
+from guestnet.lab.requests.time import SetClock
 from guestnet.scenario import reading
 from guestnet.scenario.links import Link
 from guestnet.scenario.machine import GRACE, Machine

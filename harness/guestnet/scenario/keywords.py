@@ -3,7 +3,7 @@
 Each has the fields of a frozen struct, which checks them again when a scenario runs: `Impairing` those of
 `guestnet.link.settings.Impairments`, where bare numbers for durations, rates and sizes are left out, `Ways`
 those of `guestnet.world.described.portal.Ways`, `VpnSettings` those of a `Vpn` that can be changed, `LabKeys`
-those of `guestnet.lab.description.LabDescription`. Tests hold them equal.
+those of `guestnet.lab.requests.description.LabDescription`. Tests hold them equal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from typing import Any, Literal, TypedDict, get_args, get_origin
 import msgspec
 
 from guestnet.core.errors import DescriptionError
-from guestnet.lab.description import Families, GuestKind, Ipv6Mode, World
-from guestnet.lab.portal_requests import Blocked, BlockedTls, Ipv6, Redirect
+from guestnet.lab.requests.description import Families, GuestKind, Ipv6Mode, World
+from guestnet.lab.requests.portal import Blocked, BlockedTls, Ipv6, Redirect
 from guestnet.link.settings import (
     Burst,
     Codel,
@@ -88,7 +88,7 @@ class Ways(TypedDict, total=False):
 
 
 class LabKeys(TypedDict, total=False):
-    """What `guestnet.scenario.marker.in_lab` takes: see `guestnet.lab.description.LabDescription`.
+    """What `guestnet.scenario.marker.in_lab` takes: see `guestnet.lab.requests.description.LabDescription`.
 
     ``stack`` and ``needs``, the capabilities that the stack must have, may be several names.
     """

@@ -11,14 +11,14 @@ from guestnet.core.events import Noted, Outcome, StepBegan, StepEnded
 from guestnet.core.rng import stream
 from guestnet.core.time import duration
 from guestnet.journal.query import Trace
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.door import Visit
-from guestnet.lab.labs import LabServer
-from guestnet.lab.portal_requests import AuthorityOf
-from guestnet.lab.protocol import AddGuest, LabStatus, Now, Status
-from guestnet.lab.time_requests import AdvanceClock, FallAsleep, WakeUp
-from guestnet.lab.world_requests import Roam
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.process.door import Visit
+from guestnet.lab.process.labs import LabServer
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.portal import AuthorityOf
+from guestnet.lab.requests.protocol import AddGuest, LabStatus, Now, Status
+from guestnet.lab.requests.time import AdvanceClock, FallAsleep, WakeUp
+from guestnet.lab.requests.world import Roam
 from guestnet.scenario.expecting import JournalView
 from guestnet.scenario.guest import Guest
 from guestnet.scenario.links import Link, Links

@@ -20,8 +20,8 @@ from contextlib import contextmanager, suppress
 from typing import Literal, Unpack
 
 from guestnet.core.errors import DescriptionError, LabError
-from guestnet.lab import link_requests as ask
-from guestnet.lab.link_requests import LinkSettings
+from guestnet.lab.requests import links as ask
+from guestnet.lab.requests.links import LinkSettings
 from guestnet.link.settings import Schedule, Step, impairments
 from guestnet.scenario.expecting import LinkView
 from guestnet.scenario.keywords import Impairing

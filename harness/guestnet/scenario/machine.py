@@ -20,9 +20,9 @@ import msgspec
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing, GuestError, GuestnetError
 from guestnet.core.events import Noted
-from guestnet.lab.protocol import RunOn, RunResult
-from guestnet.lab.python import python_path
-from guestnet.lab.request import Request
+from guestnet.lab.process.python import python_path
+from guestnet.lab.requests.protocol import RunOn, RunResult
+from guestnet.lab.requests.request import Request
 from guestnet.scenario import reading, web
 from guestnet.scenario.matchers import endpoint
 from guestnet.scenario.matchers.endpoint import Endpoint

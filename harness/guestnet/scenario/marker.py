@@ -16,8 +16,8 @@ def in_lab(**keys: Unpack[LabKeys]) -> "pytest.MarkDecorator":
 
         pytestmark = in_lab(profile="roaming")  # of a whole module
 
-    The keys are the fields of `guestnet.lab.description.LabDescription`; ``stack`` may be several names, on
-    each of which the scenario runs, and ``needs`` names what the stack must be capable of.
+    The keys are the fields of `guestnet.lab.requests.description.LabDescription`; ``stack`` may be several
+    names, on each of which the scenario runs, and ``needs`` names what the stack must be capable of.
     """
     import pytest
 

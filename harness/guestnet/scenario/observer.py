@@ -19,8 +19,8 @@ from guestnet.core.events import (
 from guestnet.core.showing import describe
 from guestnet.core.time import duration, to_seconds
 from guestnet.journal.query import BEGINNING, Packet, Trace
-from guestnet.lab.protocol import Activity, Record, Status
-from guestnet.lab.request import Request
+from guestnet.lab.requests.protocol import Activity, Record, Status
+from guestnet.lab.requests.request import Request
 
 R = TypeVar("R")
 
@@ -42,7 +42,7 @@ def in_seconds(value: Duration) -> float:
 
 
 class Process(Protocol):
-    """What is needed of `guestnet.lab.client.LabProcess`."""
+    """What is needed of `guestnet.lab.process.client.LabProcess`."""
 
     def call(self, request: Request[R], *, timeout: float | None = None) -> R:
         """The lab's response to ``request``."""

@@ -6,7 +6,7 @@ from typing import Final, Literal, Unpack
 import msgspec
 
 from guestnet.core.errors import DescriptionError, GuestError
-from guestnet.lab.portal_requests import (
+from guestnet.lab.requests.portal import (
     Changes,
     ExpirePortal,
     PortalState,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from guestnet.core.errors import DescriptionError
-from guestnet.lab.world_requests import RenumberUplink, SetUplink, UplinkState, UplinkStates
+from guestnet.lab.requests.world import RenumberUplink, SetUplink, UplinkState, UplinkStates
 from guestnet.scenario.observer import Observer
 
 

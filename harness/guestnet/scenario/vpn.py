@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Unpack
 
 from guestnet.core.errors import DescriptionError
-from guestnet.lab.world_requests import (
+from guestnet.lab.requests.world import (
     ChangeVpn,
     DropVpn,
     ReconnectVpn,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing, GuestError
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import (
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import (
     Activity,
     AddGuest,
     GuestInfo,

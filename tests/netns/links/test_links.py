@@ -12,8 +12,8 @@ from guestnet.core import events
 from guestnet.core.errors import DescriptionError
 from guestnet.core.time import MILLISECOND
 from guestnet.journal.pcapng import Direction
-from guestnet.lab.description import LabDescription
-from guestnet.lab.link_requests import LinkSettings
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.links import LinkSettings
 from guestnet.link.settings import NOTHING
 from guestnet.scenario import Burst, Lab, Mtu, Reorder, at, icmp, tcp
 from guestnet.world.profiles.load import parse_profile

@@ -8,7 +8,7 @@ import pytest
 
 from guestnet.core import events
 from guestnet.core.errors import DescriptionError
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Flap, Lab, icmp
 from guestnet.wire.ipv4 import ip4
 from guestnet.world.profiles.load import load_profile, parse_profile, profile_folder

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
 
 pytestmark = pytest.mark.netns

@@ -7,7 +7,7 @@ import pytest
 from guestnet.cli import checks
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.gateway import gateway
-from guestnet.lab.client import LabProcess
+from guestnet.lab.process.client import LabProcess
 
 
 @pytest.fixture

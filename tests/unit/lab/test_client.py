@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
 
 DESCRIPTION = LabDescription(scenario="none", seed=1, guests=0, profile="plain")
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from guestnet.core.errors import GuestError
 from guestnet.guest.console import Console
-from guestnet.lab.console import lend_console
+from guestnet.lab.controls.console import lend_console
 
 Ended = asyncio.Future[GuestError | None]
 Scenario = Callable[[socket.socket, socket.socket, Ended], Awaitable[None]]

@@ -1,7 +1,7 @@
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from typing import Any, cast
 import pytest
 
 from guestnet.core.errors import LabError
-from guestnet.lab.description import LabDescription
-from guestnet.lab.door import Door, Visit
-from guestnet.lab.protocol import LabStatus, Now, Status
-from guestnet.lab.request import R, Request
+from guestnet.lab.process.door import Door, Visit
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import LabStatus, Now, Status
+from guestnet.lab.requests.request import R, Request
 
 STATUS = LabStatus(
     scenario="one", stack="builtin", world="plain", seconds=1.0, guests=[], hosts=[], servers=[], pids={},

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from guestnet.lab.enter import remedy
+from guestnet.lab.process.enter import remedy
 
 
 @pytest.mark.parametrize(

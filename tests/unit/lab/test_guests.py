@@ -14,10 +14,10 @@ from guestnet.core.recorder import Direction, Mark
 from guestnet.core.time import HOUR, SECOND
 from guestnet.edge.clock import LabClock
 from guestnet.guest.base import Command, RunResult
-from guestnet.lab import protocol
-from guestnet.lab.guests import Guests
-from guestnet.lab.makers import Made
-from guestnet.lab.time_requests import SetClock
+from guestnet.lab.controls.guests import Guests
+from guestnet.lab.controls.makers import Made
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests.time import SetClock
 from guestnet.stacks.base import Plug
 
 

@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 
 from guestnet.core import errors
 from guestnet.core.events import Noted
-from guestnet.lab import link_requests, portal_requests, protocol, time_requests, world_requests
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import Answer, Call, Failure, RunResult
-from guestnet.lab.request import Request
+from guestnet.lab.requests import links as link_requests
+from guestnet.lab.requests import portal as portal_requests
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests import time as time_requests
+from guestnet.lab.requests import world as world_requests
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import Answer, Call, Failure, RunResult
+from guestnet.lab.requests.request import Request
 from guestnet.link.settings import NOTHING, Burst, Impairments, Schedule, Step
 from guestnet.world.profiles.load import load_profile
 

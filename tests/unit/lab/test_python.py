@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from guestnet.lab.python import python_path
+from guestnet.lab.process.python import python_path
 
 
 def test_a_bare_python_finds_the_project_and_what_its_user_added(

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from guestnet.core.errors import GuestError, LabError
-from guestnet.lab import protocol
-from guestnet.lab.protocol import Answer, Call, Failure
-from guestnet.lab.serve import ControlServer, WithDescriptor
+from guestnet.lab.process.serve import ControlServer
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests.handler import WithDescriptor
+from guestnet.lab.requests.protocol import Answer, Call, Failure
 
 
 class Client:

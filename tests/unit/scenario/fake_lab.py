@@ -12,8 +12,8 @@ from scapy.layers.l2 import Ether
 from guestnet.core.events import Event
 from guestnet.journal.query import Trace
 from guestnet.journal.recording import FileRecorder
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import (
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import (
     Activity,
     AddGuest,
     GuestInfo,
@@ -26,7 +26,7 @@ from guestnet.lab.protocol import (
     Sizes,
     Status,
 )
-from guestnet.lab.request import Request
+from guestnet.lab.requests.request import Request
 from guestnet.scenario.observer import Observer
 
 SECOND = 1_000_000_000

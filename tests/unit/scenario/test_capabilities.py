@@ -8,7 +8,7 @@ import pytest
 
 from guestnet.core.errors import CapabilityMissing
 from guestnet.core.events import DnsAnswered, FlowRefused, FrameDropped, GuestEnded, Noted, StepEnded
-from guestnet.lab.client import LabProcess
+from guestnet.lab.process.client import LabProcess
 from guestnet.scenario import Lab, event, tcp
 from guestnet.scenario.expecting import JournalView, LinkView
 from tests.unit.scenario.fake_lab import SHOP, FakeLab, tcp_frame

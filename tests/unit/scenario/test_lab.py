@@ -10,8 +10,8 @@ import pytest
 from guestnet.core.errors import DescriptionError, EnvironmentMissing, ExpectationFailed, GuestError
 from guestnet.core.events import Event, Noted, StepBegan, StepEnded
 from guestnet.journal.query import Trace
-from guestnet.lab.client import LabProcess
-from guestnet.lab.protocol import ResetGuest, Run, RunOn, SetLink
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.protocol import ResetGuest, Run, RunOn, SetLink
 from guestnet.scenario import Endpoint, Guest, Lab
 from tests.unit.scenario.fake_lab import FakeLab, tcp_frame
 

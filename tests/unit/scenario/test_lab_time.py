@@ -5,8 +5,8 @@ from typing import cast
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.lab.client import LabProcess
-from guestnet.lab.time_requests import AdvanceClock, FallAsleep, SetClock, WakeUp
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.time import AdvanceClock, FallAsleep, SetClock, WakeUp
 from guestnet.scenario import Lab
 from tests.unit.scenario.fake_lab import SECOND, FakeLab
 

@@ -7,9 +7,9 @@ import pytest
 
 from guestnet.core.errors import DescriptionError, LabError
 from guestnet.journal.query import Trace
-from guestnet.lab import link_requests as ask
-from guestnet.lab.link_requests import LinkSettings
-from guestnet.lab.request import Request
+from guestnet.lab.requests import links as ask
+from guestnet.lab.requests.links import LinkSettings
+from guestnet.lab.requests.request import Request
 from guestnet.link.settings import Burst, Impairments, Schedule, Step
 from guestnet.scenario.links import Link, at
 from guestnet.scenario.observer import Observer

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.lab.client import LabProcess
-from guestnet.lab.description import LabDescription
-from guestnet.lab.portal_requests import Changes
+from guestnet.lab.process.client import LabProcess
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.portal import Changes
 from guestnet.link.settings import Impairments
 from guestnet.scenario import Host, Lab, dns, in_lab, tcp, udp
 from guestnet.scenario.keywords import Impairing, LabKeys, VpnSettings, Ways

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, Self
 import msgspec
 
 from guestnet.core.errors import LabError
-from guestnet.lab.python import python_path
+from guestnet.lab.process.python import python_path
 from guestnet.system import forks
 
 _GRACE: Final = 5.0
@@ -46,7 +46,7 @@ class LabServer:
             raise
 
     def start(self, control: socket.socket, log: BinaryIO, *, timeout: float) -> forks.Child:
-        """A new lab behind ``control``, which writes to ``log``: its keeper (guestnet.lab.enter).
+        """A new lab behind ``control``, which writes to ``log``: its keeper (guestnet.lab.process.enter).
 
         Raises LabError when there is none within ``timeout`` seconds.
         """

@@ -17,7 +17,7 @@ from guestnet.guest.machine import Accelerator, Cable, Machine, Qemu, find_qemu
 from guestnet.guest.netns import NetnsGuest
 from guestnet.guest.netns_body import Plan, make_network
 from guestnet.guest.qemu import QemuGuest
-from guestnet.lab.description import LabDescription
+from guestnet.lab.requests.description import LabDescription
 from guestnet.stacks.base import Plug, Stack
 from guestnet.stacks.builtin import BuiltinStack
 from guestnet.system.calls import bind, unmount

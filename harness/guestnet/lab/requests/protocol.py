@@ -17,12 +17,12 @@ import msgspec
 
 from guestnet.core import errors
 from guestnet.core.events import AnyEvent
-from guestnet.lab.description import LabDescription
-from guestnet.lab.link_requests import AnyLinkRequest
-from guestnet.lab.portal_requests import AnyPortalRequest
-from guestnet.lab.request import R, Request
-from guestnet.lab.time_requests import AnyTimeRequest
-from guestnet.lab.world_requests import AnyWorldRequest
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.links import AnyLinkRequest
+from guestnet.lab.requests.portal import AnyPortalRequest
+from guestnet.lab.requests.request import R, Request
+from guestnet.lab.requests.time import AnyTimeRequest
+from guestnet.lab.requests.world import AnyWorldRequest
 
 LENGTH: Final = 4
 """Bytes before each message that give its length, big-endian."""

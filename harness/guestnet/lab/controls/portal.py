@@ -1,11 +1,11 @@
-"""What the lab does at requests to portals (`guestnet.lab.portal_requests`)."""
+"""What the lab does at requests to portals (`guestnet.lab.requests.portal`)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from guestnet.core.errors import DescriptionError
-from guestnet.lab import portal_requests as ask
-from guestnet.lab.request import Request
+from guestnet.lab.requests import portal as ask
+from guestnet.lab.requests.request import Request
 from guestnet.world.described.portal import PortalState
 from guestnet.world.running import RunningWorld
 from guestnet.world.servers.paths import CA

@@ -17,10 +17,10 @@ from typing import Any, Final, Protocol, Self, cast
 import msgspec
 
 from guestnet.core.errors import GuestnetError, LabError
-from guestnet.lab import protocol
-from guestnet.lab.description import LabDescription
-from guestnet.lab.protocol import HELLO, Answer, AnyRequest, Call, Failure, LabStatus
-from guestnet.lab.request import R, Request
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import HELLO, Answer, AnyRequest, Call, Failure, LabStatus
+from guestnet.lab.requests.request import R, Request
 
 NAME: Final = "door"
 """Of the socket, in the lab's folder."""
@@ -44,7 +44,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Owned(Protocol):
-    """What is needed of `guestnet.lab.client.LabProcess`."""
+    """What is needed of `guestnet.lab.process.client.LabProcess`."""
 
     description: LabDescription
     artifacts: Path

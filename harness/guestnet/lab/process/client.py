@@ -19,11 +19,11 @@ from typing import Any, BinaryIO, Final, Self, cast
 import msgspec
 
 from guestnet.core.errors import EnvironmentMissing, GuestnetError, LabError
-from guestnet.lab import protocol
-from guestnet.lab.description import LabDescription
-from guestnet.lab.labs import LabServer
-from guestnet.lab.protocol import HELLO, Answer, AnyRequest, Failure, LabStatus
-from guestnet.lab.request import R, Request
+from guestnet.lab.process.labs import LabServer
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.protocol import HELLO, Answer, AnyRequest, Failure, LabStatus
+from guestnet.lab.requests.request import R, Request
 from guestnet.world.described.world import World
 from guestnet.world.profiles.load import load_profile
 

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from guestnet.core.errors import DescriptionError
 from guestnet.core.events import Event
-from guestnet.lab import link_requests as ask
-from guestnet.lab.guests import Guests
-from guestnet.lab.protocol import SetLink
-from guestnet.lab.request import Request
+from guestnet.lab.controls.guests import Guests
+from guestnet.lab.requests import links as ask
+from guestnet.lab.requests.protocol import SetLink
+from guestnet.lab.requests.request import Request
 from guestnet.link.link import Link
 from guestnet.stacks.base import Stack
 from guestnet.stacks.builtin import BuiltinStack

@@ -1,8 +1,8 @@
-"""Requests that change the world while a lab runs; `guestnet.lab.world_control` carries them out."""
+"""Requests that change the world while a lab runs; `guestnet.lab.controls.world` carries them out."""
 
 from typing import Any
 
-from guestnet.lab.request import Request
+from guestnet.lab.requests.request import Request
 from guestnet.world.laptop.uplinks import UplinkState as UplinkState
 from guestnet.world.vpn.running import VpnState as VpnState
 

@@ -1,11 +1,11 @@
-"""What the lab does when a scenario changes the world, by the request (`guestnet.lab.world_requests`)."""
+"""What the lab does when a scenario changes the world, by the request (`guestnet.lab.requests.world`)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from guestnet.lab import portal_control
-from guestnet.lab import world_requests as ask
-from guestnet.lab.request import Request
+from guestnet.lab.controls import portal as portal_control
+from guestnet.lab.requests import world as ask
+from guestnet.lab.requests.request import Request
 from guestnet.world.laptop.uplinks import UplinkState
 from guestnet.world.running import RunningWorld
 from guestnet.world.vpn.running import VpnState

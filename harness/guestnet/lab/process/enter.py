@@ -1,6 +1,7 @@
 """Into the namespaces: how a lab process begins, and why it can't outlive its client.
 
-Three processes make a lab's frame, forked from a server that has done their imports (guestnet.lab.labs)::
+Three processes make a lab's frame, forked from a server that has done their imports
+(guestnet.lab.process.labs)::
 
     client (pytest, guestnet)
       └─ fork server  one for many labs
@@ -37,7 +38,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from guestnet.core.errors import EnvironmentMissing
-from guestnet.lab import protocol
+from guestnet.lab.requests import protocol
 from guestnet.system.calls import (
     CLONE_NEWIPC,
     CLONE_NEWNET,

@@ -1,6 +1,6 @@
 """Requests to captive portals of the world, and for its certificate authority."""
 
-from guestnet.lab.request import Request
+from guestnet.lab.requests.request import Request
 from guestnet.world.described.portal import Blocked, BlockedTls, Changes, Ipv6, PortalState, Redirect
 
 __all__ = [

@@ -3,28 +3,17 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from guestnet.core.errors import GuestnetError, LabError
-from guestnet.lab import protocol
-from guestnet.lab.protocol import Answer, Call, Failure
-from guestnet.lab.request import Request
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests.handler import Handler, WithDescriptor
+from guestnet.lab.requests.protocol import Answer, Call, Failure
 
 _AT_ONCE: Final = 64
 _READ_SIZE: Final = 1 << 18
 
 _log = logging.getLogger(__name__)
-
-
-class WithDescriptor(NamedTuple):
-    """A result that brings a file descriptor: a copy of it travels, ``owner`` is closed when that is done."""
-
-    result: object
-    owner: socket.socket
-
-
-Handler = Callable[[Request[Any]], Awaitable[object]]
 
 
 class ControlServer:

@@ -1,4 +1,4 @@
-"""Requests about what is wrong with links; `guestnet.lab.link_control` carries them out.
+"""Requests about what is wrong with links; `guestnet.lab.controls.links` carries them out.
 
 ``link`` is a link of the world or a guest's cable, by its name in the capture. All raise DescriptionError
 when there is no such link, or nobody can impair it, or the settings can't be together.
@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from guestnet.lab.request import Request
+from guestnet.lab.requests.request import Request
 from guestnet.link.settings import Impairments, Schedule
 
 Direction = Literal["up", "down"]

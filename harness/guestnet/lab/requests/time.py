@@ -1,6 +1,6 @@
-"""Requests that make clocks jump; `guestnet.lab.sleep` and `guestnet.lab.guests` carry them out."""
+"""Requests that make clocks jump; `guestnet.lab.controls` carries them out."""
 
-from guestnet.lab.request import Request
+from guestnet.lab.requests.request import Request
 
 
 class AdvanceClock(Request[int], frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Final
 
 from guestnet.core.errors import LabError
 from guestnet.guest.command import TooMuchOutput, run_to_end
-from guestnet.lab.protocol import RunResult
+from guestnet.lab.requests.protocol import RunResult
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.kernel.namespaces import Namespaces
 

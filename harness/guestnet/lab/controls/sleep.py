@@ -19,9 +19,9 @@ from guestnet.core.events import ClockJumped, FellAsleep, Noted, WokeUp
 from guestnet.core.recorder import Recorder
 from guestnet.core.time import SECOND, to_seconds
 from guestnet.edge.clock import LabClock
-from guestnet.lab import time_requests as ask
-from guestnet.lab.guests import Guests
-from guestnet.lab.request import Request
+from guestnet.lab.controls.guests import Guests
+from guestnet.lab.requests import time as ask
+from guestnet.lab.requests.request import Request
 from guestnet.world.kernel.aging import age
 from guestnet.world.running import RunningWorld
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from guestnet.core.errors import GuestnetError, LabError
-from guestnet.lab import protocol
 from guestnet.lab.lab import Lab
-from guestnet.lab.request import Request
-from guestnet.lab.serve import ControlServer
+from guestnet.lab.process.serve import ControlServer
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests.request import Request
 from guestnet.system.calls import keep_memory, run_soon
 
 _KEPT: Final = 16 << 20

@@ -20,13 +20,13 @@ from guestnet.edge.clock import LabClock
 from guestnet.guest.base import Guest
 from guestnet.guest.netns import NetnsGuest
 from guestnet.guest.qemu import QemuGuest
-from guestnet.lab import protocol
-from guestnet.lab.console import lend_console
-from guestnet.lab.makers import Maker
-from guestnet.lab.protocol import GuestInfo, RunResult
-from guestnet.lab.request import Request
-from guestnet.lab.serve import WithDescriptor
-from guestnet.lab.time_requests import SetClock
+from guestnet.lab.controls.console import lend_console
+from guestnet.lab.controls.makers import Maker
+from guestnet.lab.requests import protocol
+from guestnet.lab.requests.handler import WithDescriptor
+from guestnet.lab.requests.protocol import GuestInfo, RunResult
+from guestnet.lab.requests.request import Request
+from guestnet.lab.requests.time import SetClock
 from guestnet.stacks.base import Stack
 
 _SHOWN: Final = 4096

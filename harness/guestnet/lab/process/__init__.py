@@ -1,0 +1,1 @@
+"""The lab as a process: where it comes from, its client, its control socket, its door."""

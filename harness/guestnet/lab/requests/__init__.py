@@ -1,0 +1,1 @@
+"""What the lab can be asked, and how requests and answers travel."""

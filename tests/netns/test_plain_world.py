@@ -351,3 +351,34 @@ def test_a_laptop_of_one_family_reaches_nothing_of_the_other(
         names = "sorted({a[4][0] for a in socket.getaddrinfo('shop.example', 80)})"
         found = python(lab, f"import socket\nanswer = {names}")
         assert found == ["2001:db8::10", "203.0.113.10"]
+
+
+def test_a_silent_tcp_client_keeps_nobody_from_the_name_server(lab: LabProcess) -> None:
+    program = """
+        import socket
+        from dns import message, query
+        silent = socket.create_connection(("203.0.113.53", 53), timeout=10)
+        asked = message.make_query("shop.example", "A")
+        answer = [
+            ask(asked, "203.0.113.53", timeout=10).answer[0][0].address for ask in (query.tcp, query.udp)
+        ]
+        """
+    assert python(lab, program) == ["203.0.113.10"] * 2
+
+
+def test_a_lab_ends_though_a_tcp_client_of_the_name_server_is_there(tmp_path: Path) -> None:
+    """Such a client has a process of its own, whose output is the server's."""
+    with LabProcess.start(LabDescription(scenario="ends", seed=1, guests=0), tmp_path) as lab:
+        program = """
+            import os, socket, time
+            silent = socket.create_connection(("203.0.113.53", 53), timeout=10)
+            answer = silent.getpeername()
+            if os.fork() == 0:
+                for number in range(3):
+                    os.close(number)
+                time.sleep(100)
+            """
+        python(lab, program)
+    journal = (tmp_path / "journal.jsonl").read_text()
+    assert "LabStopped" in journal
+    assert "did not stop well" not in journal

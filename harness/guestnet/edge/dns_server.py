@@ -24,6 +24,8 @@ QUERIES: Final = 512
 STREAMS: Final = 64
 """TCP clients at once."""
 _BACKLOG: Final = 64
+_KINDS: Final = (socket.SOCK_DGRAM, socket.SOCK_STREAM)
+_TRIES: Final = 8
 _IDLE: Final = 10.0
 """Seconds that a TCP client may be silent, or not read (RFC 7766 section 6.2.3)."""
 _PAUSE: Final = 0.1
@@ -60,17 +62,21 @@ def bind(address: str, port: int = PORT) -> Sockets:
 
     Raises OSError.
     """
+    for _ in range(_TRIES if port == 0 else 0):
+        # What is free for datagrams need not be so for streams.
+        with contextlib.suppress(OSError):
+            return _bind(address, port)
+    return _bind(address, port)
+
+
+def _bind(address: str, port: int) -> Sockets:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    datagrams, streams = (
-        socket.socket(family, kind | socket.SOCK_NONBLOCK)
-        for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)
-    )
-    sockets = Sockets(datagrams, streams)
+    sockets = Sockets(*(socket.socket(family, kind | socket.SOCK_NONBLOCK) for kind in _KINDS))
     try:
-        streams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        datagrams.bind((address, port))
-        streams.bind(datagrams.getsockname())
-        streams.listen(_BACKLOG)
+        sockets.streams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sockets.datagrams.bind((address, port))
+        sockets.streams.bind(sockets.datagrams.getsockname())
+        sockets.streams.listen(_BACKLOG)
     except OSError:
         sockets.close()
         raise

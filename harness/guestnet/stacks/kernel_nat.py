@@ -45,6 +45,7 @@ from guestnet.gateway.config import GATEWAY_NAME, HOST_NAME
 from guestnet.link.verdicts import dropped
 from guestnet.services.dns.names import OwnNames
 from guestnet.stacks.base import Plug, StackOptions
+from guestnet.system import dnsmasq
 from guestnet.wire.dns import PORT, failure, octets
 
 BRIDGE: Final = "guests"
@@ -104,9 +105,8 @@ class KernelNatStack:
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing."""
-        nft, dnsmasq = (_find(program, package) for program, package in _PROGRAMS)
-        await asyncio.to_thread(self._build, nft)
-        self._dhcp = self._start_dhcp(dnsmasq)
+        await asyncio.to_thread(self._build, _find("nft", "nftables"))
+        self._dhcp = self._start_dhcp()
         self._resolver = DnsServer(self._resolve, [bind_resolver(str(self._gateway))])
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
@@ -194,21 +194,19 @@ table {_TABLE} {{
 }}
 """
 
-    def _start_dhcp(self, dnsmasq: str) -> "subprocess.Popen[bytes]":
+    def _start_dhcp(self) -> "subprocess.Popen[bytes]":
         artifacts = self._options.artifacts
         log = Path(os.devnull) if artifacts is None else artifacts / "dnsmasq-guests.log"
         with log.open("wb") as output:
             return subprocess.Popen(
-                [
-                    dnsmasq, "--conf-file=/dev/null", "--no-daemon", "--pid-file=", "--log-facility=-",
-                    "--log-dhcp", "--port=0", f"--interface={BRIDGE}", "--bind-interfaces",
-                    "--except-interface=lo", "--dhcp-authoritative", "--no-ping", "--dhcp-sequential-ip",
-                    "--leasefile-ro",
+                dnsmasq.command(
+                    "--log-dhcp", "--port=0", f"--interface={BRIDGE}", "--except-interface=lo",
+                    "--dhcp-authoritative", "--no-ping", "--dhcp-sequential-ip", "--leasefile-ro",
                     f"--dhcp-range={self._first},{self._network[-2]},{self._network.netmask},{_LEASE}",
                     f"--dhcp-option=option:router,{self._gateway}",
                     f"--dhcp-option=option:dns-server,{self._gateway}",
                     f"--dhcp-option=option:mtu,{self._options.mtu}",
-                ],
+                ),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
 
@@ -290,9 +288,6 @@ class _Cable:
     def _lose(self, frames: Sequence[Frame], rule: str) -> None:
         for event in dropped(self.link, rule, frames, self._options.clock.now()):
             self._options.recorder.event(event)
-
-
-_PROGRAMS: Final = (("nft", "nftables"), ("dnsmasq", "dnsmasq-base"))
 
 
 def _find(program: str, package: str) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing
+from guestnet.system.dnsmasq import find_dnsmasq
 from guestnet.world.described.model import Record, Server
 from guestnet.world.servers.broken import wait_until_sent
 from guestnet.world.servers.content import BLOCK, blocks, content, digest
-from guestnet.world.servers.dnsmasq import QueryLog, command, find_dnsmasq
+from guestnet.world.servers.dnsmasq import QueryLog, command
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 17])

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from guestnet.system import dnsmasq
 from guestnet.world.described.portal import Portal, Ways
 from guestnet.world.portal.decide import api_url
-from guestnet.world.servers.dnsmasq import find_dnsmasq
 
 CAPTIVE_PORTAL: Final = 114
 """DHCP option (RFC 8910 section 2.1)."""
@@ -16,15 +16,8 @@ _LEASE: Final = "1h"
 def command(portal: Portal, addresses: Sequence[str], folder: Path) -> list[str]:
     """Its command line; it keeps its files in ``folder``, see `options`."""
     pool = [f"--dhcp-range={portal.pool[0]},{portal.pool[1]},{_LEASE}"] if portal.pool else []
-    return [
-        find_dnsmasq(),
-        "--conf-file=/dev/null",
-        # As of guestnet.world.servers.dnsmasq: without privileges to drop.
-        "--no-daemon",
-        "--pid-file=",
-        "--log-facility=-",
+    return dnsmasq.command(
         "--log-queries=extra",
-        "--bind-interfaces",
         f"--interface={portal.link}",
         "--except-interface=lo",
         "--no-resolv",
@@ -36,7 +29,7 @@ def command(portal: Portal, addresses: Sequence[str], folder: Path) -> list[str]
         f"--dhcp-optsfile={folder / 'options'}",
         f"--dhcp-leasefile={folder / 'leases'}",
         "--dhcp-authoritative",
-    ]
+    )
 
 
 def options(portal: Portal, ways: Ways) -> str:

@@ -17,6 +17,7 @@ from guestnet.core.errors import DescriptionError, GuestnetError
 from guestnet.core.events import Noted, PortalChanged, Served
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
+from guestnet.system.dnsmasq import STARTED
 from guestnet.world.described.place import WorldError, is_network
 from guestnet.world.described.portal import Changes, PortalState, Ways
 from guestnet.world.described.portal_problems import way_problems
@@ -27,7 +28,6 @@ from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.portal import decide, resolver
 from guestnet.world.portal.ruleset import ruleset
 from guestnet.world.portal.sessions import Sessions
-from guestnet.world.servers.dnsmasq import STARTED
 from guestnet.world.servers.messages import AskedName, AskedPage, Name, Page
 from guestnet.world.servers.processes import Processes
 

@@ -1,34 +1,18 @@
 """dnsmasq as an authoritative DNS server: its command line and its log."""
 
 import re
-import shutil
 from pathlib import Path
 from typing import Final
 
-from guestnet.core.errors import EnvironmentMissing
+from guestnet.system import dnsmasq
 from guestnet.world.described.model import Record, Server
 
-STARTED: Final = "]: started, "
-"""What dnsmasq says when it listens."""
 _QUERY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) (\S+)/(\d+) query\[(\w+)\] (\S+) from ")
 _REPLY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) \S+ \S+ \S+ is (.+)")
 
-# A plain user has no /sbin in the path in Debian, and there it is.
-_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _TTL: Final = 60
 _NS: Final = 2
 """Type of an NS record (RFC 1035 section 3.2.2)."""
-
-
-def find_dnsmasq() -> str:
-    """Path of the program. Raises EnvironmentMissing."""
-    found = shutil.which("dnsmasq") or shutil.which("dnsmasq", path=_PATH)
-    if found is None:
-        raise EnvironmentMissing(
-            "dnsmasq is not installed",
-            remedy="install it: apt install dnsmasq-base, dnf install dnsmasq, or pacman -S dnsmasq",
-        )
-    return found
 
 
 def command(server: Server, folder: Path, fault_address: str) -> list[str]:
@@ -43,15 +27,8 @@ def command(server: Server, folder: Path, fault_address: str) -> list[str]:
     # In a file, because on the command line a comma can't be part of a text.
     others = [f"{_option(each)}\n" for each in own if not _is_plain(each)]
     records.write_text("".join(others))
-    return [
-        find_dnsmasq(),
-        f"--conf-file={records}",
-        # --keep-in-foreground would drop privileges, and a lab's user namespace has no other groups.
-        "--no-daemon",
-        "--pid-file=",
-        "--log-facility=-",
+    return dnsmasq.command(
         "--log-queries=extra",
-        "--bind-interfaces",
         *(f"--listen-address={address}" for address in server.addresses),
         f"--port={server.port}",
         "--no-resolv",
@@ -60,7 +37,8 @@ def command(server: Server, folder: Path, fault_address: str) -> list[str]:
         *(f"--server=/{name}/{fault_address}" for name in server.faults),
         f"--local-ttl={_TTL}",
         f"--addn-hosts={hosts}",
-    ]
+        conf_file=str(records),
+    )
 
 
 def _elsewhere(server: Server) -> list[str]:

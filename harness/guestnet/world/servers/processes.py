@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -31,7 +33,10 @@ class Processes:
         return {name: process.pid for name, process in self._processes.items() if process.returncode is None}
 
     def own(self, name: str, process: Process) -> None:
-        """Let ``process`` be ended by `stop`."""
+        """Let ``process``, which leads a process group, be ended by `stop`, with all that it has begun.
+
+        asyncio waits until nobody has its output any more, and dnsmasq's children have it.
+        """
         self._processes[name] = process
 
     async def run_in(
@@ -44,7 +49,7 @@ class Processes:
         """
         process = await asyncio.create_subprocess_exec(
             "nsenter", f"--net={namespace}", "--", *command,
-            stdin=DEVNULL, stdout=PIPE, stderr=asyncio.subprocess.STDOUT,
+            stdin=DEVNULL, stdout=PIPE, stderr=asyncio.subprocess.STDOUT, process_group=0,
         )  # fmt: skip
         self.own(name, process)
         assert process.stdout is not None
@@ -82,7 +87,7 @@ class Processes:
         for process in self._processes.values():
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                    os.killpg(process.pid, signal.SIGKILL)
         await asyncio.gather(*(process.wait() for process in self._processes.values()))
         for task in self._tasks:
             task.cancel()

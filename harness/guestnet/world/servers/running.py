@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from guestnet.core.errors import EnvironmentMissing, LabError
+from guestnet.system.dnsmasq import STARTED, find_dnsmasq
 from guestnet.world.described.model import Server
 from guestnet.world.described.server_problems import WITH_TLS
 from guestnet.world.described.world import World
@@ -21,7 +22,7 @@ from guestnet.world.kernel import nft
 from guestnet.world.kernel.mounts import RUN
 from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.servers import iperf3
-from guestnet.world.servers.dnsmasq import STARTED, QueryLog, command, find_dnsmasq
+from guestnet.world.servers.dnsmasq import QueryLog, command
 from guestnet.world.servers.messages import (
     LINE_LIMIT,
     AskedName,
@@ -143,8 +144,9 @@ class Servers:
 
     async def _python_process(self, name: str, module: str) -> Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", module, stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT
-        )
+            sys.executable, "-P", "-m", module,
+            stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT, process_group=0,
+        )  # fmt: skip
         self.processes.own(name, process)
         return process
 

@@ -4,6 +4,9 @@ Reads never exceed the credit that the gateway gave; writes that the socket does
 never more than the window that the gateway advertised to the guest. Late errors (SO_ERROR after a
 connect, a reset while nobody reads) come back as events with their errno; a connect that the network refused
 also with the ICMP message that did.
+
+An urgent octet (RFC 9293 3.8.5) is read in its place among the others, where it is data for whoever keeps to RFC
+6093; that it is urgent is not carried.
 """
 
 import errno
@@ -15,7 +18,7 @@ from typing import Final
 
 from guestnet.edge import error_queue
 from guestnet.edge.descriptors import open_socket
-from guestnet.edge.poller import BROKEN, READABLE, WRITABLE, Poller
+from guestnet.edge.poller import BROKEN, READABLE, URGENT, WRITABLE, Poller
 from guestnet.gateway import commands
 from guestnet.gateway.events import (
     Connected,
@@ -34,11 +37,14 @@ _IOV: Final = 1024
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 _ENDING: Final = BROKEN | select.EPOLLRDHUP
 _READ_MASK: Final = READABLE | _ENDING
+_WARY: Final = _ENDING | URGENT
+"""After these a short read may not be all that there is: the end is to be read yet, or what comes behind an
+urgent mark, at which every read stops."""
 
 
 class _Stream:
     __slots__ = (
-        "broken", "credit", "ended", "ending", "fd", "flow", "is_connected", "queue", "readable", "shut",
+        "broken", "credit", "ended", "fd", "flow", "is_connected", "is_wary", "queue", "readable", "shut",
         "sock",
     )  # fmt: skip
 
@@ -50,7 +56,7 @@ class _Stream:
         self.credit = 0
         self.readable = False
         self.broken = False
-        self.ending = False
+        self.is_wary = False
         self.ended = False
         self.shut = False
         self.queue: list[Octets] = []  # an empty deque would be the largest part of an idle flow
@@ -81,6 +87,7 @@ class HostTcp:
             self._emit(ConnectFailed(command.flow, error.errno or errno.EMFILE))
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         if command.ttl:
             error_queue.set_hops(sock, command.ttl)
         error_queue.enable(sock)
@@ -152,7 +159,7 @@ class HostTcp:
         if mask & _READ_MASK:
             stream.readable = True
             stream.broken = stream.broken or bool(mask & BROKEN)
-            stream.ending = stream.ending or bool(mask & _ENDING)
+            stream.is_wary = stream.is_wary or bool(mask & _WARY)
         if mask & WRITABLE and stream.queue:
             sent = self._write(stream)
             if sent is None:
@@ -200,7 +207,7 @@ class HostTcp:
             return
         stream.credit -= len(data)
         self._emit(DataReceived(stream.flow, data))
-        if len(data) < wanted and not stream.ending:
+        if len(data) < wanted and not stream.is_wary:
             stream.readable = False  # epoll(7): that was all there is, and there will be a new edge
         elif stream.credit:
             self._poller.again(stream.fd)

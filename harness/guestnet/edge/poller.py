@@ -14,7 +14,8 @@ from typing import Final
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 BROKEN: Final = select.EPOLLERR | select.EPOLLHUP
-STREAM: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+URGENT: Final = select.EPOLLPRI
+STREAM: Final = select.EPOLLIN | select.EPOLLPRI | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 DATAGRAMS: Final = select.EPOLLIN | select.EPOLLET
 """Not when they can be sent: each one sent would wake us, and nobody waits for room."""
 _BATCH: Final = 256

@@ -114,6 +114,36 @@ def test_a_long_stream_arrives_in_order_and_ends() -> None:
     go(scenario)
 
 
+@pytest.mark.parametrize("at_once", [True, False], ids=["at-once", "one-by-one"])
+def test_an_urgent_octet_arrives_in_its_place_and_holds_up_nothing(at_once: bool) -> None:
+    """A read stops before an urgent octet, so that a short one is not all that there is."""
+
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        received = b""
+
+        async def until(expected: bytes) -> None:
+            nonlocal received
+            while received != expected:
+                assert expected.startswith(received)
+                received += (await edge.heard(events.DataReceived)).data
+
+        with await edge.open(server) as accepted:
+            if not at_once:
+                edge.tcp.receive(commands.Receive(1, 100))
+            for piece, flags, so_far in (
+                (b"before", 0, b"before"), (b"!", socket.MSG_OOB, b"before!"), (b"after", 0, b"before!after"),
+            ):  # fmt: skip
+                accepted.send(piece, flags)
+                if not at_once:
+                    await until(so_far)
+            edge.tcp.receive(commands.Receive(1, 100))
+            await until(b"before!after")
+            accepted.shutdown(socket.SHUT_WR)
+            await edge.heard(events.EndOfStream)
+
+    go(scenario)
+
+
 def test_every_send_is_answered_at_once_and_the_rest_as_it_drains() -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:
         with await edge.open(server) as accepted:

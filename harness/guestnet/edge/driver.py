@@ -174,7 +174,10 @@ class Driver:
         self.turn(look=True)
 
     def _hurry(self, link: str, frames: Sequence[Frame], now: int) -> bool:
-        """A single frame of which the gateway knows at once what to do. False: nothing was done."""
+        """A single frame that is the gateway's. Most often it knows at once what to do; else it has to look.
+
+        False: nothing was done.
+        """
         cable = self.cables[link]
         if type(frames) is not list or len(frames) != 1:
             return False
@@ -186,11 +189,12 @@ class Driver:
             or self._switch.leads_to(link, frame, now) != _GATEWAY
         ):
             return False
-        send = self.gateway.hurry(frame, now)
-        if send is None:
-            return False
         self._seen.append((link, "up", frames, now, "", ()))
-        self.tcp.send(send)
+        send = self.gateway.hurry(frame, now)
+        if send is not None:
+            self.tcp.send(send)
+        else:
+            self._pending.append(FramesReceived(frames, is_asked=True))
         return True
 
     def _to_guests(self, command: commands.SendFrames) -> None:

@@ -14,9 +14,10 @@ from guestnet.wire.octets import Octets
 
 
 class FramesReceived(Struct):
-    """A batch from the guests' ethernet."""
+    """A batch from the guests' ethernet. ``is_asked``: ``Gateway.hurry`` knew nothing to do about it."""
 
     frames: Sequence[Frame]
+    is_asked: bool = False
 
 
 class IcmpCause(Struct, frozen=True):

@@ -122,7 +122,8 @@ class Gateway:
     def hurry(self, frame: Frame, now: int) -> Send | None:
         """What ``handle`` would command about ``frame``, when that is only this, and little work.
 
-        ``handle`` has to be called all the same, in this turn. None: nothing was done about it.
+        ``handle`` has to be called all the same, in this turn. None: nothing was done about it, and it is
+        for ``handle``, as one that ``is_asked``.
         """
         return self._short_way.take(frame, now)
 
@@ -144,7 +145,7 @@ class Gateway:
 
     def _frames_received(self, event: events.FramesReceived, now: int) -> None:
         frames = event.frames
-        if type(frames) is not list or len(frames) > _FEW:
+        if event.is_asked or type(frames) is not list or len(frames) > _FEW:
             self._interface.receive(frames, self._deliver, self._deliver_merged)
             return
         for frame in frames:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -17,8 +18,9 @@ from guestnet.edge.qemu_port import socket_pair
 from guestnet.frames import virtio
 from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.gateway import Gateway
+from guestnet.gateway.short_way import ShortWay
 from guestnet.link.settings import impairments
-from guestnet.wire import arp, ethernet, ipv4, tcp
+from guestnet.wire import arp, ethernet, icmp, ipv4, tcp
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.frame import decode
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
@@ -106,6 +108,22 @@ def test_the_gateway_answers_the_guest_that_asked_and_both_ways_are_captured() -
             ("cable", "up", 1),
             ("cable", "down", 1),
         ]
+
+    go(scenario)
+
+
+def test_a_frame_that_comes_alone_is_looked_at_once_by_the_short_way() -> None:
+    async def scenario(lan: Lan) -> None:
+        send(lan.one, who_has("192.168.65.1", ONE))
+        await lan.read(lan.one)
+        echo = icmp.emit(icmp.echo_request(1, 1, b"once"))
+        packet = Ipv4(ip4("192.168.65.3"), CONFIG.gateway, Protocol.ICMP, echo)
+        with patch.object(ShortWay, "take", autospec=True, side_effect=ShortWay.take) as asked:
+            send(lan.one, ethernet.header(CONFIG.mac, ONE, EtherType.IPV4) + ipv4.emit(packet))
+            answer = icmp.parse(ipv4.parse((await lan.read(lan.one)).payload).payload)
+        assert (answer.type, bytes(answer.payload)) == (icmp.Type.ECHO_REPLY, b"once")
+        assert asked.call_count == 1
+        assert lan.notebook.seen[-2:] == [("cable", "up", 1), ("cable", "down", 1)]
 
     go(scenario)
 

@@ -58,7 +58,7 @@ class Stream:
     @property
     def has_ended(self) -> bool:
         """The peer sent a FIN and all before it has arrived."""
-        return self.did(tcp_events.PeerClosed)
+        return self.connection.peer_closed
 
     def send(self, data: bytes, *, then_shut: bool = False) -> None:
         """Queue ``data``; what the buffer has no room for goes out later."""

@@ -5,8 +5,8 @@ never more than the window that the gateway advertised to the guest. Late errors
 connect, a reset while nobody reads) come back as events with their errno; a connect that the network refused
 also with the ICMP message that did.
 
-An urgent octet (RFC 9293 3.8.5) is read in its place among the others, where it is data for whoever keeps to RFC
-6093; that it is urgent is not carried.
+An urgent octet (RFC 9293 3.8.5) is read in its place among the others, as RFC 6093 recommends; that it is
+urgent is not carried.
 """
 
 import errno

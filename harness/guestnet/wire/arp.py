@@ -30,16 +30,6 @@ class Arp(Struct, frozen=True):
     target_mac: Mac
     target_ip: Ip4
 
-    @property
-    def is_probe(self) -> bool:
-        """Asks whether an address is free (RFC 5227 1.1)."""
-        return self.operation == Operation.REQUEST and not any(self.sender_ip)
-
-    @property
-    def is_announcement(self) -> bool:
-        """A gratuitous packet that claims the sender's address (RFC 5227 1.1)."""
-        return self.sender_ip == self.target_ip
-
 
 def request(sender_mac: Mac, sender_ip: Ip4, target_ip: Ip4) -> Arp:
     """Who has ``target_ip``?"""

@@ -147,11 +147,6 @@ def time_exceeded(code: int, quote: Octets) -> Icmpv6:
     return Icmpv6(Type.TIME_EXCEEDED, code, 0, quote)
 
 
-def parameter_problem(code: int, pointer: int, quote: Octets) -> Icmpv6:
-    """Octet ``pointer`` of the packet that ``quote`` begins is wrong."""
-    return Icmpv6(Type.PARAMETER_PROBLEM, code, pointer, quote)
-
-
 def parse(data: Octets, source: Ip6 | None = None, destination: Ip6 | None = None) -> Icmpv6:
     """Raises WireError on a short header or a wrong checksum (checked when the addresses are given)."""
     octets = view(data)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from guestnet.core.time import MILLISECOND, SECOND
-from guestnet.tcpip.tcp import Aborted, Config, Connection, Endpoint, Event, PeerClosed, Reset
+from guestnet.tcpip.tcp import Aborted, Config, Connection, Endpoint, Event, Reset
 from guestnet.tcpip.tcp.sequence import unwrap
 from guestnet.wire import tcp
 from guestnet.wire.ipv4 import ip4
@@ -62,7 +62,7 @@ class Side:
 
     @property
     def saw_fin(self) -> bool:
-        return any(isinstance(event, PeerClosed) for event in self.events)
+        return self.connection.peer_closed
 
 
 class Pipe:

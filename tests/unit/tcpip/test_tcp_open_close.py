@@ -3,7 +3,7 @@
 import pytest
 
 from guestnet.core.time import MILLISECOND, SECOND
-from guestnet.tcpip.tcp import Aborted, Closed, Config, Established, PeerClosed, Reset, State, reset_for
+from guestnet.tcpip.tcp import Aborted, Closed, Config, Established, Reset, State, reset_for
 from guestnet.wire import tcp
 from guestnet.wire.tcp import Flags
 from tests.unit.tcpip.drill import GUEST, PLAIN, SERVER, Drill
@@ -153,7 +153,7 @@ def test_we_close_first() -> None:
     assert drill.read_all() == b"still here"
     drill.inject("F.", 11, 5)
     drill.expect(". 5:5 ack 12")
-    assert PeerClosed() in drill.events()
+    assert drill.connection.peer_closed
     assert drill.state() is State.TIME_WAIT
     drill.wait(59 * SECOND)
     drill.inject("F.", 11, 5)
@@ -167,7 +167,7 @@ def test_the_peer_closes_first_and_we_go_on_sending() -> None:
     drill = Drill().established()
     drill.inject("F.", 1, 1)
     drill.expect(". 1:1 ack 2")
-    assert drill.events() == [PeerClosed()]
+    assert drill.connection.peer_closed
     drill.wait(1000 * SECOND)
     drill.connection.write(b"late")
     drill.expect("P. 1:5 ack 2")
@@ -217,7 +217,7 @@ def test_a_fin_before_its_data_waits_for_it() -> None:
     drill.inject(".", 1, 1, b"hello")
     drill.expect(". 1:1 ack 12")
     assert drill.read_all() == b"helloworld"
-    assert PeerClosed() in drill.events()
+    assert drill.connection.peer_closed
 
 
 def test_shutdown_before_the_handshake_is_done() -> None:

@@ -5,12 +5,9 @@ from guestnet.tcpip.tcp.connection import Connection
 from guestnet.tcpip.tcp.events import (
     Aborted,
     Closed,
-    DataReadable,
     Established,
     Event,
-    PeerClosed,
     Reset,
-    SendRoom,
 )
 from guestnet.tcpip.tcp.output import reset_for
 from guestnet.tcpip.tcp.state import State
@@ -20,13 +17,10 @@ __all__ = [
     "Closed",
     "Config",
     "Connection",
-    "DataReadable",
     "Endpoint",
     "Established",
     "Event",
-    "PeerClosed",
     "Reset",
-    "SendRoom",
     "State",
     "reset_for",
 ]

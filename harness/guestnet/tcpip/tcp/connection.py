@@ -27,7 +27,7 @@ TIME-WAIT. An idle or half-closed connection lives for ever, unless ``Config.kee
 from typing import Final
 
 from guestnet.core.time import MILLISECOND
-from guestnet.tcpip.tcp.events import DataReadable, Event, PeerClosed, Reset, SendRoom
+from guestnet.tcpip.tcp.events import Event, Reset
 from guestnet.tcpip.tcp.outgoing import Outgoing
 from guestnet.tcpip.tcp.output import ACK, CWR, ECE, FIN, PSH, RST, SYN, reset_for
 from guestnet.tcpip.tcp.sequence import MASK, is_before, unwrap
@@ -65,8 +65,6 @@ class Connection(Outgoing):
         if len(data) > self.send_room:
             raise ValueError(f"{len(data)} octets written where {self.send_room} may be")
         self.sender.buffer.write(data)
-        if self.sender.buffer.room < self.sender.buffer.capacity // 2:
-            self._room_was_low = True
 
     @property
     def readable(self) -> int:
@@ -163,7 +161,6 @@ class Connection(Outgoing):
         receiver, sender = self.receiver, self.sender
         if (
             self.state is not State.ESTABLISHED
-            or self._room_was_low
             or self.keepalive_at is not None
             or not receiver.expects(seq, stamps[0], length)
         ):
@@ -194,9 +191,6 @@ class Connection(Outgoing):
             return None
         self._now = now
         self.ect = self.ecn
-        buffer = sender.buffer
-        if 2 * (buffer.end - buffer.start) > buffer.capacity:
-            self._room_was_low = True
         flags = ACK | PSH | ECE if self._echo else ACK | PSH
         return self._emitter.segment(
             seq, receiver.rcv_nxt, receiver.advertise(), flags, data, now, receiver.ts_recent
@@ -320,24 +314,16 @@ class Connection(Outgoing):
         acked = sender.on_ack(ack, blocks, now, bare=not length and not window_changed, stamp_rtt=stamp_rtt)
         if not acked:
             return
-        if self._room_was_low and sender.buffer.room >= sender.buffer.capacity // 2:
-            self._room_was_low = False
-            if self.send_room:
-                self._events.append(SendRoom())
         if sender.fin_acknowledged:
             self._on_fin_acknowledged(now)
 
     def _on_data(self, seq: int, segment: Segment, now: int) -> None:
         receiver = self.receiver
-        readable = receiver.buffer.readable
         if receiver.receive(seq, segment, now):
             self._send_ack(now)
-        if receiver.buffer.readable > readable:
-            self._tell(DataReadable())
         if receiver.fin_received:
             if self.sender.fin_queued:
                 receiver.ack_due = True  # nothing of ours will come that the ACK could go with
-            self._events.append(PeerClosed())
             self._enter(ON_FIN_RECEIVED[self.state], now)
 
     # --- changes of state ---
@@ -353,10 +339,6 @@ class Connection(Outgoing):
             self.keepalive_at = None
         elif state is State.CLOSED:
             self._close()
-
-    def _tell(self, event: Event) -> None:
-        if event not in self._events:
-            self._events.append(event)
 
 
 def _blocks(segment: Segment, ack: int) -> list[tuple[int, int]]:

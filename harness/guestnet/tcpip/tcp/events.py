@@ -1,4 +1,7 @@
-"""What a connection tells its owner; drained by ``Connection.events()``."""
+"""What a connection tells its owner; drained by ``Connection.events()``.
+
+What can be read, and written, and whether the peer has closed, the owner asks of the connection itself.
+"""
 
 from typing import TypeAlias
 
@@ -7,18 +10,6 @@ from msgspec import Struct
 
 class Established(Struct, frozen=True):
     """The handshake is done: data may flow both ways."""
-
-
-class DataReadable(Struct, frozen=True):
-    """There are octets to ``read``."""
-
-
-class SendRoom(Struct, frozen=True):
-    """At least half of the send buffer is free again, after a ``write`` had left less than that."""
-
-
-class PeerClosed(Struct, frozen=True):
-    """The peer's FIN: nothing will be readable after what is readable now."""
 
 
 class Reset(Struct, frozen=True):
@@ -35,4 +26,4 @@ class Closed(Struct, frozen=True):
     """Closed in order, TIME-WAIT over, or by our own ``abort``: forget the connection."""
 
 
-Event: TypeAlias = Established | DataReadable | SendRoom | PeerClosed | Reset | Aborted | Closed
+Event: TypeAlias = Established | Reset | Aborted | Closed

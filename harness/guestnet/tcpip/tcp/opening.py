@@ -30,7 +30,7 @@ class Opening:
 
     __slots__ = (
         "_accepted", "_challenges", "_config", "_echo", "_emitter", "_events", "_keepalives", "_more_due",
-        "_now", "_outbox", "_peer", "_peer_scale", "_room_was_low", "_syn_due", "ecn", "ect",
+        "_now", "_outbox", "_peer", "_peer_scale", "_syn_due", "ecn", "ect",
         "keepalive_at", "local", "receiver", "remote", "sender", "state", "time_wait_at",
     )  # fmt: skip
 
@@ -58,7 +58,6 @@ class Opening:
         self._accepted = False
         self._syn_due = False
         self._more_due = False
-        self._room_was_low = False
         self._challenges = ChallengeLimit()
         self._now = 0
 

@@ -89,12 +89,13 @@ from guestnet.scenario.results import (
     Exchange,
     Lease,
     Offer,
+    Page,
     Ping,
     Ran,
+    Result,
     Transfer,
 )
 from guestnet.scenario.uplinks import UplinkView
-from guestnet.scenario.web import Page
 
 __all__ = [
     "Address",
@@ -133,6 +134,7 @@ __all__ = [
     "Ran",
     "Recorded",
     "Reorder",
+    "Result",
     "Step",
     "Transfer",
     "Uniform",

@@ -27,8 +27,7 @@ from guestnet.scenario import reading, web
 from guestnet.scenario.matchers import endpoint
 from guestnet.scenario.matchers.endpoint import Endpoint
 from guestnet.scenario.observer import Duration, Observer, in_seconds
-from guestnet.scenario.results import Address, Answer, Attempt, Exchange, Offer, Ping, Ran, Transfer
-from guestnet.scenario.web import Page
+from guestnet.scenario.results import Address, Answer, Attempt, Exchange, Offer, Page, Ping, Ran, Transfer
 
 GRACE: Final = 20.0
 """Seconds that a tool gets beyond the time it was told to take."""
@@ -129,11 +128,15 @@ class Machine(ABC):
     def half_close(
         self, host: str, port: int, payload: bytes | str, *, timeout: Duration = 30.0, family: Family = 4
     ) -> Exchange:
-        """Connect, send ``payload``, shut down the sending side, read to the end (RFC 9293 3.6)."""
-        sent = payload.encode() if isinstance(payload, str) else payload
-        reply, told = self._sockets("half-close", host, port, timeout, family, sent)
-        outcome = told.error or f"{len(sent)} bytes sent, {len(reply)} received"
-        self._note(f"half-close to {host} port {port}: {outcome}")
+        """Connect, send ``payload``, shut down the sending side, read to the end (RFC 9293 3.6).
+
+        Also when the other side ends first, all of it is sent, as long as the other side takes it.
+        """
+        whole = payload.encode() if isinstance(payload, str) else payload
+        reply, told = self._sockets("half-close", host, port, timeout, family, whole)
+        sent = whole[: told.sent]
+        outcome = f"{len(sent)} of {len(whole)} bytes sent, {len(reply)} received"
+        self._note(f"half-close to {host} port {port}: {f'{told.error}, ' if told.error else ''}{outcome}")
         return Exchange(sent=sent, reply=reply, error=told.error, local=told.local, seconds=told.seconds)
 
     def udp_echo(

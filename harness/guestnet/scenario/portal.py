@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Final, Literal, Unpack
 
-import msgspec
-
 from guestnet.core.errors import DescriptionError, GuestError
 from guestnet.lab.requests.portal import (
     Changes,
@@ -17,7 +15,7 @@ from guestnet.scenario.forms import read_form, read_link
 from guestnet.scenario.keywords import Ways, check
 from guestnet.scenario.machine import Host, Machine
 from guestnet.scenario.observer import Observer
-from guestnet.scenario.web import Page
+from guestnet.scenario.results import Page, Result
 
 DETECT: Final = "http://detect.example/generate_204"
 """What machines ask of the ready profiles' internet to find captive portals."""
@@ -26,14 +24,20 @@ _PATIENCE: Final = 10.0
 """Seconds after which a machine takes its network for offline."""
 
 
-class Detection(msgspec.Struct, frozen=True, kw_only=True):
+class Detection(Result, frozen=True, kw_only=True):
     """What a machine takes its network for, from the answer ``page`` to a request for nothing."""
 
     verdict: Literal["open", "captive", "offline"]
     page: Page
 
     @property
+    def ok(self) -> bool:
+        """Whether the network is open."""
+        return self.verdict == "open"
+
+    @property
     def captive(self) -> bool:
+        """Whether somebody else than the one asked has answered."""
         return self.verdict == "captive"
 
 

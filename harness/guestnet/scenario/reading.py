@@ -71,6 +71,7 @@ class Told:
         self.remote = _endpoint(words.get("remote", ""))
         self.seconds = float(words.get("took", 0))
         self.detail = words.get("unresolved", "")
+        self.sent = int(words.get("sent", 0))
         self.error = ""
         if "unresolved" in words:
             self.error = UNRESOLVED

@@ -1,4 +1,8 @@
-"""What the verbs of a guest answer with. Times are in seconds, sizes in octets, speeds in bit/s."""
+"""What the verbs of a guest answer with. Times are in seconds, sizes in octets, speeds in bit/s.
+
+Whatever may go wrong with the network is a `Result`: it has ``ok``, and it is true when it is ok, so that
+``assert guest.connect(…)`` means what it says.
+"""
 
 import hashlib
 
@@ -8,7 +12,19 @@ from guestnet.core.errors import GuestError
 from guestnet.scenario.matchers.endpoint import Endpoint
 
 
-class Ran(msgspec.Struct, frozen=True, kw_only=True):
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of answers that also tell of failure: true when ``ok``."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether what the verb was for has happened."""
+        raise NotImplementedError
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+class Ran(Result, frozen=True, kw_only=True):
     """A command that ended; ``status`` is its exit status, or minus the signal that ended it."""
 
     command: str
@@ -85,7 +101,7 @@ class Dhcpv6Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the client was told, by dhcp6c's names."""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(Result, frozen=True, kw_only=True):
     """What a resolver answered. ``addresses`` are its A and AAAA records.
 
     ``cname`` is the name that these belong to, "" when it is the one asked for. ``timed_out``: nobody
@@ -105,8 +121,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     timed_out: bool = False
 
+    @property
+    def ok(self) -> bool:
+        """Whether there was a record: the name may be there and have none of this type."""
+        return self.rcode == "NOERROR" and bool(self.records)
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+
+class Attempt(Result, frozen=True, kw_only=True):
     """A TCP connect as connect() in the guest told it.
 
     ``error`` is the name of its errno ("ECONNREFUSED"); "GAVE_UP" when the verb's own time was over first,
@@ -127,15 +148,23 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return _sent_from(self.local, f"the connect to {self.host} port {self.port}", self.error)
 
     @property
+    def ok(self) -> bool:
+        """Whether it connected."""
+        return self.connected
+
+    @property
     def connected(self) -> bool:
+        """The other side accepted."""
         return not self.error
 
     @property
     def refused(self) -> bool:
+        """The other side answered with a reset (ECONNREFUSED)."""
         return self.error == "ECONNREFUSED"
 
     @property
     def unreachable(self) -> bool:
+        """There was no way (EHOSTUNREACH, ENETUNREACH)."""
         return self.error in ("EHOSTUNREACH", "ENETUNREACH")
 
     @property
@@ -144,7 +173,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return self.error in ("ETIMEDOUT", "GAVE_UP")
 
 
-class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+class Transfer(Result, frozen=True, kw_only=True):
     """An HTTP download or upload. ``sha256`` is by the guest, ``expected`` by the server."""
 
     url: str
@@ -165,6 +194,11 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
         return _sent_from(self.local, f"the transfer of {self.url}", self.error)
 
     @property
+    def ok(self) -> bool:
+        """Whether all of it came, with a status of 200 to 299; ``intact`` proves more."""
+        return not self.error and 200 <= self.status < 300
+
+    @property
     def intact(self) -> bool:
         """Whether everything arrived, by the SHA-256 of both sides."""
         return not self.error and bool(self.expected) and self.sha256 == self.expected
@@ -175,13 +209,41 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
         return self.bytes * 8 / self.seconds if self.seconds else 0.0
 
 
-class Exchange(msgspec.Struct, frozen=True, kw_only=True):
-    """A half-closed TCP exchange: all was sent, then our side closed, then ``reply`` read to its end."""
+class Page(Result, frozen=True, kw_only=True):
+    """What a GET or POST brought, no redirect followed. ``status`` is 0 when there was no answer."""
+
+    url: str
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = {}
+    """Their names in small letters; of several of a name, the last."""
+    error: str = ""
+    """curl's words when it failed."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all of it came, with a status of 200 to 299."""
+        return not self.error and 200 <= self.status < 300
+
+    @property
+    def location(self) -> str:
+        """Where a redirect leads to; "" for none."""
+        return self.headers.get("location", "")
+
+    @property
+    def text(self) -> str:
+        """The body as text; octets that are no UTF-8 are replaced."""
+        return self.body.decode(errors="replace")
+
+
+class Exchange(Result, frozen=True, kw_only=True):
+    """A half-closed TCP exchange: all is sent, then our side closes, and ``reply`` is read to its end."""
 
     sent: bytes
+    """As much of the payload as the kernel took: all of it, unless there is an error."""
     reply: bytes
     error: str
-    """As in `Attempt`; "" when the other side's FIN came."""
+    """As in `Attempt`; "" when all was sent and the other side's FIN came."""
     local: Endpoint | None
     seconds: float
 
@@ -191,13 +253,18 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         return _sent_from(self.local, "the exchange", self.error)
 
     @property
+    def ok(self) -> bool:
+        """Whether all was sent and the other side ended in good order."""
+        return not self.error
+
+    @property
     def intact(self) -> bool:
         """Whether the reply is ``SIZE SHA256`` of what was sent: the answer of a "half-close" server."""
         wanted = f"{len(self.sent)} {hashlib.sha256(self.sent).hexdigest()}".encode()
         return not self.error and self.reply.strip() == wanted
 
 
-class Ping(msgspec.Struct, frozen=True, kw_only=True):
+class Ping(Result, frozen=True, kw_only=True):
     """Pings. ``rtts`` are of the answers, in seconds and in their order."""
 
     host: str
@@ -207,6 +274,11 @@ class Ping(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     errors: list[str] = []
     """What routers or the kernel said instead: "Destination Host Unreachable"."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether each was answered."""
+        return 0 < self.sent == self.received
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):

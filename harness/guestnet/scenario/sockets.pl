@@ -6,7 +6,8 @@
 #   udp-send    send standard input as one datagram
 #
 # What happened is told on standard error, a line each: "local ADDRESS PORT", "remote ADDRESS PORT",
-# "errno NUMBER", "gave-up", "unresolved WHY", "done", "took SECONDS" (from just before connect(), or 0).
+# "errno NUMBER", "gave-up", "unresolved WHY", "done", "took SECONDS" (from just before connect(), or 0),
+# "sent OCTETS" (by half-close: what the kernel took).
 #
 # The script itself may come by standard input, up to __END__: what follows is what it sends.
 #
@@ -72,9 +73,10 @@ sub now {
     return $seconds + $nanoseconds / 1e9;
 }
 
-my $began;
+my ($began, $sent);
 
 sub finish {
+    print STDERR "sent $sent\n" if defined $sent;
     printf STDERR "%s\ntook %.6f\n", join('', @_), defined $began ? now() - $began : 0;
     exit 0;
 }
@@ -133,18 +135,20 @@ if ($verb =~ /^udp/) {
         print STDOUT $reply;
     }
 } elsif ($verb eq 'half-close') {
+    # The other side may end first: what is left to be sent is sent all the same.
     $SIG{PIPE} = 'IGNORE';
-    my $at = 0;
-    shutdown($socket, $SHUT_WR) if $input eq '';
-    while (1) {
-        my ($readable, $writable) = ready($socket, 1, $at < length $input ? 1 : 0);
+    my ($all, $ended) = (length $input, 0);
+    $sent = 0;
+    shutdown($socket, $SHUT_WR) if !$all;
+    while (!$ended || $sent < $all) {
+        my ($readable, $writable) = ready($socket, $ended ? 0 : 1, $sent < $all ? 1 : 0);
         if ($writable) {
-            $at += check(syswrite($socket, $input, 65536, $at)) || 0;
-            shutdown($socket, $SHUT_WR) if $at == length $input;
+            $sent += check(syswrite($socket, $input, 65536, $sent)) || 0;
+            shutdown($socket, $SHUT_WR) if $sent == $all;
         }
         if ($readable) {
             my $count = check(sysread($socket, my $piece, 65536));
-            last if defined $count && $count == 0;
+            $ended = defined $count && $count == 0;
             print STDOUT $piece if $count;
         }
     }

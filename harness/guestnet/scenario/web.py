@@ -1,13 +1,11 @@
-"""What one HTTP request brought: curl's words for it, and what it printed, read."""
+"""One HTTP request by curl: its words, and what it printed, read."""
 
 from typing import Final
 from urllib.parse import urlsplit
 
-import msgspec
-
 from guestnet.core.errors import DescriptionError
 from guestnet.scenario.matchers import endpoint
-from guestnet.scenario.results import Ran
+from guestnet.scenario.results import Page, Ran
 
 BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 """Where curl and others on Debian find the authorities that they trust."""
@@ -15,33 +13,6 @@ BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _CONTINUE: Final = 199
 """Up to this, a status is not the last one (RFC 9110 section 15.2)."""
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """What a GET or POST brought, no redirect followed. ``status`` is 0 when there was no answer."""
-
-    url: str
-    status: int
-    body: bytes = b""
-    headers: dict[str, str] = {}
-    """Their names in small letters; of several of a name, the last."""
-    error: str = ""
-    """curl's words when it failed."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether all of it came, with a status of 200 to 299."""
-        return not self.error and 200 <= self.status < 300
-
-    @property
-    def location(self) -> str:
-        """Where a redirect leads to; "" for none."""
-        return self.headers.get("location", "")
-
-    @property
-    def text(self) -> str:
-        """The body as text; octets that are no UTF-8 are replaced."""
-        return self.body.decode(errors="replace")
 
 
 def check_url(url: str) -> None:

@@ -211,17 +211,21 @@ def test_udp_echo(guest: Guest, fake: FakeLab) -> None:
         guest.udp_send("nowhere", 9, b"x")
 
 
-def test_half_close(guest: Guest, fake: FakeLab) -> None:
+def test_half_close(lab: Lab, guest: Guest, fake: FakeLab) -> None:
     payload = b"all of it"
     reply = f"{len(payload)} {hashlib.sha256(payload).hexdigest()}\n"
-    fake.answer(reply, "local 192.168.65.3 40000\ndone\ntook 0.1\n")
-    fake.answer("8 0000\n", "local 192.168.65.3 40000\ndone\ntook 0.1\n")
-    fake.answer(reply, "local 192.168.65.3 40000\nerrno 104\ntook 0.1\n")
+    fake.answer(reply, "local 192.168.65.3 40000\nsent 9\ndone\ntook 0.1\n")
+    fake.answer("8 0000\n", "local 192.168.65.3 40000\nsent 9\ndone\ntook 0.1\n")
+    fake.answer(reply, "local 192.168.65.3 40000\nsent 3\nerrno 104\ntook 0.1\n")
 
     assert guest.half_close("echo.example", 9007, payload).intact
     assert not guest.half_close("echo.example", 9007, payload).intact
     torn = guest.half_close("echo.example", 9007, payload)
-    assert (torn.intact, torn.error) == (False, "ECONNRESET")
+    assert (torn.intact, torn.ok, torn.error, torn.sent) == (False, False, "ECONNRESET", b"all")
+    fake.recorder.flush()
+    assert [event.text for event in events(lab.artifacts, Noted) if isinstance(event, Noted)][-1] == (
+        f"guest1: half-close to echo.example port 9007: ECONNRESET, 3 of 9 bytes sent, {len(reply)} received"
+    )
 
 
 def curl(**fields: object) -> str:

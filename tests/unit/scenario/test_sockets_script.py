@@ -6,6 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from importlib.resources import files
 
@@ -117,8 +118,42 @@ def test_a_half_close_carries_everything(
 
     reply, told = tell("half-close", serve(digest), payload)
 
-    assert told.error == ""
+    assert (told.error, told.sent) == ("", size)
     assert reply.decode() == f"{len(payload)} {hashlib.sha256(payload).hexdigest()}\n"
+
+
+def test_a_server_that_ends_first_gets_the_rest_all_the_same(
+    serve: Callable[[Callable[[socket.socket], None]], int],
+) -> None:
+    got: Future[bytes] = Future()
+
+    def end_and_read(connection: socket.socket) -> None:
+        connection.sendall(b"bye")
+        connection.shutdown(socket.SHUT_WR)
+        got.set_result(b"".join(iter(lambda: connection.recv(65536), b"")))
+
+    payload = b"x" * 9_000_000
+
+    reply, told = tell("half-close", serve(end_and_read), payload)
+
+    assert (reply, told.error, told.sent) == (b"bye", "", len(payload))
+    assert got.result(WAIT) == payload
+
+
+def test_a_half_close_tells_how_much_was_sent(
+    serve: Callable[[Callable[[socket.socket], None]], int],
+) -> None:
+    def take_none(connection: socket.socket) -> None:
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1, socket.MSG_PEEK)
+        done.wait(WAIT)
+
+    done = threading.Event()
+    _, told = tell("half-close", serve(take_none), b"x" * 50_000_000, wait=0.5)
+    done.set()
+
+    assert told.error == "GAVE_UP"
+    assert 0 < told.sent < 50_000_000
 
 
 def test_a_half_close_that_is_reset(serve: Callable[[Callable[[socket.socket], None]], int]) -> None:

@@ -62,7 +62,19 @@ def _prompt(lab: "Lab", folder: Path, names: dict[str, Any]) -> None:
         folder=folder, world=status.world, stack=status.stack,
         guests=", ".join(guest.name for guest in status.guests) or "none", link=_uplink(lab),
     )  # fmt: skip
-    code.interact(banner=banner, local=names, exitmsg="")
+    Console(names).interact(banner, exitmsg="")
+
+
+class Console(code.InteractiveConsole):
+    """A prompt at which what goes wrong with the lab, or was said wrongly, is one sentence."""
+
+    def showtraceback(self) -> None:
+        """Of an error of ours its words, of others what Python shows."""
+        error = sys.exc_info()[1]
+        if isinstance(error, GuestnetError):
+            self.write(f"{error}\n")
+        else:
+            super().showtraceback()
 
 
 def _uplink(lab: "Lab") -> str:
@@ -93,7 +105,7 @@ def _run(command: str, names: dict[str, Any]) -> None:
         sys.exit(1)
     except GuestnetError:
         raise
-    except (AttributeError, NameError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, NameError, TypeError, ValueError) as error:
         raise GuestnetError(
             f"{type(error).__name__}: {error}", remedy="see help(lab) at the prompt"
-        ) from error
+        ) from None

@@ -19,8 +19,9 @@ What lab it gets is said by `in_lab`: ``@in_lab(profile="corp-vpn-split", guests
 ``fetch``, ``download``, ``upload``, ``half_close``, ``udp_echo``, ``udp_send``, ``ping``, ``ntp``,
 ``addresses``, ``lease``, ``autoconfiguration``, ``dhcpv6``, ``trust``;
 ``reset``, ``pause``, ``resume``, ``link_down``, ``link_up``, ``snapshot``, ``restore``. A verb answers with a
-value of `guestnet.scenario.results`, also when the network fails. Hosts of the world have the same verbs:
-``lab.laptop.resolve("shop.example")``, and ``dhcp("wifi")``, which asks what is offered there.
+`Result` (of `guestnet.scenario.results`), also when the network fails: it has ``ok``, and is true when it is
+ok. Hosts of the world have the same verbs: ``lab.laptop.resolve("shop.example")``, and ``dhcp("wifi")``,
+which asks what is offered there.
 
 **Links** (`Link`): ``lab.cable``, ``lab.cables["guest2"]``, ``lab.links.wifi``, each with ``expect``,
 ``expect_none``, ``expect_sequence``, ``saw`` and ``packets``, and with ``impair``, ``impaired``, ``clear``,
@@ -31,6 +32,10 @@ ago: say ``since=`` (a step, a packet, an event, ``lab.now()``) to look only at 
 **Networks** (`UplinkView`): ``lab.uplinks["wifi"].down()``, ``up()``, ``renumber("192.168.1.77/24")``;
 ``lab.roam("lte")`` leaves all others for one, ``lab.roam(None)`` is offline. The laptop's addresses, routes
 and resolver follow at once, and guests notice as programs on the laptop would.
+
+**VPNs** (`VpnView`): ``lab.vpn.connect()``, ``disconnect``, ``drop``, ``reconnect(address=…)``,
+``rekey(pause=2)``, ``set(kill_switch=True, mtu=1280)``, ``is_up``, ``state``; ``lab.vpns["corp"]`` where
+there are several.
 
 **Captive portals** (`PortalView`): ``lab.portal.login()`` as a browser does, ``expire``, ``detect`` as
 systems do, ``is_open``, ``state``; ``lab.portal.set(redirect=511, tls="silence")`` gives it other ways.
@@ -72,7 +77,7 @@ from guestnet.link.settings import (
 from guestnet.scenario.expecting import JournalView, LinkView
 from guestnet.scenario.guest import Guest
 from guestnet.scenario.lab import Lab
-from guestnet.scenario.links import Link, at
+from guestnet.scenario.links import Link, Links, at
 from guestnet.scenario.machine import Host, Machine
 from guestnet.scenario.marker import in_lab
 from guestnet.scenario.matchers import arp, dhcp, dhcpv6, dns, icmp, icmpv6, ndp, tcp, udp
@@ -96,6 +101,8 @@ from guestnet.scenario.results import (
     Transfer,
 )
 from guestnet.scenario.uplinks import UplinkView
+from guestnet.scenario.views import Views
+from guestnet.scenario.vpn import VpnView
 
 __all__ = [
     "Address",
@@ -121,6 +128,7 @@ __all__ = [
     "Lease",
     "Link",
     "LinkView",
+    "Links",
     "Loss",
     "Machine",
     "Matcher",
@@ -139,6 +147,8 @@ __all__ = [
     "Transfer",
     "Uniform",
     "UplinkView",
+    "Views",
+    "VpnView",
     "arp",
     "at",
     "dhcp",

@@ -26,6 +26,7 @@ from guestnet.journal.query import Packet
 from guestnet.scenario.matchers import event as event_matchers
 from guestnet.scenario.matchers.base import Matchable, Matcher, matcher, nearest
 from guestnet.scenario.observer import Duration, Observer, Since
+from guestnet.scenario.views import told
 
 E = TypeVar("E", bound=Event)
 Item = TypeVar("Item", bound=Packet | Event)
@@ -57,6 +58,9 @@ class View(ABC, Generic[Item]):
     @abstractmethod
     def _line(self, item: Item) -> str:
         """``item`` for a failure, in one line."""
+
+    def _count(self, number: int) -> str:
+        return f"{number} {self._noun}{'' if number == 1 else 's'}"
 
     def _items(self, since: Since, first: int = 0) -> Iterator[tuple[int, Item]]:
         """Items from ``since`` on and at index ``first`` or later, each with the index after it."""
@@ -139,8 +143,7 @@ class View(ABC, Generic[Item]):
         frame = _number(misses[0].item) if misses else None
         near = [f"{line}: {why}" for line, why in lines]
         self._record(Expected(at=0, what=what, met=False, frame=frame, nearest=near))
-        plural = "" if len(candidates) == 1 else "s"
-        count = f"{len(candidates)} {self._noun}{plural} {self._observer.show_since(since)}"
+        count = f"{self._count(len(candidates))} {self._observer.show_since(since)}"
         text = [head, f"  {count}" + ("; the nearest:" if lines else ", none like it" if candidates else "")]
         for line, why in lines:
             text += [f"    {line}", f"        {why}"]
@@ -164,6 +167,13 @@ class LinkView(View[Packet]):
 
     def __init__(self, observer: Observer, name: str) -> None:
         super().__init__(observer, name, "frame")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}: {told(self._show)}>"
+
+    def _show(self) -> str:
+        self._observer.refresh()
+        return self._count(sum(map(self._belongs, self._all())))
 
     def expect(self, wanted: Matchable[Packet], *, within: Duration = 1.0, since: Since = None) -> Packet:
         """The first packet that fits, waiting ``within`` for it. Raises ExpectationFailed."""
@@ -231,6 +241,13 @@ class JournalView(View[Event]):
 
     def __init__(self, observer: Observer) -> None:
         super().__init__(observer, "the journal", "event")
+
+    def __repr__(self) -> str:
+        return f"<JournalView: {told(self._show)}>"
+
+    def _show(self) -> str:
+        self._observer.refresh()
+        return self._count(len(self._all()))
 
     def expect(
         self, event_type: type[E], where: Matchable[E] | None = None, /, *,

@@ -61,6 +61,9 @@ class Guest(Machine):
         self.kind = info.kind
         self.cable = Link(observer, info.link)
 
+    def __repr__(self) -> str:
+        return f"<Guest {self.name}: {self.kind}, {self.mac} on {self.cable.name}>"
+
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
         return Run(guest=self.name, command=command, timeout=timeout, input=data)
 

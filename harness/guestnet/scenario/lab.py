@@ -24,9 +24,10 @@ from guestnet.scenario.guest import Guest
 from guestnet.scenario.links import Link, Links
 from guestnet.scenario.machine import Host
 from guestnet.scenario.observer import Duration, Observer
-from guestnet.scenario.portal import PortalView, PortalViews
-from guestnet.scenario.uplinks import UplinkViews
-from guestnet.scenario.vpn import VpnView, VpnViews
+from guestnet.scenario.portal import PortalView, portals
+from guestnet.scenario.uplinks import UplinkView, uplinks
+from guestnet.scenario.views import Views
+from guestnet.scenario.vpn import VpnView, vpns
 
 
 class Lab:
@@ -35,18 +36,28 @@ class Lab:
     Made by `Lab.start`, or around a lab process that somebody else has started.
     """
 
+    description: LabDescription
+    artifacts: Path
+    """The folder of its journal, capture and logs."""
+    seed: int
+    journal: JournalView
+    links: Links
+    uplinks: Views[UplinkView]
+    vpns: Views[VpnView]
+    portals: Views[PortalView]
+
     def __init__(self, process: LabProcess | Visit) -> None:
         self.process = process
-        self.description: LabDescription = process.description
-        self.artifacts: Path = process.artifacts
+        self.description = process.description
+        self.artifacts = process.artifacts
         self.seed = process.description.seed
         self._observer = Observer(process, Trace(process.artifacts))
         self._steps = 0
         self.journal = JournalView(self._observer)
         self.links = Links(self._observer, self._link_names)
-        self.uplinks = UplinkViews(self._observer)
-        self.portals = PortalViews(self._observer)
-        self.vpns = VpnViews(self._observer)
+        self.uplinks = uplinks(self._observer)
+        self.vpns = vpns(self._observer)
+        self.portals = portals(self._observer)
         self._status: LabStatus = process.started
         self._guests = [Guest(info, self._observer) for info in self._status.guests]
 
@@ -71,6 +82,11 @@ class Lab:
             lab.close()
             raise
         return lab
+
+    def __repr__(self) -> str:
+        status = self._status
+        guests = ", ".join(guest.name for guest in self._guests) or "none"
+        return f"<Lab {status.scenario}: world {status.world}, stack {status.stack}, guests: {guests}>"
 
     def __enter__(self) -> Self:
         return self
@@ -139,13 +155,7 @@ class Lab:
     @property
     def portal(self) -> PortalView:
         """The world's only captive portal. Raises DescriptionError when there is none, or more than one."""
-        names = list(self.portals)
-        if len(names) != 1:
-            there_are = ", ".join(names) or "none"
-            raise DescriptionError(
-                "this world has not one captive portal", remedy=f'lab.portals["…"]; there are: {there_are}'
-            )
-        return self.portals[names[0]]
+        return self.portals.only
 
     @property
     def ca(self) -> str:
@@ -157,7 +167,7 @@ class Lab:
 
     @property
     def vpn(self) -> VpnView:
-        """The VPN of a laptop that has one. Raises DescriptionError."""
+        """The laptop's only VPN. Raises DescriptionError when there is none, or more than one."""
         return self.vpns.only
 
     def roam(self, uplink: str | None) -> None:

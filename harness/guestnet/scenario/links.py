@@ -23,6 +23,7 @@ from guestnet.core.errors import DescriptionError, LabError
 from guestnet.lab.requests import links as ask
 from guestnet.lab.requests.links import LinkSettings
 from guestnet.link.settings import Schedule, Step, impairments
+from guestnet.link.words import describe
 from guestnet.scenario.expecting import LinkView
 from guestnet.scenario.keywords import Impairing
 from guestnet.scenario.observer import Observer
@@ -43,6 +44,12 @@ class Link(LinkView):
     def settings(self) -> LinkSettings:
         """What is wrong with either direction now."""
         return self._observer.call(ask.SettingsOf(link=self.name))
+
+    def _show(self) -> str:
+        settings = self.settings
+        up, down = describe(settings.up), describe(settings.down)
+        wrong = f"both ways {up}" if up == down else f"up {up or 'plain'}, down {down or 'plain'}"
+        return f"{super()._show()}, {wrong if up or down else 'nothing impairs it'}"
 
     @property
     def dropped(self) -> LinkView:
@@ -121,6 +128,9 @@ class Links(Mapping[str, Link]):
         if name.startswith("_"):
             raise AttributeError(name)
         return self[name.replace("_", "-")]
+
+    def __repr__(self) -> str:
+        return f"<lab.links: {', '.join(dict.fromkeys([*self._known(), *self._observer.trace.links]))}>"
 
     def __iter__(self) -> Iterator[str]:
         self._observer.refresh()

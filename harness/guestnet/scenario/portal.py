@@ -1,9 +1,8 @@
 """Captive portals, as a scenario drives them: like the person in front of the laptop, or the hotel."""
 
-from collections.abc import Iterator, Mapping
 from typing import Final, Literal, Unpack
 
-from guestnet.core.errors import DescriptionError, GuestError
+from guestnet.core.errors import GuestError
 from guestnet.lab.requests.portal import (
     Changes,
     ExpirePortal,
@@ -16,6 +15,7 @@ from guestnet.scenario.keywords import Ways, check
 from guestnet.scenario.machine import Host, Machine
 from guestnet.scenario.observer import Observer
 from guestnet.scenario.results import Page, Result
+from guestnet.scenario.views import Views, told
 
 DETECT: Final = "http://detect.example/generate_204"
 """What machines ask of the ready profiles' internet to find captive portals."""
@@ -42,20 +42,16 @@ class Detection(Result, frozen=True, kw_only=True):
 
 
 class PortalView:
-    """One captive portal."""
+    """One captive portal. Each change is a `PortalChanged` in the journal."""
 
-    def __init__(self, observer: Observer, name: str) -> None:
-        self._observer = observer
+    def __init__(self, name: str, observer: Observer) -> None:
         self.name = name
+        self._observer = observer
 
     @property
     def state(self) -> PortalState:
-        """As it is now. Raises DescriptionError when there is none of its name."""
-        states = {state.name: state for state in self._observer.call(PortalStates())}
-        if self.name not in states:
-            there_are = ", ".join(states) or "no portal"
-            raise DescriptionError(f"there is no portal {self.name!r}", remedy=f"this world has {there_are}")
-        return states[self.name]
+        """As it is now."""
+        return next(each for each in self._observer.call(PortalStates()) if each.name == self.name)
 
     @property
     def is_open(self) -> bool:
@@ -118,18 +114,17 @@ class PortalView:
             verdict = "open" if page.status else "offline"
         return Detection(verdict=verdict, page=page)
 
+    def __repr__(self) -> str:
+        return f"<PortalView {self.name}: {told(self._show)}>"
 
-class PortalViews(Mapping[str, PortalView]):
-    """The portals of the world by name."""
+    def _show(self) -> str:
+        opened = ", ".join(self.state.open_for)
+        return f"open for {opened}" if opened else "nobody is logged in"
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
 
-    def __getitem__(self, name: str) -> PortalView:
-        return PortalView(self._observer, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([state.name for state in self._observer.call(PortalStates())])
-
-    def __len__(self) -> int:
-        return len(self._observer.call(PortalStates()))
+def portals(observer: Observer) -> Views[PortalView]:
+    """Those of the world."""
+    return Views(
+        "captive portal", "portals", lambda: [state.name for state in observer.call(PortalStates())],
+        lambda name: PortalView(name, observer),
+    )  # fmt: skip

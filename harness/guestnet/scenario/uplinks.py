@@ -1,10 +1,10 @@
 """The laptop's uplinks, as a scenario changes them: ``lab.uplinks["wifi"].down()``."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
-from guestnet.core.errors import DescriptionError
 from guestnet.lab.requests.world import RenumberUplink, SetUplink, UplinkState, UplinkStates
 from guestnet.scenario.observer import Observer
+from guestnet.scenario.views import Views, told
 
 
 class UplinkView:
@@ -46,23 +46,16 @@ class UplinkView:
         return next(each for each in self._observer.call(UplinkStates()) if each.name == self.name)
 
     def __repr__(self) -> str:
-        return f"<UplinkView {self.name}>"
+        return f"<UplinkView {self.name}: {told(self._show)}>"
+
+    def _show(self) -> str:
+        state = self._state
+        return ", ".join(["up" if state.up else "down", *state.addresses])
 
 
-class UplinkViews(Mapping[str, UplinkView]):
-    """By name, in the order of the profile."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-
-    def __getitem__(self, name: str) -> UplinkView:
-        if name not in list(self):
-            there = ", ".join(self) or "none: this world has no [uplinks]"
-            raise DescriptionError(f"there is no uplink {name!r}", remedy=f"there are {there}")
-        return UplinkView(name, self._observer)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([state.name for state in self._observer.call(UplinkStates())])
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
+def uplinks(observer: Observer) -> Views[UplinkView]:
+    """Those of the laptop."""
+    return Views(
+        "uplink", "uplinks", lambda: [state.name for state in observer.call(UplinkStates())],
+        lambda name: UplinkView(name, observer),
+    )  # fmt: skip

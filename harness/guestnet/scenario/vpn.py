@@ -1,9 +1,7 @@
 """The laptop's VPNs, as a scenario changes them: ``lab.vpn.drop()``, ``lab.vpns["corp"].set(mtu=1280)``."""
 
-from collections.abc import Iterator, Mapping
 from typing import Unpack
 
-from guestnet.core.errors import DescriptionError
 from guestnet.lab.requests.world import (
     ChangeVpn,
     DropVpn,
@@ -15,6 +13,7 @@ from guestnet.lab.requests.world import (
 )
 from guestnet.scenario.keywords import VpnSettings
 from guestnet.scenario.observer import Duration, Observer, in_seconds
+from guestnet.scenario.views import Views, told
 
 
 class VpnView:
@@ -73,34 +72,16 @@ class VpnView:
         return list(self.state.settings.ends["laptop"])
 
     def __repr__(self) -> str:
-        return f"<VpnView {self.name}>"
+        return f"<VpnView {self.name}: {told(self._show)}>"
+
+    def _show(self) -> str:
+        state = self.state
+        return ", ".join([state.status, *state.settings.ends["laptop"], f"by {state.transport}"])
 
 
-class VpnViews(Mapping[str, VpnView]):
-    """By name, in the order of the profile."""
-
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
-
-    def __getitem__(self, name: str) -> VpnView:
-        if name not in list(self):
-            there = ", ".join(self) or "none: this world has no [vpns]"
-            raise DescriptionError(f"there is no VPN {name!r}", remedy=f"there are {there}")
-        return VpnView(name, self._observer)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([state.name for state in self._observer.call(VpnStates())])
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-    @property
-    def only(self) -> VpnView:
-        """That of a laptop that has one. Raises DescriptionError."""
-        names = list(self)
-        if len(names) != 1:
-            raise DescriptionError(
-                f"this world has {len(names)} VPNs",
-                remedy="say lab.vpns[…]" if names else "choose a profile with [vpns]",
-            )
-        return VpnView(names[0], self._observer)
+def vpns(observer: Observer) -> Views[VpnView]:
+    """Those of the laptop."""
+    return Views(
+        "VPN", "vpns", lambda: [state.name for state in observer.call(VpnStates())],
+        lambda name: VpnView(name, observer),
+    )  # fmt: skip

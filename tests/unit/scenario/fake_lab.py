@@ -67,6 +67,8 @@ class FakeLab:
         self.answers: list[RunResult] = []
         self.requests: list[Request[Any]] = []
         self.closed = False
+        self.replies: dict[type[Request[Any]], Any] = {}
+        """To requests of these kinds; all others are answered with None."""
         guest = GuestInfo(name="guest1", mac="52:54:00:65:00:01", link="cable", kind="qemu")
         self.started = LabStatus(
             scenario="test", stack="builtin", world="plain", seconds=0.0, guests=[guest],
@@ -111,7 +113,7 @@ class FakeLab:
             return GuestInfo(name="guest2", mac="52:54:00:65:00:02", link="cable-guest2", kind="qemu")
         if isinstance(request, Status):
             return self.started
-        return None
+        return self.replies.get(type(request))
 
     def close(self) -> None:
         self.closed = True

@@ -14,7 +14,7 @@ from guestnet.lab.process.client import LabProcess
 from guestnet.lab.requests.description import LabDescription
 from guestnet.lab.requests.portal import Changes
 from guestnet.link.settings import Impairments
-from guestnet.scenario import Host, Lab, dns, in_lab, tcp, udp
+from guestnet.scenario import Host, Lab, PortalView, dns, in_lab, tcp, udp
 from guestnet.scenario.keywords import Impairing, LabKeys, VpnSettings, Ways
 from guestnet.world.described import portal as portal_model
 from guestnet.world.described.vpn import FIXED, Vpn
@@ -97,8 +97,7 @@ ODD: list[tuple[Callable[[Lab], object], str]] = [
 def test_a_misuse_is_one_sentence_and_asks_nothing(
     lab: Lab, fake: FakeLab, misuse: Callable[[Lab], object], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    portal = type(lab.portals)(lab._observer)["hotel"]
-    monkeypatch.setattr(Lab, "portal", portal)
+    monkeypatch.setattr(Lab, "portal", PortalView("hotel", lab._observer))
     with pytest.raises(DescriptionError) as caught:
         misuse(lab)
     assert said in str(caught.value)

@@ -15,7 +15,7 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = False
 logging.getLogger("nox").setLevel(logging.ERROR)
 
-CODE = ("harness", "scenarios", "tests", "conftest.py", "noxfile.py", "hatch_build.py")
+CODE = ("docs", "harness", "scenarios", "tests", "conftest.py", "noxfile.py", "hatch_build.py")
 IMAGE = "tiny"
 DEMO = (
     "scenarios/dhcp",
@@ -53,6 +53,12 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Mypy, strict."""
     session.run("python", "-m", "mypy", "--no-error-summary")
+
+
+@nox.session
+def reference(session: nox.Session) -> None:
+    """Write docs/reference.md anew from the docstrings."""
+    session.run("python", "docs/reference.py")
 
 
 @nox.session

@@ -39,7 +39,7 @@ def pytest_runtest_makereport(
     """With --strict-environment a skipped rung of the ladder is red: no run is green by doing nothing."""
     report = yield
     rungs = [rung for rung in RUNGS if item.get_closest_marker(rung) is not None]
-    if report.skipped and rungs and item.config.getoption("--strict-environment", default=False):
+    if report.skipped and rungs and item.config.getoption("--guestnet-strict-environment", default=False):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
         report.outcome = "failed"
         report.longrepr = f"a test of the rung {rungs[0]} did not run: {reason}"

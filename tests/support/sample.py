@@ -12,8 +12,8 @@ from typing import Any
 import dns.message
 
 from guestnet.core import events
-from guestnet.core.events import Outcome
-from guestnet.report.model import Run, ScenarioResult, save
+from guestnet.core.variant import Variant
+from guestnet.report.model import Run, ScenarioResult, Verdict, save
 from guestnet.wire import icmp, ipv4
 from guestnet.wire.ipv4 import ip4
 from guestnet.wire.tcp import Flags
@@ -167,10 +167,12 @@ def killed(folder: Path) -> None:
     (folder / "lab.log").write_text("INFO lab: up\nERROR guest1: QEMU ended by signal 9\n")
 
 
-def result(name: str, outcome: Outcome, duration: float, **more: Any) -> ScenarioResult:
+def result(name: str, outcome: Verdict, duration: float, **more: Any) -> ScenarioResult:
     identity = f"scenarios/{more.pop('file', 'tcp/test_connect.py')}::{name}"
+    axes = {"stack": "builtin", "guest": "qemu", "profile": "plain"}
+    variant = Variant(**{axis: more.pop(axis, value) for axis, value in axes.items()})
     usual: dict[str, Any] = {
-        "stack": "builtin", "guest": "qemu", "profile": "plain", "folder": f"labs/{name}", "seed": 20_261_120,
+        "variant": variant, "folder": f"labs/{name}", "seed": 20_261_120,
         "rerun": f"pytest '{identity}' --seed 20261120",
     }  # fmt: skip
     return ScenarioResult(id=identity, outcome=outcome, duration=duration, **(usual | more))
@@ -272,7 +274,7 @@ def large(folder: Path, segments: int) -> Path:
     return run
 
 
-def single(root: Path, name: str, outcome: Outcome = "failed", **more: Any) -> Path:
+def single(root: Path, name: str, outcome: Verdict = "failed", **more: Any) -> Path:
     """A run whose only scenario keeps its artifacts in labs/``name``; the caller has made them, or not."""
     run = root / "run"
     save(a_run([result(name, outcome, 1.0, **more)]), run)

@@ -9,7 +9,6 @@ This module is imported by every pytest of the environment, with scenarios or wi
 imported where it is used.
 """
 
-import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -25,9 +24,15 @@ from guestnet.core.errors import (
     GuestnetError,
     LabError,
 )
+from guestnet.plugin import options
 from guestnet.plugin import settings as choices
-from guestnet.plugin.record import RECORD, Record, Recorder, folder_name, rerun_command, sentence
+from guestnet.plugin.artifacts import files_in, make_folder, remove
+from guestnet.plugin.options import pytest_load_initial_conftests as pytest_load_initial_conftests
+from guestnet.plugin.record import RECORD, STACK, Record, is_scenario, scenario_id
+from guestnet.plugin.recorder import Recorder
 from guestnet.plugin.settings import Settings, Wishes
+from guestnet.plugin.traces import hide_our_frames
+from guestnet.plugin.verdict import sentence
 
 if TYPE_CHECKING:
     from guestnet.lab.requests.description import LabDescription
@@ -35,45 +40,25 @@ if TYPE_CHECKING:
 
 SETTINGS = pytest.StashKey[Settings]()
 LAB = pytest.StashKey["Lab"]()
-STACK = "lab_stack"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("guestnet", "labs with guests and their network")
-    group.addoption(
-        "--stack", action="append", metavar="NAME[,NAME]",
-        help="network stack under test; several run each scenario once on each (default: builtin)",
-    )  # fmt: skip
-    group.addoption("--guest", choices=choices.GUESTS, help="kind of guest (default: qemu)")
-    group.addoption(
-        "--report", metavar="DIR", help="write run.json, all artifacts and one HTML file into the folder DIR"
-    )
-    group.addoption(
-        "--keep", choices=choices.KEEP,
-        help="artifacts of which scenarios to keep (default: on with --report, else retain-on-failure)",
-    )  # fmt: skip
-    group.addoption(
-        "--seed", type=choices.parse_seed, default=choices.DEFAULT_SEED, metavar="N",
-        help=f"of everything random in the labs: a number or 'random' (default: {choices.DEFAULT_SEED})",
-    )  # fmt: skip
-    group.addoption(
-        "--strict-environment", action="store_true",
-        help="what this machine lacks is an error instead of a skip",
-    )  # fmt: skip
+    options.add(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "lab(profile=, stack=, guest=, guests=, needs=, …): the lab that the fixture `lab` starts"
     )
-    option, report = config.option, config.option.report
+    option, report = config.option, config.option.guestnet_report
     settings = Settings(
-        seed=option.seed,
-        stacks=choices.parse_stacks(option.stack or ()),
-        guest=option.guest,
-        keep=option.keep or ("on" if report else "retain-on-failure"),
+        seed=option.guestnet_seed,
+        stacks=choices.parse_stacks(option.guestnet_stack or ()),
+        guest=option.guestnet_guest,
+        keep=option.guestnet_keep or ("on" if report else "retain-on-failure"),
         report=str(config.invocation_params.dir / report) if report else None,
-        strict_environment=option.strict_environment,
+        strict_environment=option.guestnet_strict_environment,
+        needs_guests=option.guestnet_needs_guests,
     )
     config.stash[SETTINGS] = settings
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has its record kept elsewhere
@@ -92,7 +77,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Check the marker, and make one test a stack when there are several."""
-    if "lab" not in metafunc.fixturenames and STACK not in metafunc.fixturenames:
+    if "lab_description" not in metafunc.fixturenames and STACK not in metafunc.fixturenames:
         return
     wishes = _wishes(metafunc.definition)
     stacks = choices.stacks_to_run(metafunc.config.stash[SETTINGS], wishes)
@@ -120,10 +105,9 @@ def lab_stack(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def lab_seed(request: pytest.FixtureRequest, lab_stack: str) -> int:
+def lab_seed(request: pytest.FixtureRequest) -> int:
     """The scenario's own seed: of the run's seed and the test's name, the same on every stack."""
-    nodeid = choices.without_stack(request.node.nodeid, lab_stack)
-    return choices.scenario_seed(request.config.stash[SETTINGS].seed, nodeid)
+    return choices.scenario_seed(request.config.stash[SETTINGS].seed, scenario_id(request.node))
 
 
 @pytest.fixture
@@ -143,14 +127,9 @@ def lab_description(request: pytest.FixtureRequest, lab_stack: str, lab_seed: in
 
 @pytest.fixture
 def lab_artifacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder for journal, capture and logs: within --report, else among pytest's temporary folders."""
+    """A new folder for journal, capture and logs: in the report's, else among pytest's temporary ones."""
     report = request.config.stash[SETTINGS].report
-    base = Path(report) if report else tmp_path_factory.getbasetemp()
-    folder = base / folder_name(request.node.nodeid)
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    return folder
+    return make_folder(Path(report) if report else tmp_path_factory.getbasetemp(), request.node.nodeid)
 
 
 @pytest.fixture(scope="session")
@@ -172,10 +151,12 @@ def lab(
 ) -> "Iterator[Lab]":
     """A running lab: its guests are up, its journal and capture on."""
     item: pytest.Item = request.node
-    record = Record.of(item, lab_description, lab_artifacts, rerun_command(request.config, lab_description))
-    item.stash[RECORD] = record
-    for name in ("artifacts", "seed", "stack", "guest"):
-        item.user_properties.append((f"guestnet.{name}", str(getattr(record, name))))
+    record = item.stash[RECORD] if is_scenario(item) else _begin(item)
+    record.starts(lab_description, lab_artifacts, request.config)
+    record.tell(item)
+    for name, value in (("artifacts", record.artifacts), ("seed", record.seed),
+                        ("stack", record.variant.stack), ("guest", record.variant.guest)):  # fmt: skip
+        item.user_properties.append((f"guestnet.{name}", str(value)))
     with open_lab(lab_description, lab_artifacts) as lab:
         missing = set(_wishes(item).needs) - lab.capabilities
         if missing:
@@ -184,6 +165,12 @@ def lab(
         yield lab
         del item.stash[LAB]
     record.accelerator = _accelerator(lab_artifacts)
+
+
+def _begin(item: pytest.Item) -> Record:
+    """The record of a new attempt at ``item``."""
+    item.stash[RECORD] = Record.of(item, item.config.stash[SETTINGS], _wishes(item))
+    return item.stash[RECORD]
 
 
 def _accelerator(artifacts: Path) -> str:
@@ -201,22 +188,51 @@ def _accelerator(artifacts: Path) -> str:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """A lab that can't start is the matter of its test alone, and told in its own words."""
+    __tracebackhide__ = True
+    if is_scenario(item):
+        _begin(item).tell(item)
     try:
         return (yield)
     except (CapabilityMissing, EnvironmentMissing) as error:
+        if isinstance(error, EnvironmentMissing) and RECORD in item.stash and LAB not in item.stash:
+            item.stash[RECORD].lacks = True
         raise _verdict(item, error) from None
     except GuestnetError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    __tracebackhide__ = True
     try:
         return (yield)
     except (CapabilityMissing, EnvironmentMissing) as error:
         raise _verdict(item, error) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """As in the call; of several errors any other than these is red."""
+    __tracebackhide__ = True
+    try:
+        return (yield)
+    except (CapabilityMissing, EnvironmentMissing) as error:
+        raise _verdict(item, error) from None
+    except BaseExceptionGroup as several:
+        missing, others = several.split((CapabilityMissing, EnvironmentMissing))
+        if missing is None or others is not None:
+            raise
+        raise _verdict(item, next(leaf for leaf in _leaves(missing))) from None
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Iterator[Any]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
 
 
 def _verdict(item: pytest.Item, error: CapabilityMissing | EnvironmentMissing) -> BaseException:
@@ -230,6 +246,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Write a failure into the journal while the lab still runs, and hand the record on with the report."""
+    if not item.config.getoption("fulltrace"):
+        hide_our_frames(call)
     report = yield
     record = item.stash.get(RECORD, None)
     if record is None:
@@ -238,13 +256,13 @@ def pytest_runtest_makereport(
         record.failed = True
         lab = item.stash.get(LAB, None)
         if lab is not None and report.when == "call":
-            with suppress(
-                LabError
-            ):  # a lab that is dead can't write, and the report says more than the journal
+            with suppress(LabError):  # a dead one can't write; the report says more than the journal
                 lab.note(f"the scenario failed: {sentence(report)}", level="error")
-        report.sections.append(("how to look and to run it again", record.directions()))
+        if record.artifacts:
+            report.sections.append(("how to look and to run it again", record.directions()))
     settings = item.config.stash[SETTINGS]
-    if report.when == "teardown" and settings.report is None and not record.is_kept(settings.keep):
-        shutil.rmtree(record.artifacts)
-    vars(report)["guestnet"] = record.to_builtins()  # travels with the report from a worker of pytest-xdist
+    kept = settings.report is not None or record.is_kept(settings.keep)
+    if report.when == "teardown" and record.artifacts and not kept:
+        remove(Path(record.artifacts), files_in(Path(record.artifacts)))
+    record.hang_on(report)
     return report

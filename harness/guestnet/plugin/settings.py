@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     report: str | None = None
     """The run folder, absolute."""
     strict_environment: bool = False
+    needs_guests: bool = False
+    """Exit status 2 when a lab could not start for want of something that this machine has not."""
 
 
 def parse_seed(value: str) -> int:
@@ -47,7 +49,7 @@ def parse_stacks(values: Iterable[str]) -> tuple[str, ...]:
     """``["builtin,slirp", "passt"]`` as names, each once. Raises pytest.UsageError on an empty name."""
     names = [name.strip() for value in values for name in value.split(",")]
     if not all(names):
-        raise pytest.UsageError("--stack: a name is empty; write --stack builtin or --stack builtin,slirp")
+        raise pytest.UsageError("--guestnet-stack: a name is empty; write builtin, or builtin,slirp")
     return tuple(dict.fromkeys(names))
 
 
@@ -135,27 +137,10 @@ def skip_reason(settings: Settings, wishes: Wishes) -> str | None:
     """Why a scenario can't run as it was asked for; None when it can."""
     if not stacks_to_run(settings, wishes):
         about, asked = " or ".join(wishes.stacks), ", ".join(settings.stacks)
-        return f"it is about the stack {about}; --stack asks for {asked}"
+        return f"it is about the stack {about}; this run asks for {asked}"
     if settings.guest is not None and wishes.guest not in (None, settings.guest):
-        return f"it needs a {wishes.guest} guest; --guest asks for {settings.guest}"
+        return f"it needs a {wishes.guest} guest; this run asks for {settings.guest}"
     return None
-
-
-def without_stack(nodeid: str, stack: str) -> str:
-    """``nodeid`` without the parameter that several stacks in one run give it.
-
-    So a scenario has the same seed on every stack, and alone the same as among others.
-    """
-    path, separator, test = nodeid.partition("::")
-    name, _, parameters = test.partition("[")
-    words = parameters.removesuffix("]")
-    if words == stack:
-        return f"{path}{separator}{name}"
-    if words.startswith(f"{stack}-"):
-        return f"{path}{separator}{name}[{words.removeprefix(f'{stack}-')}]"
-    if words.endswith(f"-{stack}"):
-        return f"{path}{separator}{name}[{words.removesuffix(f'-{stack}')}]"
-    return nodeid
 
 
 def scenario_seed(seed: int, nodeid: str) -> int:

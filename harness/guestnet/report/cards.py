@@ -14,12 +14,11 @@ from guestnet.report.budget import Embedded, Limits, embed
 from guestnet.report.columns import accelerators, columns, images
 from guestnet.report.embed import json_block
 from guestnet.report.evidence import Evidence, gather
-from guestnet.report.model import ScenarioResult
+from guestnet.report.model import RED, ScenarioResult
 from guestnet.report.text import first_line, terminal, visible
 
-RED: Final = frozenset({"failed", "error"})
-
-_ORDER: Final = {"error": 0, "failed": 0, "passed": 1, "skipped": 2}
+_ORDER: Final = {"error": 0, "failed": 0, "interrupted": 1, "skipped": 3}
+"""Of the scenarios on the page; all others come third."""
 _OURS: Final = re.compile(r"^guestnet\.core\.errors\.(ExpectationFailed: )?")
 _SUFFIXES: Final = frozenset({".jsonl", ".pcapng", ".log"})
 
@@ -47,7 +46,7 @@ class Card(msgspec.Struct, kw_only=True):
 
 def make_cards(results: list[ScenarioResult], run_folder: Path, target: Path, limits: Limits) -> list[Card]:
     """A card for each of ``results``, failures first; ``target`` is where the report will be."""
-    results = sorted(results, key=lambda result: _ORDER[result.outcome])
+    results = sorted(results, key=lambda result: _ORDER.get(result.outcome, 2))
     slugs = _slugs(results)
     # Small captures before large ones: what they do not use is there for the others.
     queue = sorted(range(len(results)), key=lambda at: _size(run_folder / results[at].folder / CAPTURE))

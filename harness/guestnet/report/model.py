@@ -5,23 +5,51 @@ skipped, so an old report tool can read the run of a newer plugin.
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from guestnet.core.errors import DescriptionError
-from guestnet.core.events import Outcome
+from guestnet.core.variant import Variant
 
 RUN_FILE: Final = "run.json"
+
+Verdict = Literal["passed", "failed", "error", "interrupted", "skipped", "xfailed", "xpassed"]
+"""pytest's words for what became of a test; "interrupted": the run ended first, or what ran it died."""
+
+RED: Final[frozenset[Verdict]] = frozenset({"failed", "error"})
+
+
+class Subtest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of a scenario with a verdict of its own (pytest's fixture ``subtests``)."""
+
+    name: str
+    outcome: Verdict
+    message: str = ""
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An earlier attempt at a scenario that was run again."""
+
+    outcome: Verdict
+    duration: float
+    """Seconds."""
+    message: str = ""
+    folder: str = ""
+    """As of `ScenarioResult`."""
+    files: list[str] = []
+    """As of `ScenarioResult`."""
 
 
 class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One scenario's verdict and where its artifacts are."""
 
     id: str
-    """The pytest node id, ``scenarios/tcp/test_refused.py::test_a_refused_connect_is_a_reset``."""
-    outcome: Outcome
+    """The pytest node id, ``scenarios/tcp/test_refused.py::test_a_refused_connect_is_a_reset``: the same on
+    every variant."""
+    outcome: Verdict
     duration: float
     """Seconds of set-up, call and teardown together."""
     started: int = 0
@@ -32,12 +60,16 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """pytest's long text of the failure, without colours."""
     folder: str = ""
     """Folder of the artifacts, relative to the run folder, with ``/``; empty when the lab never started."""
+    files: list[str] = []
+    """The artifacts, relative to ``folder``: what a later run in the same run folder may remove. Empty when
+    the scenario did not end."""
     doc: str = ""
     """The scenario's docstring."""
-    stack: str = ""
-    guest: str = ""
-    """Kind of guest: "qemu" or "netns"."""
-    profile: str = ""
+    variant: Variant = Variant()
+    attempts: list[Attempt] = []
+    """Those before this one, the first first, when it was run more than once."""
+    subtests: list[Subtest] = []
+    """Those that did not pass."""
     seed: int | None = None
     rerun: str = ""
     """The shell command that runs this scenario alone with the same seed."""
@@ -58,6 +90,14 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     machine: dict[str, str] = {}
     """Where it ran: ``{"kernel": …, "cores": "2", "accelerator": "tcg"}``."""
     scenarios: list[ScenarioResult] = []
+    report: str = ""
+    """Name of the HTML report, once it is there."""
+
+    def artifacts(self) -> Iterator[tuple[str, list[str]]]:
+        """Each folder of artifacts and the files that the run has left in it."""
+        for result in self.scenarios:
+            kept = [(each.folder, each.files) for each in result.attempts]
+            yield from ((folder, files) for folder, files in (*kept, (result.folder, result.files)) if folder)
 
 
 def save(run: Run, run_folder: Path) -> Path:
@@ -87,11 +127,11 @@ def load(run_folder: Path) -> Run:
             f"{path} is damaged: {error}",
             remedy="run the scenarios again; the journals beside it are untouched",
         ) from error
-    for result in run.scenarios:
-        folder = PurePosixPath(result.folder)
-        if folder.is_absolute() or ".." in folder.parts:
-            raise DescriptionError(
-                f"{path}: folder {result.folder!r} of {result.id} is outside the run folder",
-                remedy="folders of artifacts are relative to run.json",
-            )
+    for folder, files in run.artifacts():
+        for name in (folder, *files):
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                raise DescriptionError(
+                    f"{path}: {name!r} is outside the run folder",
+                    remedy="folders of artifacts are relative to run.json, files to their folder",
+                )
     return run

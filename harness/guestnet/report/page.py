@@ -17,12 +17,13 @@ import jinja2
 from guestnet.report.budget import Limits
 from guestnet.report.cards import Card, make_cards
 from guestnet.report.embed import assets, bundle, digest, script_text, scripts, styles
-from guestnet.report.model import Run, load
+from guestnet.report.model import Run, Verdict, load
 from guestnet.report.text import visible
 
 REPORT_FILE: Final = "report.html"
 
 _NAMES: Final = {"qemu": "QEMU", "guestnet": "Guestnet"}
+_EXPECTED: Final[tuple[Verdict, ...]] = ("xpassed", "xfailed")
 _STYLES: Final = ("tokens.css", "page.css", "scenario.css", "packets.css")
 
 
@@ -47,6 +48,7 @@ def _render(run: Run, cards: list[Card]) -> str:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["seconds"] = _seconds
+    environment.filters["visible"] = visible
     return environment.get_template("report.html.jinja").render(
         cards=cards,
         tags=_tags(cards),
@@ -78,10 +80,13 @@ def _entry(card: Card) -> dict[str, Any]:
 
 
 def _verdicts(run: Run) -> dict[str, int]:
+    """How many there are of each; of the unusual ones only those that there are."""
     counts = Counter(result.outcome for result in run.scenarios)
     return {
         "failed": counts["failed"] + counts["error"],
+        **({"interrupted": counts["interrupted"]} if counts["interrupted"] else {}),
         "passed": counts["passed"],
+        **{name: counts[name] for name in _EXPECTED if counts[name]},
         "skipped": counts["skipped"],
     }
 
@@ -100,11 +105,11 @@ def _facts(run: Run, cards: list[Card]) -> list[tuple[str, str]]:
     facts = [
         ("Started", _moment(run.started)),
         ("Took", _seconds((run.ended - run.started) / 1e9) if run.ended else "was killed"),
-        ("Stack", _tally(card.result.stack for card in cards)),
-        ("Guest", _tally(card.result.guest for card in cards)),
+        ("Stack", _tally(card.result.variant.stack for card in cards)),
+        ("Guest", _tally(card.result.variant.guest for card in cards)),
         ("Image", ", ".join(dict.fromkeys(name for card in cards for name in card.images))),
         ("Accelerator", ", ".join(dict.fromkeys(found)) or told),
-        ("Profile", _tally(card.result.profile for card in cards)),
+        ("Profile", _tally(card.result.variant.profile for card in cards)),
         *(
             (_NAMES.get(name.lower(), name.capitalize()), value)
             for name, value in (machine | run.versions).items()
@@ -123,10 +128,10 @@ def _tally(values: Iterable[str]) -> str:
 def _tags(cards: list[Card]) -> list[list[str]]:
     """For each card what is not the same in all of them: the head tells the rest."""
     kinds: list[list[tuple[str, ...]]] = [
-        [(card.result.stack,) for card in cards],
-        [(card.result.guest,) for card in cards],
+        [(card.result.variant.stack,) for card in cards],
+        [(card.result.variant.guest,) for card in cards],
         [tuple(card.accelerators) for card in cards],
-        [(card.result.profile,) for card in cards],
+        [(card.result.variant.profile,) for card in cards],
     ]
     differing = [kind for kind in kinds if len({values for values in kind if any(values)}) > 1]
     return [[visible(value) for kind in differing for value in kind[at] if value] for at in range(len(cards))]

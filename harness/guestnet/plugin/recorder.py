@@ -83,6 +83,8 @@ class Recorder:
             session.exitstatus = MISSING
         if self._folder is None:
             return
+        for scenario in self._scenarios.values():
+            scenario.latest.list_files()
         self._save(ended=time.time_ns())
         from guestnet.report import build
 

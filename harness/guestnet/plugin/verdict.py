@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from guestnet.report import model
 
 _WORST: Final = {"failed": 3, "error": 2, "interrupted": 1}
-_PHASES: Final = {"setup": "setting up", "call": "running"}
 
 
 class Attempt(msgspec.Struct):
@@ -59,8 +58,8 @@ class Attempt(msgspec.Struct):
     def message(self) -> str:
         """Why, in one sentence."""
         if self.outcome == "interrupted":
-            done = "setup" if not self.phases else "call" if "call" not in self.phases else ""
-            return f"interrupted while it was {_PHASES.get(done, 'tearing down')}"
+            parts = ("its set-up, or after it", "its call", "its teardown")
+            return f"interrupted in {parts[len(self.phases)]}"
         return next(iter([*self.messages, *self.remarks]), "")
 
     def add(self, report: pytest.TestReport) -> None:
@@ -79,7 +78,12 @@ class Attempt(msgspec.Struct):
             self.messages.append(sentence(report))
         if word in ("failed", "error", "xfailed"):
             self.longreprs.append(report.longreprtext)
-        if report.when == "teardown" and self.record.artifacts:
+        if report.when == "teardown":
+            self.list_files()
+
+    def list_files(self) -> None:
+        """See what it has left, now that its lab has ended."""
+        if self.record.artifacts:
             self.files = files_in(Path(self.record.artifacts))
 
     def _remark(self, report: pytest.TestReport, word: "model.Verdict") -> None:
@@ -166,5 +170,5 @@ def sentence(report: pytest.TestReport) -> str:
     if isinstance(report.longrepr, tuple):  # of a skip: path, line, reason
         return report.longrepr[2].removeprefix("Skipped: ")
     crash = getattr(report.longrepr, "reprcrash", None)
-    text = crash.message if crash is not None else report.longreprtext
+    text = crash.message if crash is not None else str(report.longrepr or "")
     return next(iter(text.strip().splitlines()), "")

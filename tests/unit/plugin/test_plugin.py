@@ -1,6 +1,8 @@
 """The plugin as the author of a suite sees it. The labs are fakes (conftest.py)."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -306,3 +308,40 @@ def test_the_plugin_loads_nothing_heavy(suite: pytest.Pytester) -> None:
         """
     )
     suite.runpytest_subprocess("-p", "no:hypothesispytest", "-p", "no:playwright").assert_outcomes(passed=1)
+
+
+def test_what_the_plugin_imports_is_light() -> None:
+    """Every pytest of the environment imports it, with scenarios or without."""
+    code = "import sys, guestnet.plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "guestnet.plugin.recorder" in loaded
+    assert not {"numpy", "pyroute2", "asyncio", "jinja2", "filelock"} & loaded
+    ours = {name.split(".")[1] for name in loaded if name.startswith("guestnet.")}
+    assert ours == {"core", "plugin"}
+
+
+def test_an_error_of_ours_shows_the_authors_line_and_one_sentence(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        from guestnet.core.time import duration
+        from guestnet.core.errors import DescriptionError
+        from guestnet.plugin.settings import read_marks
+
+        def test_misuse(lab): duration("forty")
+
+        def theirs(): raise DescriptionError("their own")
+
+        def test_through_a_helper(lab): theirs()
+
+        def test_bug(lab): read_marks([None], "here")
+        """
+    )
+    result = run(suite, "--color=no")
+    misuse, helper, bug = re.split(r"\n_+ test_\w+ _+\n", result.stdout.str())[1:]
+    assert "> " in misuse
+    assert 'duration("forty")' in misuse
+    assert "core/time.py" not in misuse
+    assert "def theirs(): raise" in helper
+    assert "plugin/settings.py" in bug, "a bug is shown whole"
+    assert "core/time.py" in run(suite, "--full-trace", "-k", "misuse").stdout.str()

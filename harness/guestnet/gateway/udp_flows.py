@@ -2,8 +2,20 @@
 
 One flow for each guest address and port, whoever it talks to; anybody may answer (endpoint-independent
 filtering, REQ-8's most transparent choice). A flow ends when nothing went through it for the idle time, or
-when the guest says that nobody is there; when the table is full, one that was idle for a while makes room,
-else the datagram is dropped with a ``FlowRefused``.
+when the guest says that nobody is there. When the table is full, one of these makes room, in this order and of
+each kind the one that was idle for longest:
+
+===========  ==========================================================  =================================
+kind         what it is                                                  gives way
+===========  ==========================================================  =================================
+settled      its only datagram is answered, or all its questions to      at once
+             port 53 are: nearly all of these are over
+waiting      nothing came back for what it sent                          after 2 s without a datagram
+conversing   more than that went both ways                               after 20 s without a datagram
+===========  ==========================================================  =================================
+
+Else the datagram is dropped with a ``FlowRefused``. So a resolver in a guest, which takes a new port for each
+question, never fills the table, and a scan leaves it soon.
 
 Errors that come back to the host socket become the ICMP errors that the guest would have had. What they
 quote is the guest's own datagram where tools look at each octet of it: of datagrams with a small TTL, which
@@ -29,7 +41,11 @@ from guestnet.wire.ip import IpAddress, IpPacket, packet_of, show_end
 from guestnet.wire.ipv4 import Protocol
 from guestnet.wire.octets import Octets
 
-_EVICTABLE: Final = 20 * SECOND
+_SETTLED: Final = 0
+_WAITING: Final = 1
+_CONVERSING: Final = 2
+_PATIENCE: Final = (0, 2 * SECOND, 20 * SECOND)
+"""For how long a flow of each kind keeps its place when another wants it."""
 _PROBE_TTL: Final = 40
 """Traceroutes stop at 30 hops; no kernel begins with less than 64."""
 _PROBES: Final = 32
@@ -40,14 +56,17 @@ _Remote = tuple[IpAddress, int]
 
 
 class _Flow:
-    """``heard``: the address of whom was heard last, and for whom the guest takes it."""
+    """``heard``: the address of whom was heard last, and for whom the guest takes it; ``sent``: datagrams."""
 
     __slots__ = (
-        "down", "guest", "heard", "idle", "latest", "number", "port", "probes", "remote", "up", "used_at",
+        "down", "guest", "heard", "idle", "kind", "latest", "number", "port", "probes", "remote", "sent", "up",
+        "used_at",
     )  # fmt: skip
 
     def __init__(self, number: int, guest: IpAddress, port: int, remote: str, now: int) -> None:
         self.idle = 0
+        self.kind = _WAITING
+        self.sent = 0
         self.latest: _Remote = (b"", 0)
         self.heard: tuple[IpAddress, IpAddress | None] = (b"", None)
         self.probes: dict[_Remote, bytes] = {}
@@ -72,6 +91,8 @@ class UdpFlows:
         self._turned_away = turned_away
         self._by_guest: dict[tuple[IpAddress, int], _Flow] = {}
         self._by_number: dict[int, _Flow] = {}
+        # Using a flow moves it to the end, so that the first of a kind is the one that was idle for longest.
+        self._by_kind: tuple[dict[int, _Flow], ...] = ({}, {}, {})
         self._timers: Timers[int] = Timers()
         self._next_number = 1
 
@@ -90,7 +111,9 @@ class UdpFlows:
         if datagram.destination_port != DNS_PORT and flow.idle != self._limits.udp_idle:
             flow.idle = self._limits.udp_idle
             self._interface.is_stirred = True
-        self._use(flow, now)
+        flow.sent += 1
+        talks = flow.down and flow.sent > 1 and flow.idle != self._limits.udp_dns_idle
+        self._use(flow, _CONVERSING if talks else _WAITING, now)
         flow.up += len(datagram.payload)
         if packet.ttl < _PROBE_TTL:
             _keep_probe(flow, packet)
@@ -118,21 +141,27 @@ class UdpFlows:
             )
             return None
         self._by_guest[key] = self._by_number[flow.number] = flow
+        self._by_kind[flow.kind][flow.number] = flow
         self._outbox.command(commands.OpenDatagram(flow.number, flow.port, 4 if len(flow.guest) == 4 else 6))
         return flow
 
     def _evict(self, now: int) -> bool:
-        # Using a flow moves it to the end, so that the first is the one that was idle for longest.
-        oldest = next(iter(self._by_number.values()))
-        if now - oldest.used_at < _EVICTABLE:
-            return False
-        self._close(oldest, "made room for another", now)
-        return True
+        for flows, patience in zip(self._by_kind, _PATIENCE, strict=True):
+            oldest = next(iter(flows.values()), None)
+            if oldest is not None and now - oldest.used_at >= patience:
+                self._close(oldest, "made room for another", now)
+                return True
+        return False
 
-    def _use(self, flow: _Flow, now: int) -> None:
+    def _use(self, flow: _Flow, kind: int, now: int) -> None:
+        self._move(flow, kind)
         flow.used_at = now
-        self._by_number[flow.number] = self._by_number.pop(flow.number)
         self._timers.set(flow.number, now + flow.idle)
+
+    def _move(self, flow: _Flow, kind: int) -> None:
+        del self._by_kind[flow.kind][flow.number]
+        flow.kind = kind
+        self._by_kind[kind][flow.number] = flow
 
     # --- from the host ---
 
@@ -173,8 +202,12 @@ class UdpFlows:
         source = flow.heard[1]
         if source is None:
             return  # it would seem to come from the gateway, another guest or the link
+        is_settled = flow.sent <= 1 or flow.idle == self._limits.udp_dns_idle
+        kind = _SETTLED if is_settled else _CONVERSING
         if self._limits.udp_inbound_refresh:
-            self._use(flow, now)
+            self._use(flow, kind, now)
+        else:
+            self._move(flow, kind)
         flow.down += len(event.payload)
         octets = udp.emit(udp.Datagram(event.port, flow.port, event.payload), source, flow.guest)
         self._interface.send_packet(packet_of(source, flow.guest, Protocol.UDP, octets))
@@ -240,6 +273,7 @@ class UdpFlows:
     def _forget(self, flow: _Flow) -> None:
         self._interface.is_stirred = True
         del self._by_number[flow.number]
+        del self._by_kind[flow.kind][flow.number]
         del self._by_guest[flow.guest, flow.port]
         self._timers.set(flow.number, None)
 

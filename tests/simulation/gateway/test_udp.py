@@ -6,11 +6,12 @@ import pytest
 
 from guestnet.core.address import Mac
 from guestnet.core.events import FlowClosed, FlowOpened, FlowRefused
-from guestnet.core.time import MINUTE, SECOND
+from guestnet.core.time import MILLISECOND, MINUTE, SECOND
 from guestnet.gateway import commands, events
 from guestnet.gateway.config import GatewayConfig, Limits
 from guestnet.gateway.events import IcmpCause
 from guestnet.wire import icmp, udp
+from guestnet.wire.dns import PORT as DNS_PORT
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
 from tests.simulation.gateway.bench import SERVER, START, Bench
 from tests.support.fake_guest import GATEWAY, HOST, FakeGuest
@@ -226,6 +227,47 @@ def test_flows_are_bounded_and_an_idle_one_makes_room() -> None:
     (closed,) = bench.noted(FlowClosed)
     assert closed.guest == "192.168.65.3:1"
     assert len(bench.gateway.udp) == 2
+
+
+@pytest.mark.parametrize("port", [7, DNS_PORT])
+def test_four_thousand_source_ports_at_five_hundred_a_second_lose_none(port: int) -> None:
+    """Half of them are answered: a resolver, one of whose servers is dead, or a scan."""
+    bench = Bench()
+    for number in range(4000):
+        send(bench, source_port=10_000 + number, port=port)
+        flow = bench.take(commands.OpenDatagram).flow
+        bench.take(commands.SendDatagram)
+        if number % 2:
+            bench.tell(events.DatagramReceived(flow, SERVER, port, b"answer"))
+        bench.advance(2 * MILLISECOND)
+    assert len(bench.guest.datagrams) == 2000
+    assert not bench.noted(FlowRefused)
+    assert len(bench.gateway.udp) == Limits().udp_flows
+
+
+def test_what_is_over_makes_room_at_once_and_a_conversation_is_kept() -> None:
+    bench = Bench(GatewayConfig(limits=Limits(udp_flows=3)))
+    for flow, port in ((1, 5060), (1, 5060), (2, 7), (3, DNS_PORT), (3, DNS_PORT)):
+        send(bench, source_port=flow, port=port)
+        bench.tell(events.DatagramReceived(flow, SERVER, port, b"answer"))
+    for source_port in (4, 5):
+        send(bench, source_port=source_port)
+    assert [closed.guest for closed in bench.noted(FlowClosed)] == ["192.168.65.3:2", "192.168.65.3:3"]
+    send(bench, source_port=6)
+    assert len(bench.noted(FlowRefused)) == 1
+    bench.advance(2 * SECOND)
+    send(bench, source_port=6)
+    assert [closed.guest for closed in bench.noted(FlowClosed)[2:]] == ["192.168.65.3:4"]
+
+
+def test_a_question_that_waits_for_its_answer_keeps_its_place() -> None:
+    bench = Bench(GatewayConfig(limits=Limits(udp_flows=2)))
+    for flow in (1, 2):
+        send(bench, source_port=flow, port=DNS_PORT)
+        bench.tell(events.DatagramReceived(flow, SERVER, DNS_PORT, b"answer"))
+    send(bench, source_port=1, port=DNS_PORT)
+    send(bench, source_port=3, port=DNS_PORT)
+    assert [closed.guest for closed in bench.noted(FlowClosed)] == ["192.168.65.3:2"]
 
 
 def test_a_socket_that_cannot_be_opened_is_said_and_forgotten() -> None:

@@ -46,6 +46,7 @@ class Ending:
             "reset by the host" if event.errno == errno.ECONNRESET else f"host: {show_errno(event.errno)}"
         )
         flow.host_done = flow.write_shut = True
+        self._table.half_closed(flow)
         self.settle_lost(flow, now)
 
     def settle_lost(self, flow: Flow, now: int) -> None:

@@ -20,12 +20,18 @@ ACK that acknowledges and opens the window, instead of two.
 renewed when a quarter of the buffer is free, so that a slow guest does not make small reads.
 
 *Closing.* A FIN becomes ``ShutdownWrite``, the host's end of stream a FIN, each for its direction:
-half-closed flows live for as long as both sides like. A reset on one side is a reset on the other. When both
-directions are closed and all octets are out, the host's socket is closed; the connection stays through
-TIME-WAIT, and is the first to go when the table is full.
+half-closed flows live for as long as both sides like, unless another needs their place. A reset on one side
+is a reset on the other. When both directions are closed and all octets are out, the host's socket is
+closed; the connection stays through TIME-WAIT, and is the first to go when the table is full.
 
 *Bounds.* ``TcpTable``: at a bound somebody gives way, or the SYN is dropped, each with a journal event; the
 guest's retransmission tries again.
+
+*Strays.* A segment of no flow is answered by a RST (RFC 9293 3.10.7.1) only in the name of who is known to
+live: the laptop, and hosts that have answered lately. In the name of another nobody may speak; a dead host
+that resets would be up for whoever scans. But a guest may be older than this stack, which then knows nothing
+of its connections: in the first seconds each is told at once that it is over, not left to find out by its
+last retransmission a quarter of an hour later.
 
 How flows begin is in ``tcp_opening``, how they end in ``tcp_ending``; all between is here.
 """
@@ -35,6 +41,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from guestnet.core.rng import Stream
+from guestnet.core.time import SECOND
 from guestnet.gateway import commands, events
 from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.interface import CE, ECT_0, NOT_ECT, Interface
@@ -50,9 +57,11 @@ from guestnet.tcpip.icmp import Quoted
 from guestnet.tcpip.tcp.sequence import MASK
 from guestnet.tcpip.tcp.state import RECEIVING, State
 from guestnet.wire import tcp
-from guestnet.wire.ip import IpPacket
+from guestnet.wire.ip import IpAddress, IpPacket
 from guestnet.wire.ipv4 import Protocol
 
+_YOUNG: Final = 5 * SECOND
+"""For how long after the first event strays may be of connections that are older than the stack."""
 _SYN: Final = 0x02
 _SYN_ACK_RST: Final = 0x16
 
@@ -75,6 +84,7 @@ class TcpFlows:
         self._touched: dict[int, Flow] = {}
         self._dated: dict[int, Flow] = {}
         self._timers: Timers[int] = Timers()
+        self._begun_at: int | None = None
         self._ending = Ending(self._table, interface, outbox, self._timers, self._dated)
         self._opening = Opening(config, self._table, interface, outbox, turned_away, draws, self._ending)
 
@@ -108,8 +118,14 @@ class TcpFlows:
             self._touched[flow.number] = flow
         elif flags & _SYN_ACK_RST == _SYN:
             self._opening.open(key, packet, segment, now)
-        else:
+        elif self._may_refuse(packet.destination, now):
             self.refuse(packet, segment)
+
+    def _may_refuse(self, destination: IpAddress, now: int) -> bool:
+        """Whether a stray to ``destination`` is answered; see the module."""
+        if self._begun_at is None or now - self._begun_at < _YOUNG:
+            return True
+        return self._interface.addressing.is_host(destination) or self._table.knows(destination)
 
     def expected(
         self,
@@ -209,6 +225,7 @@ class TcpFlows:
         flow = self._table.by_number(event.flow)
         if flow is not None:
             flow.host_done = True
+            self._table.half_closed(flow)
             flow.connection.shutdown()
             self._touched[flow.number] = flow
 
@@ -245,6 +262,8 @@ class TcpFlows:
 
     def flush(self, now: int) -> None:
         """At the end of a turn: timers, then everything that the touched flows have to say."""
+        if self._begun_at is None:
+            self._begun_at = now
         for number in self._timers.due(now):
             flow = self._table.by_number(number)
             if flow is not None:
@@ -292,6 +311,7 @@ class TcpFlows:
             self._outbox.command(commands.Send(flow.number, data))
         if connection.receiver.fin_received and not flow.write_shut:
             flow.write_shut = True
+            self._table.half_closed(flow)
             self._outbox.command(commands.ShutdownWrite(flow.number))
 
     def _move_credit(self, flow: Flow) -> None:

@@ -130,6 +130,11 @@ class Opening:
         reason = f"made room for another: limits.{limit} is {bound}"
         if victim.is_connected:
             self._turned_away.note(limit, bound, now)
+            if not victim.is_half_open:
+                # Whoever still waits at one of its ends is to know; of half-open ones the guest's SYN comes
+                # again.
+                victim.connection.abort()
+                transmit(self._interface, victim, now)
             self._ending.give_up(victim, reason, now)
         else:
             self._turned_away.note(limit, bound, now, refused(victim.number, victim.key, reason, "none", now))

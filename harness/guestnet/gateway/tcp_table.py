@@ -8,8 +8,15 @@ stage        since                                           gives way
 connecting   the guest's SYN; the host's socket connects     see below
 half-open    our SYN-ACK; the guest has not acknowledged it  after a second, to any new flow
 open         the handshake                                   never
+half-closed  one end closed, the other did not               idle for 4 minutes, to any new flow
 waiting      both ends closed in order (TIME-WAIT)           at once, to any new flow
 ===========  ==============================================  ======================================
+
+A half-closed flow may be in use for as long as its ends like; but of most nothing will ever come again: the
+guest's program is gone and the server never closes, or the guest was switched off. Four minutes are what
+RFC 5382 REQ-5 grants such a connection. Nobody looks for them as long as there is room. They are not kept
+in order of use, which would be work for each segment: who asks for room looks at some, and puts aside who
+is in use.
 
 Connects to somebody who never answers stay for minutes, and a guest may make any number of them. That they
 never hold up a connect to somebody who lives is the work of these rules, in this order; the stage is full:
@@ -32,9 +39,10 @@ Else the new one is not let in, which is said. Who gives way is not told either:
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
-from guestnet.core.time import SECOND
+from guestnet.core.time import MINUTE, SECOND
 from guestnet.gateway.config import Limits
 from guestnet.gateway.rate import RateLimit
 from guestnet.gateway.tcp_flow import Flow, Key
@@ -50,6 +58,10 @@ _FEW: Final = 8
 """Connects in flight to one destination that are no scan of it."""
 _FEW_TO_KNOWN: Final = 32
 """The same, to one that has answered."""
+IDLE: Final = 4 * MINUTE
+"""For how long a half-closed flow keeps its place after its last segment (RFC 5382 REQ-5)."""
+_LOOKS: Final = 64
+"""Half-closed flows that are looked at for one that wants a place."""
 _HEARD: Final = 1024
 """Destinations that are remembered for having answered."""
 
@@ -64,6 +76,7 @@ class TcpTable:
         self._connecting: dict[int, Flow] = {}
         self._by_destination: dict[IpAddress, dict[int, Flow]] = {}
         self._half_open: dict[int, Flow] = {}
+        self._half_closed: dict[int, Flow] = {}
         self._waiting: dict[int, Flow] = {}
         self._heard: OrderedDict[IpAddress, None] = OrderedDict()
         burst = max(limits.connecting // BURST, 1)
@@ -121,8 +134,13 @@ class TcpTable:
         flow.is_half_open = False
         self._half_open.pop(flow.number, None)
 
+    def half_closed(self, flow: Flow) -> None:
+        """One end will send no more, or the host's is lost."""
+        self._half_closed.setdefault(flow.number, flow)
+
     def waits(self, flow: Flow) -> None:
         """Only time is left to pass."""
+        self._half_closed.pop(flow.number, None)
         self._waiting[flow.number] = flow
 
     def detach(self, flow: Flow) -> None:
@@ -137,6 +155,7 @@ class TcpTable:
         del self._by_number[flow.number]
         self.detach(flow)
         self._half_open.pop(flow.number, None)
+        self._half_closed.pop(flow.number, None)
         self._waiting.pop(flow.number, None)
 
     def _leave_connecting(self, flow: Flow) -> None:
@@ -159,10 +178,22 @@ class TcpTable:
             if self._waiting:
                 return "", next(iter(self._waiting.values()))
             oldest = next(iter(self._half_open.values()), None)
-            if oldest is not None and now - oldest.opened_at < PATIENCE:
-                oldest = None
+            if oldest is None or now - oldest.opened_at < PATIENCE:
+                oldest = self._idle(now)
             return "tcp_flows", oldest
         return "", None
+
+    def _idle(self, now: int) -> Flow | None:
+        """A half-closed flow of which nothing was heard for long."""
+        for number, flow in list(islice(self._half_closed.items(), _LOOKS)):
+            if now - flow.connection.heard_at >= IDLE:
+                return flow
+            self._half_closed[number] = self._half_closed.pop(number)
+        return None
+
+    def knows(self, destination: IpAddress) -> bool:
+        """Whether it has answered lately: then it lives."""
+        return destination in self._heard
 
     def _least_hopeful(self, destination: IpAddress, now: int) -> Flow | None:
         """Who gives way to a connect to ``destination``, by the rules above."""

@@ -2,8 +2,8 @@
 
 One flow for each guest address and port, whoever it talks to; anybody may answer (endpoint-independent
 filtering, REQ-8's most transparent choice). A flow ends when nothing went through it for the idle time, or
-when the guest says that nobody is there. When the table is full, one of these makes room, in this order and of
-each kind the one that was idle for longest:
+when the guest says that nobody is there. When the table is full, one of these makes room, in this order and
+of each kind the one that was idle for longest:
 
 ===========  ==========================================================  =================================
 kind         what it is                                                  gives way
@@ -59,8 +59,8 @@ class _Flow:
     """``heard``: the address of whom was heard last, and for whom the guest takes it; ``sent``: datagrams."""
 
     __slots__ = (
-        "down", "guest", "heard", "idle", "kind", "latest", "number", "port", "probes", "remote", "sent", "up",
-        "used_at",
+        "down", "guest", "heard", "idle", "kind", "latest", "number", "port", "probes", "remote", "sent",
+        "up", "used_at",
     )  # fmt: skip
 
     def __init__(self, number: int, guest: IpAddress, port: int, remote: str, now: int) -> None:

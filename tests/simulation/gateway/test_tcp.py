@@ -1,6 +1,7 @@
 """TCP through the gateway: what each side does is what the other side sees."""
 
 import errno
+from collections.abc import Callable
 
 import pytest
 
@@ -13,6 +14,7 @@ from guestnet.wire import icmp, tcp
 from guestnet.wire.ipv4 import ip4
 from guestnet.wire.tcp import Flags, Segment
 from tests.simulation.gateway.bench import REFUSED, SERVER, Bench
+from tests.simulation.gateway.floods import syn
 from tests.support.fake_guest import GATEWAY, HOST, FakeGuest, Stream
 
 
@@ -135,12 +137,41 @@ def test_a_guest_that_gives_up_while_connecting_ends_the_hosts_connect() -> None
     assert len(bench.gateway.tcp) == 0
 
 
-def test_a_segment_of_no_connection_is_reset() -> None:
-    bench = Bench()
-    bench.guest.send_segment(SERVER, Segment(4000, 80, 100, 200, Flags.ACK, 1000, b"data"))
+def resets(bench: Bench, destination: bytes, flags: Flags = Flags.ACK) -> list[int]:
+    """The sequence numbers of the RSTs that answer a segment of no connection."""
+    bench.guest.segments.clear()
+    bench.guest.send_segment(destination, Segment(4000, 80, 100, 200, flags, 1000, b"data"))
     bench.settle()
-    (answer,) = bench.guest.segments
-    assert (answer.flags, answer.seq) == (Flags.RST, 200)
+    return [segment.seq for segment in bench.guest.segments if segment.flags & Flags.RST]
+
+
+def test_a_connection_that_is_older_than_the_stack_is_reset() -> None:
+    bench = Bench()
+    bench.tell()
+    bench.advance(4 * SECOND)
+    assert resets(bench, SERVER) == [200]
+
+
+@pytest.mark.parametrize("flags", [Flags.ACK, Flags.FIN, Flags.FIN | Flags.ACK, Flags(0)])
+def test_nobody_is_reset_in_the_name_of_a_host_that_was_never_heard(flags: Flags) -> None:
+    """Else a scan by other segments than SYNs (nmap -sA, -sF, -sM, -sN) finds every dead host up."""
+    bench = Bench()
+    resets(bench, SERVER)
+    bench.advance(5 * SECOND)
+    assert resets(bench, SERVER, flags) == []
+
+
+def test_a_segment_of_no_connection_to_who_lives_is_reset() -> None:
+    bench = Bench()
+    resets(bench, SERVER)
+    bench.advance(5 * SECOND)
+    assert resets(bench, HOST) == [200]
+    bench.guest.connect(SERVER, 81)
+    bench.settle()
+    flow = bench.take(commands.Connect).flow
+    assert resets(bench, SERVER) == []
+    bench.tell(events.ConnectFailed(flow, REFUSED))
+    assert resets(bench, SERVER) == [200]
 
 
 def test_the_gateway_itself_refuses_connections() -> None:
@@ -422,6 +453,59 @@ def test_a_flow_that_only_waits_for_time_makes_room() -> None:
     bench.settle()
     open_flow(bench)
     assert bench.noted(FlowRefused) == []
+
+
+def half_closed_by_the_guest(stream: Stream, bench: Bench, flow: int) -> None:
+    stream.send(b"", then_shut=True)
+    bench.settle()
+
+
+def half_closed_by_the_host(stream: Stream, bench: Bench, flow: int) -> None:
+    bench.tell(events.EndOfStream(flow))
+
+
+@pytest.mark.parametrize("half_close", [half_closed_by_the_guest, half_closed_by_the_host])
+def test_an_idle_half_closed_flow_makes_room_after_four_minutes_and_both_ends_are_told(
+    half_close: Callable[[Stream, Bench, int], None],
+) -> None:
+    bench = Bench(GatewayConfig(limits=Limits(tcp_flows=3)))
+    idle, idle_flow = open_flow(bench)
+    used, used_flow = open_flow(bench)
+    whole, _ = open_flow(bench)
+    half_close(used, bench, used_flow)
+    half_close(idle, bench, idle_flow)
+    bench.advance(3 * MINUTE)
+    if half_close is half_closed_by_the_guest:
+        bench.tell(events.DataReceived(used_flow, b"still here"))
+    else:
+        used.send(b"still here")
+        bench.settle()
+    bench.advance(58 * SECOND)
+    syn(bench, SERVER, 98)
+    bench.settle()
+    assert not bench.has(commands.Connect)
+    bench.advance(3 * SECOND)
+    syn(bench, SERVER, 99)
+    bench.settle()
+    assert bench.take(commands.Connect).port == 99
+    assert bench.take(commands.Reset).flow == idle_flow
+    assert idle.is_refused
+    assert not used.is_refused
+    assert not whole.is_refused
+    assert "limits.tcp_flows is 3" in bench.noted(FlowClosed)[0].reason
+
+
+def test_a_server_that_never_closes_does_not_use_up_the_guests_tcp() -> None:
+    bench = Bench(GatewayConfig(limits=Limits(tcp_flows=200)))
+    for _ in range(10):
+        for _ in range(100):
+            stream, _ = open_flow(bench)
+            stream.send(b"", then_shut=True)
+            bench.settle()
+            bench.commands.clear()
+        bench.advance(2 * MINUTE + SECOND)
+    assert not bench.noted(FlowRefused)
+    assert len(bench.gateway.tcp) == 200
 
 
 def test_a_scan_of_a_thousand_closed_ports_leaves_nothing() -> None:

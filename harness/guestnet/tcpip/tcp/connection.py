@@ -76,6 +76,11 @@ class Connection(Outgoing):
         """Whether the peer's FIN has come in order: nothing will be readable after what is now."""
         return self.receiver.fin_received
 
+    @property
+    def heard_at(self) -> int:
+        """When something last came or went, or a timer was due."""
+        return self._now
+
     def read(self, limit: int) -> list[memoryview]:
         """Take up to ``limit`` octets; the window does not open for them before ``consumed``."""
         return self.receiver.read(limit)

@@ -91,6 +91,7 @@ class Driver:
             commands.SendFrames: self._to_guests,
             commands.Record: lambda command: recorder.event(command.event),
             commands.Connect: self.tcp.connect,
+            commands.Mark: self.tcp.mark,
             commands.Receive: self.tcp.receive,
             commands.Send: self.tcp.send,
             commands.ShutdownWrite: self.tcp.shutdown_write,

@@ -5,7 +5,8 @@ And the other options whose names and numbers differ between the two families.
 
 import socket
 import struct
-from typing import Final, NamedTuple
+import sys
+from typing import Final, NamedTuple, TypeAlias
 
 from guestnet.gateway.events import IcmpCause
 
@@ -17,19 +18,37 @@ _QUOTE: Final = 2048
 
 
 class _Family(NamedTuple):
-    """Numbers of linux/in.h, in6.h and errqueue.h; where the offender's ``octets`` are behind the error."""
+    """Numbers of linux/in.h, in6.h and errqueue.h; where the offender's ``octets`` are behind the error.
+
+    ``receive`` are the options that have TTL and TOS of what comes told.
+    """
 
     level: int
     recverr: int
     mtu_discover: int
     hops: int
+    tos: int
+    receive: tuple[int, int]
     origin_icmp: int
     offender_at: int
     octets: int
 
 
-_IPV4: Final = _Family(socket.IPPROTO_IP, 11, 10, socket.IP_TTL, 2, _EXTENDED_ERROR.size + 4, 4)
-_IPV6: Final = _Family(socket.IPPROTO_IPV6, 25, 23, socket.IPV6_UNICAST_HOPS, 3, _EXTENDED_ERROR.size + 8, 16)
+_IPV4: Final = _Family(
+    socket.IPPROTO_IP, 11, 10, socket.IP_TTL, 1, (12, 13), 2, _EXTENDED_ERROR.size + 4, 4
+)
+_IPV6: Final = _Family(
+    socket.IPPROTO_IPV6, 25, 23, socket.IPV6_UNICAST_HOPS, 67, (51, 66), 3, _EXTENDED_ERROR.size + 8, 16
+)
+
+
+_TTL_TOLD: Final = frozenset({socket.IP_TTL, socket.IPV6_HOPLIMIT})
+_TOS_TOLD: Final = frozenset({socket.IP_TOS, socket.IPV6_TCLASS})
+ROOM: Final = 64
+"""Octets that ``marks`` needs of what comes beside a datagram."""
+
+Ancillary: TypeAlias = "list[tuple[int, int, bytes]]"
+"""As of ``socket.recvmsg``."""
 
 
 class Failure(NamedTuple):
@@ -68,6 +87,30 @@ def set_hops(sock: socket.socket, ttl: int) -> None:
     """The TTL, or hop limit, of what is sent from now on."""
     family = _family(sock)
     sock.setsockopt(family.level, family.hops, ttl)
+
+
+def set_tos(sock: socket.socket, tos: int) -> None:
+    """The TOS octet, or traffic class, of what is sent from now on; of a TCP socket its DSCP alone."""
+    family = _family(sock)
+    sock.setsockopt(family.level, family.tos, tos)
+
+
+def tell_marks(sock: socket.socket) -> None:
+    """Have TTL and TOS of each datagram told beside it."""
+    family = _family(sock)
+    for option in family.receive:
+        sock.setsockopt(family.level, option, 1)
+
+
+def marks(ancillary: Ancillary) -> tuple[int, int]:
+    """TTL, or hop limit, and TOS, or traffic class, of a datagram; 0 of what is not told."""
+    ttl = tos = 0
+    for _, kind, data in ancillary:
+        if kind in _TTL_TOLD:
+            ttl = int.from_bytes(data, sys.byteorder)
+        elif kind in _TOS_TOLD:
+            tos = int.from_bytes(data, sys.byteorder)
+    return ttl, tos
 
 
 def drain(sock: socket.socket, limit: int = 64) -> list[Failure]:

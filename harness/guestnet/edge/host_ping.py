@@ -27,7 +27,7 @@ _MAX_MESSAGE: Final = 65535
 
 
 class _Socket:
-    __slots__ = ("dont_fragment", "family", "fd", "flow", "sock", "ttl")
+    __slots__ = ("dont_fragment", "family", "fd", "flow", "sock", "tos", "ttl")
 
     def __init__(self, flow: int, sock: socket.socket, family: int) -> None:
         self.flow = flow
@@ -35,6 +35,7 @@ class _Socket:
         self.family = family
         self.fd = sock.fileno()
         self.ttl = 0
+        self.tos = 0
         self.dont_fragment: bool | None = None
 
 
@@ -57,6 +58,9 @@ class HostPing:
         if opened.ttl != command.ttl:
             opened.ttl = command.ttl
             error_queue.set_hops(opened.sock, command.ttl)
+        if opened.tos != command.tos:
+            opened.tos = command.tos
+            error_queue.set_tos(opened.sock, command.tos)
         if opened.dont_fragment != command.dont_fragment:
             opened.dont_fragment = command.dont_fragment
             error_queue.dont_fragment(opened.sock, command.dont_fragment)
@@ -100,6 +104,7 @@ class HostPing:
             self._emit(EchoLost(command.flow, error.errno or errno.EACCES))
             return None
         error_queue.enable(sock)
+        error_queue.tell_marks(sock)
         opened = self._sockets[command.flow] = _Socket(command.flow, sock, family)
         self._poller.add(opened.fd, lambda mask: self._on_ready(opened, mask))
         return opened
@@ -113,7 +118,7 @@ class HostPing:
     def _read(self, opened: _Socket) -> None:
         for _ in range(_BATCH):
             try:
-                data, address = opened.sock.recvfrom(_MAX_MESSAGE)
+                data, ancillary, _, address = opened.sock.recvmsg(_MAX_MESSAGE, error_queue.ROOM)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -122,7 +127,8 @@ class HostPing:
             reply = _echo_reply(opened.family, data)
             if reply is not None:
                 source = socket.inet_pton(opened.family, address[0].partition("%")[0])
-                self._emit(EchoReplied(opened.flow, source, reply.sequence, reply.payload))
+                marks = error_queue.marks(ancillary)
+                self._emit(EchoReplied(opened.flow, source, reply.sequence, reply.payload, *marks))
         self._poller.again(opened.fd)
 
     def _drain(self, opened: _Socket) -> tuple[bool, int]:

@@ -90,6 +90,8 @@ class HostTcp:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         if command.ttl:
             error_queue.set_hops(sock, command.ttl)
+        if command.tos:
+            error_queue.set_tos(sock, command.tos)
         error_queue.enable(sock)
         stream = _Stream(command.flow, sock)
         number = sock.connect_ex((socket.inet_ntop(family, command.address), command.port))
@@ -101,6 +103,12 @@ class HostTcp:
         self._poller.add(stream.fd, lambda mask: self._on_ready(stream, mask))
         # On this machine a connect is done at once, also one that says it is in progress.
         self._finish_connect(stream)
+
+    def mark(self, command: commands.Mark) -> None:
+        """Send with another DSCP from now on."""
+        stream = self._streams.get(command.flow)
+        if stream is not None:
+            error_queue.set_tos(stream.sock, command.tos)
 
     def receive(self, command: commands.Receive) -> None:
         """Take over the credit, and use it at once when there is something to read."""

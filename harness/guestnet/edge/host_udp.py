@@ -19,7 +19,7 @@ _RECEIVE_BUFFER: Final = 1 << 20
 
 
 class _Socket:
-    __slots__ = ("dont_fragment", "family", "fd", "flow", "latest", "sock", "ttl")
+    __slots__ = ("dont_fragment", "family", "fd", "flow", "latest", "sock", "tos", "ttl")
 
     def __init__(self, flow: int, sock: socket.socket, family: int) -> None:
         self.flow = flow
@@ -27,6 +27,7 @@ class _Socket:
         self.family = family
         self.fd = sock.fileno()
         self.ttl = 0
+        self.tos = 0
         self.dont_fragment: bool | None = None
         self.latest = "", b""
         """An address as text and as octets: of whom was talked to last."""
@@ -73,6 +74,7 @@ class HostUdp:
             except OSError:
                 sock.bind((anywhere, 0))  # taken, or below the unprivileged ports
             error_queue.enable(sock)
+            error_queue.tell_marks(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         except OSError as error:
             sock.close()
@@ -92,6 +94,9 @@ class HostUdp:
         if opened.ttl != command.ttl:
             opened.ttl = command.ttl
             error_queue.set_hops(sock, command.ttl)
+        if opened.tos != command.tos:
+            opened.tos = command.tos
+            error_queue.set_tos(sock, command.tos)
         if opened.dont_fragment != command.dont_fragment:
             opened.dont_fragment = command.dont_fragment
             error_queue.dont_fragment(sock, command.dont_fragment)
@@ -133,7 +138,7 @@ class HostUdp:
         buffer = self._buffer
         for _ in range(_BATCH):
             try:
-                count, address = opened.sock.recvfrom_into(buffer)
+                count, ancillary, _, address = opened.sock.recvmsg_into([buffer], error_queue.ROOM)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -141,7 +146,9 @@ class HostUdp:
                 self._drain(opened)
                 continue
             source = opened.octets(address[0])
-            self._emit(DatagramReceived(opened.flow, source, address[1], bytes(memoryview(buffer)[:count])))
+            payload = bytes(memoryview(buffer)[:count])
+            marks = error_queue.marks(ancillary)
+            self._emit(DatagramReceived(opened.flow, source, address[1], payload, *marks))
         self._poller.again(opened.fd)
 
     def _drain(self, opened: _Socket) -> tuple[bool, int]:

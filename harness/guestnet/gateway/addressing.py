@@ -24,6 +24,8 @@ from guestnet.wire import ipv6
 from guestnet.wire.ip import IpAddress
 from guestnet.wire.ipv4 import BROADCAST
 
+_TTL: Final = 64
+"""What hosts mostly begin with."""
 _CLASS_D: Final = 224
 _CLASS_E: Final = 240
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -81,6 +83,16 @@ class Addressing:
         """The address for the laptop's sockets."""
         version = self._versions[len(destination)]
         return version.loopback if destination == version.host else destination
+
+    def ttl_inside(self, source: IpAddress, ttl: int) -> int:
+        """With which TTL a guest gets what came for it from ``source``, as a guest sees that, with ``ttl``.
+
+        One less for the router that the laptop is (RFC 1812 5.3.1); never 0, for it has arrived. ``ttl`` 0:
+        it is not known, and what hosts mostly begin with is taken.
+        """
+        if ttl == 0 or self.is_host(source):
+            return ttl or _TTL
+        return max(ttl - 1, 1)
 
     def to_guest(self, address: IpAddress) -> IpAddress:
         """The address under which a guest sees whom the laptop's socket heard from."""

@@ -26,12 +26,21 @@ class Connect(Struct):
     """Open a TCP socket to ``address`` and ``port``: Connected or ConnectFailed.
 
     ``ttl`` is what its packets begin with, so that a traceroute of the guest is one of the host; 0: any.
+    ``tos`` is their DSCP, in the upper six bits; the host's kernel has the others for itself (ECN).
     """
 
     flow: int
     address: bytes
     port: int
     ttl: int = 0
+    tos: int = 0
+
+
+class Mark(Struct):
+    """From now on the packets of the TCP socket have ``tos``, as of Connect."""
+
+    flow: int
+    tos: int
 
 
 class Receive(Struct):
@@ -78,7 +87,7 @@ class OpenDatagram(Struct):
 
 
 class SendDatagram(Struct):
-    """Send a datagram with that ``ttl``; ``dont_fragment`` as in the guest's packet."""
+    """Send a datagram with that ``ttl``; ``dont_fragment`` and ``tos`` as in the guest's packet."""
 
     flow: int
     address: bytes
@@ -86,6 +95,7 @@ class SendDatagram(Struct):
     payload: Octets
     ttl: int
     dont_fragment: bool
+    tos: int = 0
 
 
 class CloseDatagram(Struct):
@@ -103,6 +113,7 @@ class SendEcho(Struct):
     payload: Octets
     ttl: int
     dont_fragment: bool = False
+    tos: int = 0
 
 
 class CloseEcho(Struct):
@@ -122,6 +133,7 @@ Command: TypeAlias = (
     SendFrames
     | Record
     | Connect
+    | Mark
     | Receive
     | Send
     | ShutdownWrite

@@ -89,12 +89,14 @@ class DatagramLost(Struct):
 
 
 class DatagramReceived(Struct):
-    """A datagram from ``address`` and ``port``."""
+    """A datagram from ``address`` and ``port``; ``ttl`` (0: not told) and ``tos`` as the laptop got it."""
 
     flow: int
     address: bytes
     port: int
     payload: Octets
+    ttl: int = 0
+    tos: int = 0
 
 
 class DatagramFailed(Struct):
@@ -113,12 +115,14 @@ class DatagramFailed(Struct):
 
 
 class EchoReplied(Struct):
-    """A real host answered a ping."""
+    """A real host answered a ping; ``ttl`` and ``tos`` as of DatagramReceived."""
 
     flow: int
     address: bytes
     sequence: int
     payload: Octets
+    ttl: int = 0
+    tos: int = 0
 
 
 class EchoFailed(Struct):

@@ -81,7 +81,7 @@ class IcmpFlows:
         self._outbox.command(
             commands.SendEcho(
                 flow.number, packet.destination, message.sequence, message.payload, packet.ttl - 1,
-                packet.dont_fragment,
+                packet.dont_fragment, packet.tos,
             )
         )  # fmt: skip
 
@@ -123,7 +123,9 @@ class IcmpFlows:
         flow.down += len(event.payload)
         source = self._interface.addressing.to_guest(event.address)
         rest = flow.identifier << 16 | event.sequence
-        self._interface.send_packet(_echo_reply(source, flow.guest, rest, event.payload))
+        ttl = self._interface.addressing.ttl_inside(source, event.ttl)
+        reply = _echo_reply(source, flow.guest, rest, event.payload, event.tos, ttl)
+        self._interface.send_packet(reply)
 
     def failed(self, event: events.EchoFailed, now: int) -> None:
         """An error about a ping of the guest."""
@@ -200,10 +202,12 @@ def _echo_request(flow: _Flow, remote: IpAddress, sequence: int, payload: Octets
     return ip.emit(packet_of(flow.guest, remote, Protocol.ICMPV6, message))
 
 
-def _echo_reply(source: IpAddress, guest: IpAddress, rest: int, payload: Octets, tos: int = 0) -> IpPacket:
+def _echo_reply(
+    source: IpAddress, guest: IpAddress, rest: int, payload: Octets, tos: int, ttl: int = 64
+) -> IpPacket:
     """With all the data of the request (RFC 1122 3.2.2.6, RFC 4443 4.2); ``rest`` as of the message."""
     if len(source) == 4:
         message = icmp.emit(Icmp(icmp.Type.ECHO_REPLY, 0, rest, payload))
-        return packet_of(source, guest, Protocol.ICMP, message, tos=tos)
+        return packet_of(source, guest, Protocol.ICMP, message, tos=tos, ttl=ttl)
     message = icmpv6.emit(Icmpv6(icmpv6.Type.ECHO_REPLY, 0, rest, payload), source, guest)
-    return packet_of(source, guest, Protocol.ICMPV6, message, tos=tos)
+    return packet_of(source, guest, Protocol.ICMPV6, message, tos=tos, ttl=ttl)

@@ -45,6 +45,8 @@ NOT_ECT: Final = 0
 ECT_0: Final = 2
 CE: Final = 3
 """The codepoints of RFC 3168 5 that we use: the last two bits of the former TOS octet."""
+DSCP: Final = 0xFC
+"""The others (RFC 2474 3)."""
 _HOLDERS: Final = 1024
 _HEADERS: Final = 256
 

@@ -78,7 +78,7 @@ class ShortWay:
         ):
             return None
         payload = frame[_IPV4.size :]
-        return self._tcp.expected(key, seq, ack, window, (value, echo), payload, now)
+        return self._tcp.expected(key, seq, ack, window, (value, echo), payload, tos, now)
 
     def _take6(self, frame: memoryview, length: int, now: int) -> Send | None:
         (
@@ -98,7 +98,8 @@ class ShortWay:
         ):
             return None
         payload = frame[_IPV6.size :]
-        return self._tcp.expected(key, seq, ack, window, (value, echo), payload, now)
+        tos = word >> 20 & 0xFF
+        return self._tcp.expected(key, seq, ack, window, (value, echo), payload, tos, now)
 
 
 def _is_whole(octets: memoryview, length: int) -> bool:

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from guestnet.core.events import FlowRefused
+from guestnet.gateway.interface import DSCP
 from guestnet.tcpip.tcp import events as tcp_events
 from guestnet.tcpip.tcp.connection import Connection
 from guestnet.wire.ip import IpAddress, IpPacket, show_end
@@ -14,12 +15,14 @@ Key: TypeAlias = bytes
 class Flow:
     """``syn`` is the guest's latest, kept while the host connects; ``credit`` and ``unsent`` in octets.
 
+    ``tos`` is the DSCP of what the guest sends, which the host's socket sends with.
+
     ``lost`` is why the host has failed, while the guest gets what came before that.
     """
 
     __slots__ = (
         "connection", "credit", "down", "host_done", "is_answering", "is_connected",
-        "is_half_open", "is_recorded", "key", "lost", "number", "opened_at", "syn", "unsent", "up",
+        "is_half_open", "is_recorded", "key", "lost", "number", "opened_at", "syn", "tos", "unsent", "up",
         "write_shut",
     )  # fmt: skip
 
@@ -28,6 +31,7 @@ class Flow:
         self.key = key
         self.connection = connection
         self.syn: IpPacket | None = syn
+        self.tos = syn.tos & DSCP
         self.lost = ""
         self.opened_at = now
         self.is_connected = False

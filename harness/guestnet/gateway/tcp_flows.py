@@ -24,6 +24,9 @@ half-closed flows live for as long as both sides like, unless another needs thei
 is a reset on the other. When both directions are closed and all octets are out, the host's socket is
 closed; the connection stays through TIME-WAIT, and is the first to go when the table is full.
 
+*Marks.* The host's socket sends with the DSCP of the guest's latest segment. What a server marks is not
+carried, nor the TTL of what comes from it: the host's kernel does not tell them of a stream.
+
 *Bounds.* ``TcpTable``: at a bound somebody gives way, or the SYN is dropped, each with a journal event; the
 guest's retransmission tries again.
 
@@ -44,7 +47,7 @@ from guestnet.core.rng import Stream
 from guestnet.core.time import SECOND
 from guestnet.gateway import commands, events
 from guestnet.gateway.config import GatewayConfig
-from guestnet.gateway.interface import CE, ECT_0, NOT_ECT, Interface
+from guestnet.gateway.interface import CE, DSCP, ECT_0, NOT_ECT, Interface
 from guestnet.gateway.outbox import Outbox
 from guestnet.gateway.tcp_ending import Ending
 from guestnet.gateway.tcp_flow import Flow, Key, ending, key_of
@@ -114,7 +117,11 @@ class TcpFlows:
         if flow is not None:
             if flow.syn is not None and flags & _SYN:
                 flow.syn = packet
-            flow.connection.on_segment(segment, now, ce=packet.tos & CE == CE)
+            tos = packet.tos
+            if tos & DSCP != flow.tos:
+                flow.tos = tos & DSCP
+                self._outbox.command(commands.Mark(flow.number, flow.tos))
+            flow.connection.on_segment(segment, now, ce=tos & CE == CE)
             self._touched[flow.number] = flow
         elif flags & _SYN_ACK_RST == _SYN:
             self._opening.open(key, packet, segment, now)
@@ -135,6 +142,7 @@ class TcpFlows:
         window: int,
         stamps: tuple[int, int],
         payload: memoryview,
+        tos: int,
         now: int,
     ) -> commands.Send | None:
         """A segment with its fields as in the frame, ACK alone of the flags that matter (``short_way``).
@@ -142,7 +150,7 @@ class TcpFlows:
         None, and nothing is done, unless it is just what its connection expects.
         """
         flow = self._table.by_key(key)
-        if flow is None or not flow.is_connected:
+        if flow is None or not flow.is_connected or tos & DSCP != flow.tos:
             return None
         length = len(payload)
         if not flow.connection.on_expected(seq, ack, window, stamps, length, now):
@@ -162,7 +170,9 @@ class TcpFlows:
         """
         key = key_of(packet.source, segment.source_port, packet.destination, segment.destination_port)
         flow = self._table.by_key(key)
-        if flow is None or flow.connection.state not in RECEIVING or packet.tos & CE == CE:
+        if flow is None or flow.connection.state not in RECEIVING:
+            return False
+        if packet.tos & CE == CE or packet.tos & DSCP != flow.tos:
             return False
         receiver = flow.connection.receiver
         if (

@@ -75,7 +75,7 @@ class Opening:
         addressing = self._interface.addressing
         ttl = packet.ttl if addressing.is_host(packet.destination) else packet.ttl - 1
         address = addressing.to_host(packet.destination)
-        self._outbox.command(commands.Connect(flow.number, address, segment.destination_port, ttl))
+        self._outbox.command(commands.Connect(flow.number, address, segment.destination_port, ttl, flow.tos))
 
     def connected(self, event: events.Connected, now: int) -> Flow | None:
         """The host side is open: the guest gets its SYN-ACK, which the flow has to say now."""

@@ -122,7 +122,7 @@ class UdpFlows:
         self._outbox.command(
             commands.SendDatagram(
                 flow.number, addressing.to_host(packet.destination), datagram.destination_port,
-                datagram.payload, ttl, packet.dont_fragment,
+                datagram.payload, ttl, packet.dont_fragment, packet.tos,
             )
         )  # fmt: skip
 
@@ -210,7 +210,9 @@ class UdpFlows:
             self._move(flow, kind)
         flow.down += len(event.payload)
         octets = udp.emit(udp.Datagram(event.port, flow.port, event.payload), source, flow.guest)
-        self._interface.send_packet(packet_of(source, flow.guest, Protocol.UDP, octets))
+        ttl = self._interface.addressing.ttl_inside(source, event.ttl)
+        packet = packet_of(source, flow.guest, Protocol.UDP, octets, tos=event.tos, ttl=ttl)
+        self._interface.send_packet(packet)
 
     def _seen_as(self, address: IpAddress) -> IpAddress | None:
         """For whom a guest takes ``address``; None when it may not hear of it."""

@@ -25,12 +25,12 @@ def show_end(address: IpAddress, port: int) -> str:
 
 
 def packet_of(
-    source: IpAddress, destination: IpAddress, protocol: int, payload: Octets, *, tos: int = 0
+    source: IpAddress, destination: IpAddress, protocol: int, payload: Octets, *, tos: int = 0, ttl: int = 64
 ) -> IpPacket:
     """A packet of the version of its addresses."""
     if len(source) == 4:
-        return Ipv4(source, destination, protocol, payload, tos=tos)
-    return Ipv6(source, destination, protocol, payload, traffic_class=tos)
+        return Ipv4(source, destination, protocol, payload, ttl, tos=tos)
+    return Ipv6(source, destination, protocol, payload, ttl, traffic_class=tos)
 
 
 def emit(packet: IpPacket) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -59,20 +60,22 @@ class Upload:
             timestamps=(1_000 + number // 3, 2_000 + number // 4),
         )
 
-    def frame(self, segment: Segment, number: int = 0, *, ttl: int = 64) -> bytes:
+    def frame(self, segment: Segment, number: int = 0, *, ttl: int = 64, tos: int = 0) -> bytes:
         source = self.bench.guest.address
         octets = tcp.emit(segment, source, self.destination)
         packet: IpPacket
         if len(source) == 4:
             ethertype = EtherType.IPV4
-            packet = Ipv4(source, self.destination, Protocol.TCP, octets, ttl, number, dont_fragment=True)
+            packet = Ipv4(
+                source, self.destination, Protocol.TCP, octets, ttl, number, dont_fragment=True, tos=tos
+            )
         else:
             ethertype = EtherType.IPV6
-            packet = Ipv6(source, self.destination, Protocol.TCP, octets, ttl, flow_label=77)
+            packet = Ipv6(source, self.destination, Protocol.TCP, octets, ttl, tos, flow_label=77)
         return ethernet.header(MAC, self.bench.guest.mac, ethertype) + ip.emit(packet)
 
     def receive(self, frames: Sequence[Frame]) -> tuple[bytes, list[bytes], list[str]]:
-        """Octets for the host, frames for the guest, and the journal."""
+        """Octets for the host, frames for the guest, the journal and changes of the socket's marks."""
         return self.handle([events.FramesReceived(frames)])
 
     def handle(self, happened: list[events.Event]) -> tuple[bytes, list[bytes], list[str]]:
@@ -87,6 +90,8 @@ class Upload:
                     out += map(bytes, command.frames)
                 elif isinstance(command, commands.Record):
                     journal.append(str(command.event))
+                elif isinstance(command, commands.Mark):
+                    journal.append(str(command))
                 elif isinstance(command, commands.Send):
                     data = b"".join(command.data)
                     up += data
@@ -107,6 +112,16 @@ def test_a_run_in_order_is_its_segments() -> None:
     for destination in (SERVER, HOST, SERVER6, HOST6):
         octets = assert_same(lambda upload: upload.frames(40), destination)
         assert octets == b"".join(bytes([number]) * SIZE for number in range(40))
+
+
+@pytest.mark.parametrize("destination", [SERVER, SERVER6], ids=["ipv4", "ipv6"])
+def test_a_run_that_is_marked_otherwise_marks_the_hosts_socket(destination: bytes) -> None:
+    def make(upload: Upload) -> list[bytes]:
+        return [upload.frame(upload.segment(number), number, tos=0x08) for number in range(10)]
+
+    assert len(assert_same(make, destination)) == 10 * SIZE
+    upload = Upload(destination)
+    assert upload.receive(run_of(make(upload)))[2] == [str(commands.Mark(upload.flow, 0x08))]
 
 
 @given(st.data(), st.integers(2, 12), st.sampled_from([SERVER, SERVER6]))

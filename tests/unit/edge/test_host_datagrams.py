@@ -2,8 +2,10 @@
 
 import errno
 import socket
+import sys
 
 import pytest
+from msgspec.structs import replace
 
 from guestnet.edge.descriptors import RESERVE
 from guestnet.gateway import commands, events
@@ -43,6 +45,35 @@ def test_datagrams_go_out_and_come_back(loopback: str) -> None:
             assert [(event.address, event.port, event.payload) for event in back] == [
                 (octets(loopback), port, bytes([number])) for number in range(100)
             ]
+
+    go(scenario)
+
+
+@both_families
+def test_the_marks_of_datagrams_are_set_and_told(loopback: str) -> None:
+    is_ipv4 = "." in loopback
+    level = socket.IPPROTO_IP if is_ipv4 else socket.IPPROTO_IPV6
+    ttl, tos = (
+        (socket.IP_TTL, socket.IP_TOS) if is_ipv4 else (socket.IPV6_UNICAST_HOPS, socket.IPV6_TCLASS)
+    )
+
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        with datagram_socket(loopback) as peer:
+            peer.setsockopt(level, 13 if is_ipv4 else socket.IPV6_RECVTCLASS, 1)
+            edge.udp.open(opening(loopback))
+            port = int((await edge.heard(events.DatagramOpened)).host.rpartition(":")[2])
+            for mark in (0xB8, 0xB9, 0):
+                edge.udp.send(
+                    replace(datagram(peer.getsockname()[1], address=octets(loopback)), tos=mark)
+                )
+                _, ancillary, _, _ = peer.recvmsg(100, 100)
+                ((_, _, data),) = ancillary
+                assert int.from_bytes(data, sys.byteorder) == mark
+            peer.setsockopt(level, ttl, 57)
+            peer.setsockopt(level, tos, 0x28)
+            peer.sendto(b"back", (loopback, port))
+            told = await edge.heard(events.DatagramReceived)
+            assert (told.payload, told.ttl, told.tos) == (b"back", 57, 0x28)
 
     go(scenario)
 

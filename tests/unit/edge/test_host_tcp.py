@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import sys
 
 import pytest
 
@@ -17,6 +18,9 @@ from tests.unit.edge.host_edge import (
     octets,
 )
 
+_IP_RECVTOS = 13
+_IP_PKTOPTIONS = 9
+
 
 @both_families
 def test_connect_tells_the_local_end(loopback: str) -> None:
@@ -28,6 +32,20 @@ def test_connect_tells_the_local_end(loopback: str) -> None:
             accepted, address = there.accept()
             accepted.close()
         assert connected.host == (f"127.0.0.1:{address[1]}" if "." in loopback else f"[::1]:{address[1]}")
+
+    go(scenario)
+
+
+def test_a_stream_is_marked_from_its_connect_on() -> None:
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        server.setsockopt(socket.IPPROTO_IP, _IP_RECVTOS, 1)
+        edge.tcp.connect(commands.Connect(1, LOOPBACK, server.getsockname()[1], tos=0xB8))
+        await edge.heard(events.Connected)
+        accepted, _ = server.accept()
+        with accepted:
+            # One control message: its length, level and kind, then the octet that the handshake had.
+            told = accepted.getsockopt(socket.IPPROTO_IP, _IP_PKTOPTIONS, 64)
+        assert (int.from_bytes(told[12:16], sys.byteorder), told[16]) == (socket.IP_TOS, 0xB8)
 
     go(scenario)
 

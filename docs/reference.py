@@ -47,6 +47,7 @@ SECTIONS: Final = (
     Section("Captive portals", "scenario/portal.py", ("Detection", "PortalView")),
     Section("Settings of verbs", "scenario/keywords.py", ("Impairing", "VpnSettings", "Ways")),
     Section("Results", "scenario/results.py"),
+    Section("Commands", "core/result.py"),
     Section("Impairments", "link/settings.py", ("Impairments", "Step")),
     Section("Rules", "link/kinds.py", (
         "Loss", "Burst", "GilbertElliott", "Constant", "Uniform", "Normal", "Pareto", "Recorded",

@@ -40,7 +40,7 @@ def test_a_visitor_does_with_the_lab_what_a_scenario_does(start_lab: StartLab) -
         with pytest.raises(LabError, match="Stop is for the owner"):
             visit.call(Stop())
         visit.close()
-    assert owner.call(RunOn(host="laptop", command="echo still here")).stdout == b"still here\n"
+    assert owner.call(RunOn(host="laptop", command="echo still here")).stdout_bytes == b"still here\n"
     assert not (owner.artifacts / NAME).exists()
 
 

@@ -84,7 +84,7 @@ def test_a_command_tells_status_output_and_signal(start_lab: StartLab) -> None:
     killed = lab.call(RunOn(host="laptop", command="kill -TERM $$"))
     deaf = lab.call(RunOn(host="laptop", command="exit 4", input=bytes(1_000_000)))
 
-    assert (result.status, result.stdout, result.stderr) == (3, b"sent\n", b"oops\n")
+    assert (result.status, result.stdout_bytes, result.stderr_bytes) == (3, b"sent\n", b"oops\n")
     assert killed.status == -signal.SIGTERM
     assert deaf.status == 4
 
@@ -92,7 +92,7 @@ def test_a_command_tells_status_output_and_signal(start_lab: StartLab) -> None:
 def test_a_command_may_leave_something_in_the_background(start_lab: StartLab) -> None:
     lab = start_lab()
     begun = lab.call(RunOn(host="laptop", command="sleep 60 > /dev/null 2>&1 & echo $!"))
-    alive = lab.call(RunOn(host="laptop", command=f"kill -0 {begun.stdout.decode()}"))
+    alive = lab.call(RunOn(host="laptop", command=f"kill -0 {begun.stdout}"))
 
     assert alive.status == 0
 
@@ -187,7 +187,7 @@ for name, rdtype in ("many.example", "A"), ("many.example", "AAAA"), ("text.exam
 """
     answer = lab.call(RunOn(host="laptop", command=[sys.executable, "-c", program]))
 
-    assert answer.stdout.decode().splitlines() == ["203.0.113.10", "203.0.113.20", "2001:db8::1", text]
+    assert answer.stdout.splitlines() == ["203.0.113.10", "203.0.113.20", "2001:db8::1", text]
     assert lab.call(Status()).world == "mine"
 
 
@@ -198,5 +198,5 @@ def test_labs_do_not_see_each_other(start_lab: StartLab) -> None:
         RunOn(host="laptop", command="ip address show; ls /run; ls /proc | grep -c '^[0-9]'")
     ).stdout
 
-    assert b"10.0.0.1" not in seen
-    assert b"here" not in seen
+    assert "10.0.0.1" not in seen
+    assert "here" not in seen

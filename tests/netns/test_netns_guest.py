@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.core.result import Ran
 from guestnet.guest import tap
 from guestnet.guest.image import find
 from guestnet.journal.capture import CaptureReader
@@ -29,7 +30,6 @@ from guestnet.lab.requests.protocol import (
     ResumeGuest,
     Run,
     RunOn,
-    RunResult,
     SetLink,
     SnapshotGuest,
     Status,
@@ -67,7 +67,7 @@ def start(artifacts: Path) -> LabProcess:
     return LabProcess.start(LabDescription(scenario="netns", seed=1, guest="netns"), artifacts, deadline=60)
 
 
-def run(process: LabProcess, command: str | list[str], guest: str = "guest1", **options: Any) -> RunResult:
+def run(process: LabProcess, command: str | list[str], guest: str = "guest1", **options: Any) -> Ran:
     return process.call(Run(guest=guest, command=command, **options))
 
 
@@ -75,7 +75,7 @@ def said(process: LabProcess, command: str, guest: str = "guest1") -> str:
     """What a command prints; it has to succeed."""
     result = run(process, command, guest)
     assert result.status == 0, result
-    return result.stdout.decode().strip()
+    return result.stdout.strip()
 
 
 def events(process: LabProcess, kind: str) -> list[dict[str, Any]]:
@@ -126,7 +126,7 @@ def test_a_command_has_status_streams_and_input(process: LabProcess) -> None:
     result = run(process, "cat; echo err >&2; exit 3", input=b"\0\xff")
     killed = run(process, "kill -TERM $$")
 
-    assert (result.status, result.stdout, result.stderr) == (3, b"\0\xff", b"err\n")
+    assert (result.status, result.stdout_bytes, result.stderr_bytes) == (3, b"\0\xff", b"err\n")
     assert killed.status == -signal.SIGTERM
     with pytest.raises(GuestError, match="no-such-program"):
         run(process, ["no-such-program"])
@@ -178,7 +178,7 @@ def until(terminal: socket.socket, end: bytes) -> bytes:
 
 
 def test_a_paused_guest_runs_nothing_until_it_goes_on(process: LabProcess) -> None:
-    results: list[RunResult] = []
+    results: list[Ran] = []
     said(process, LEASED)
     thread = threading.Thread(
         target=lambda: results.append(run(process, "echo >/run/on; sleep 0.2; echo done"))
@@ -192,7 +192,7 @@ def test_a_paused_guest_runs_nothing_until_it_goes_on(process: LabProcess) -> No
     process.call(ResumeGuest(guest="guest1"))
     thread.join(10)
 
-    assert [result.stdout for result in results] == [b"done\n"]
+    assert [result.stdout_bytes for result in results] == [b"done\n"]
     assert said(process, "echo on") == "on"
 
 
@@ -349,7 +349,7 @@ def test_stopped_and_reset_guests_leave_nothing_in_the_lab(process: LabProcess) 
         # No pipe: whether the shell sees the other end of its own pipe is chance.
         counts = (mine, "set -- /proc/[0-9]*; echo $#")
         return tuple(
-            process.call(RunOn(host="laptop", command=each)).stdout.decode().strip() for each in counts
+            process.call(RunOn(host="laptop", command=each)).stdout.strip() for each in counts
         )
 
     process.call(ResetGuest(guest="guest1"))  # imports what it needs

@@ -31,7 +31,7 @@ def python(lab: LabProcess, program: str, host: str = "laptop") -> Any:
     """What ``program``, run on ``host``, assigns to ``answer``."""
     text = f"import json\n{textwrap.dedent(program)}\nprint(json.dumps(answer))\n"
     result = lab.call(RunOn(host=host, command=[sys.executable, "-c", text], timeout=20))
-    assert result.status == 0, result.stderr.decode()
+    assert result.status == 0, result.stderr
     return json.loads(result.stdout)
 
 

@@ -37,9 +37,9 @@ def test_a_laptop_of_this_profile_is_online(name: str, tmp_path: Path) -> None:
     with LabProcess.start(LabDescription(scenario=name, seed=1, guests=0, profile=name), tmp_path) as lab:
         ran = lab.call(RunOn(host="laptop", command=TRIES.format(folder=tmp_path), timeout=60.0))
 
-    assert (tmp_path / "names").read_text().partition(" ")[0] in FILES, ran.stderr.decode()
+    assert (tmp_path / "names").read_text().partition(" ")[0] in FILES, ran.stderr
     assert "This is shop" in (tmp_path / "page").read_text()
-    assert (tmp_path / "echo").read_text() == "hello\n", ran.stderr.decode()
+    assert (tmp_path / "echo").read_text() == "hello\n", ran.stderr
 
 
 @pytest.mark.parametrize("name", sorted(CLOSED & set(profile_names())))

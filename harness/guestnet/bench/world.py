@@ -67,7 +67,7 @@ def measure(runs: int, cycles: int, progress: Progress) -> tuple[list[Figure], l
 def _namespace(lab: LabProcess, host: str) -> str:
     """The network namespace of ``host``, as links in /proc name it: ``net:[4026532000]``."""
     ran = lab.call(RunOn(host=host, command=["readlink", "/proc/self/ns/net"]))
-    return ran.stdout.decode().strip()
+    return ran.stdout.strip()
 
 
 def _held() -> set[str]:

@@ -20,7 +20,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from guestnet.core.errors import GuestError
-from guestnet.guest.base import Command, RunResult
+from guestnet.core.result import Ran
+from guestnet.guest.base import Command
 
 MAX_RUNNING: Final = 16
 """Commands running in one guest at once; further ones wait for their turn."""
@@ -108,7 +109,7 @@ class Agent:
         timeout: float = 60.0,  # noqa: ASYNC109 - the guest's process is killed when it passes
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
-    ) -> RunResult:
+    ) -> Ran:
         """Run ``command`` to its end, see Guest.run. At most 16 MiB of output a stream (the agent's
         bound)."""
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
@@ -208,16 +209,16 @@ class Agent:
             return False
         return True
 
-    def _result(self, words: Sequence[str], status: Mapping[str, Any], seconds: float) -> RunResult:
+    def _result(self, words: Sequence[str], status: Mapping[str, Any], seconds: float) -> Ran:
         if status.get("out-truncated") or status.get("err-truncated"):
             raise GuestError(
                 f"{self._name}: {_shown(words)} printed more than the agent carries (16 MiB)",
                 remedy="let it write a file in the guest and read that",
             )
-        return RunResult(
+        return Ran(
             status=-status["signal"] if "signal" in status else status["exitcode"],
-            stdout=base64.b64decode(status.get("out-data", "")),
-            stderr=base64.b64decode(status.get("err-data", "")),
+            stdout_bytes=base64.b64decode(status.get("out-data", "")),
+            stderr_bytes=base64.b64decode(status.get("err-data", "")),
             seconds=seconds,
         )
 

@@ -4,22 +4,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import msgspec
-
 from guestnet.core.errors import GuestError
+from guestnet.core.result import Ran
 
 Command = str | Sequence[str]
 """A text is given to the guest's ``/bin/sh -c``; words are executed as they are."""
-
-
-class RunResult(msgspec.Struct, frozen=True):
-    """How a command ended. ``status`` is the exit status, or minus the number of the signal that ended it;
-    ``seconds`` is the time on the host from the request to the answer."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-    seconds: float
 
 
 class Guest(Protocol):
@@ -47,7 +36,7 @@ class Guest(Protocol):
         timeout: float = 60.0,  # noqa: ASYNC109 - the guest's process is killed when it passes
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
-    ) -> RunResult:
+    ) -> Ran:
         """Run a command to its end. Raises GuestError when it takes more than ``timeout`` seconds."""
 
     async def read_file(self, path: str) -> bytes:

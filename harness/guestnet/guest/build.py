@@ -11,9 +11,10 @@ import shutil
 import stat
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
+
+import msgspec
 
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.guest import cpio, elf, kernel
@@ -44,8 +45,7 @@ def check_tools() -> None:
             )
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(msgspec.Struct, frozen=True):
     """What an image was built of: the packages, and the point release that they are from."""
 
     version: str

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
-from guestnet.guest.base import RunResult
+from guestnet.core.result import Ran
 
 OUTPUT_LIMIT: Final = 16 << 20
 """Octets of either output: as much as a QEMU guest's agent carries."""
@@ -27,7 +27,7 @@ async def run_to_end(
     descriptors: Sequence[int] = (),
     started: Callable[[int], None] = lambda group: None,
     output_limit: int = OUTPUT_LIMIT,
-) -> RunResult:
+) -> Ran:
     """Run ``words``; it has ended when it has exited and nobody holds its outputs any more.
 
     It leads a session and a process group of its own, whose number ``started`` gets; ``descriptors`` are
@@ -62,7 +62,7 @@ async def run_to_end(
     status = transport.get_returncode()
     assert status is not None, "it has exited"
     stdout, stderr = (bytes(running.outputs[number]) for number in (1, 2))
-    return RunResult(status=status, stdout=stdout, stderr=stderr, seconds=time.monotonic() - began)
+    return Ran(status=status, stdout_bytes=stdout, stderr_bytes=stderr, seconds=time.monotonic() - began)
 
 
 class _Command(asyncio.SubprocessProtocol):

@@ -5,8 +5,9 @@ are numbered in order, owned by root, with time 0, so that nothing of the buildi
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 _MAGIC: Final = b"070701"
 _TRAILER: Final = "TRAILER!!!"
@@ -17,8 +18,7 @@ LINK: Final = 0o120777
 CHARACTER_DEVICE: Final = 0o020600
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One member. ``mode`` has the type bits; ``device`` is (major, minor) of a device; a link's content is
     its target."""
 

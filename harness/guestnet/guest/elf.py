@@ -5,8 +5,9 @@ Source: System V ABI, "Object Files" and "Dynamic Section"; Linux include/linux/
 """
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 MAGIC: Final = b"\x7fELF"
 _IDENT_64_LE: Final = MAGIC + b"\x02\x01"
@@ -17,8 +18,7 @@ _DT_NEEDED: Final = 1
 _DT_STRTAB: Final = 5
 
 
-@dataclass(frozen=True)
-class Needs:
+class Needs(msgspec.Struct, frozen=True):
     """``interpreter`` is the dynamic loader's path ("" for a static program), ``libraries`` are sonames."""
 
     interpreter: str

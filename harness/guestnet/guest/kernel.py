@@ -10,9 +10,10 @@ import lzma
 import struct
 import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.guest import elf
@@ -27,8 +28,7 @@ _MODULE_FOLDERS: Final = ("lib/modules", "usr/lib/modules")
 """Of packages for a system without and with a merged /usr: Debian up to 12, and since."""
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(msgspec.Struct, frozen=True):
     """A module as it is loaded: uncompressed. ``name`` as its file has it, without ``.ko``."""
 
     name: str

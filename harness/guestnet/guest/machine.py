@@ -11,9 +11,10 @@ import platform
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
 from guestnet.guest.cache import Cache
@@ -29,8 +30,7 @@ _SNAPSHOT_FORMAT: Final = "1"
 MAX_GUESTS: Final = 250
 
 
-@dataclass(frozen=True)
-class Qemu:
+class Qemu(msgspec.Struct, frozen=True):
     """An installed QEMU; ``identity`` changes when another file takes its place."""
 
     program: Path
@@ -38,16 +38,14 @@ class Qemu:
     identity: str
 
 
-@dataclass(frozen=True)
-class Accelerator:
+class Accelerator(msgspec.Struct, frozen=True):
     """What runs the guest's instructions, "kvm" or "tcg", and why this one."""
 
     name: str
     reason: str
 
 
-@dataclass(frozen=True)
-class Cable:
+class Cable(msgspec.Struct, frozen=True):
     """What the guest's NIC is plugged into.
 
     Either ``descriptor``, a connected stream socket on which each ethernet frame follows its length in 32
@@ -77,8 +75,7 @@ class Cable:
         return (*own, *self.descriptors)
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """A guest to be. ``index`` counts from 1 and gives MAC address and host name unless they are given.
 
     ``memory`` in MiB; ``host_mtu`` in bytes is what the virtio NIC tells the guest (0: nothing);
@@ -95,7 +92,7 @@ class Machine:
     memory: int = 256
     host_mtu: int = 0
     console_log: Path | None = None
-    extra: tuple[str, ...] = field(default=())
+    extra: tuple[str, ...] = ()
     """Further words for QEMU; part of the snapshot's key."""
 
     def __post_init__(self) -> None:
@@ -104,9 +101,9 @@ class Machine:
                 f"guest {self.index}", remedy=f"guests are numbered from 1 to {MAX_GUESTS}"
             )
         if not self.mac:
-            object.__setattr__(self, "mac", f"52:54:00:65:00:{self.index:02x}")
+            msgspec.structs.force_setattr(self, "mac", f"52:54:00:65:00:{self.index:02x}")
         if not self.hostname:
-            object.__setattr__(self, "hostname", f"guest{self.index}")
+            msgspec.structs.force_setattr(self, "hostname", f"guest{self.index}")
 
     def snapshot_key(self) -> str:
         """Hex digest of everything that a snapshot depends on: a change in any of it makes another
@@ -191,8 +188,7 @@ _ACCELERATION: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Channels:
+class Channels(msgspec.Struct, frozen=True):
     """Descriptors of QEMU's ends; ``state`` is the snapshot's file to restore from."""
 
     console: int

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.core.result import Ran
 from guestnet.guest import tap
-from guestnet.guest.base import Command, RunResult
+from guestnet.guest.base import Command
 from guestnet.guest.command import OUTPUT_LIMIT, TooMuchOutput, run_to_end
 from guestnet.guest.netns_body import ENVIRONMENT, Body, Plan, make
 from guestnet.guest.terminal import Terminal, open_terminal
@@ -107,7 +108,7 @@ class NetnsGuest:
         timeout: float = 60.0,  # noqa: ASYNC109 - the guest's process is killed when it passes
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
-    ) -> RunResult:
+    ) -> Ran:
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         shown = _shown(words)
         try:
@@ -262,7 +263,7 @@ class NetnsGuest:
 
     async def _enter(
         self, words: list[str], limit: float, stdin: bytes, environment: Mapping[str, str]
-    ) -> RunResult:
+    ) -> Ran:
         """Run ``words`` in all of the guest's namespaces. Raises GuestError when there is no such program."""
         body = self._alive_body
         group = 0
@@ -286,7 +287,7 @@ class NetnsGuest:
         if result.status != 0 and _is_exiting(body.init.pid):
             # Before its first process is gone all others are killed, and no more can be started.
             await asyncio.shield(self.ended)
-        if result.stderr.startswith(_NOT_STARTED):
+        if result.stderr_bytes.startswith(_NOT_STARTED):
             raise GuestError(f"{self.hostname}: {_said(result)}")
         return result
 
@@ -300,7 +301,7 @@ class NetnsGuest:
         result = await self.run(words, timeout=_FILE_WITHIN, stdin=content)
         if result.status != 0:
             raise GuestError(f"{self.hostname}: {_said(result)}")
-        return result.stdout
+        return result.stdout_bytes
 
     async def _signal_all(self, name: str) -> None:
         words = ["/usr/bin/busybox", "kill", f"-{name}", "-1"]
@@ -318,8 +319,8 @@ def _is_exiting(pid: int) -> bool:
     return bool(int(stat.rpartition(")")[2].split()[6]) & _PF_EXITING)
 
 
-def _said(result: RunResult) -> str:
-    return result.stderr.decode(errors="replace").strip()
+def _said(result: Ran) -> str:
+    return result.stderr.strip()
 
 
 def _shown(words: list[str]) -> str:

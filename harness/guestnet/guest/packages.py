@@ -15,10 +15,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import unquote
+
+import msgspec
 
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.guest import debian
@@ -54,8 +55,7 @@ _NOT_THERE: Final = ("404", "does not have a Release file")
 _REASON: Final = re.compile(r"^[EW]: (?:Failed to fetch \S+ +)?(.*)", re.MULTILINE)
 
 
-@dataclass(frozen=True, order=True)
-class Package:
+class Package(msgspec.Struct, frozen=True, order=True):
     """A package of a certain version; ``size`` in bytes, ``checksum`` as apt prints it."""
 
     name: str
@@ -65,8 +65,7 @@ class Package:
     checksum: str
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(msgspec.Struct, frozen=True):
     """A release as a mirror has it: ``version`` is that of its point release, such as "12.15"."""
 
     mirror: str

@@ -24,8 +24,9 @@ from typing import Any, Final, Self, TypeVar
 import qemu.qmp
 
 from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.core.result import Ran
 from guestnet.guest.agent import Agent, ChannelClosed
-from guestnet.guest.base import Command, RunResult
+from guestnet.guest.base import Command
 from guestnet.guest.console import Console
 from guestnet.guest.machine import Channels, Machine
 from guestnet.guest.rewind import States
@@ -160,7 +161,7 @@ class QemuGuest:
         booted on this is a snapshot. The guest is of no use afterwards. Raises GuestError."""
         settled = await self.run([_SETTLE])
         if settled.status != 0:
-            raise GuestError(f"{self.hostname} does not come to rest: {settled.stderr.decode()}")
+            raise GuestError(f"{self.hostname} does not come to rest: {settled.stderr}")
         descriptor = os.open(state, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
             # Not stopped before: QEMU does that itself at the end, and a restored guest then runs at once.
@@ -188,7 +189,7 @@ class QemuGuest:
         timeout: float = 60.0,  # noqa: ASYNC109 - the guest's process is killed when it passes
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
-    ) -> RunResult:
+    ) -> Ran:
         return await self._alive(
             self.agent.run(command, timeout=timeout, stdin=stdin, environment=environment)
         )

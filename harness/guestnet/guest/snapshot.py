@@ -16,7 +16,6 @@ What is damaged, or refused by QEMU, is thrown away, said, and made again.
 """
 
 import asyncio
-import dataclasses
 import hashlib
 import os
 import socket
@@ -134,7 +133,8 @@ async def _make(machine: Machine, folder: Path) -> None:
     # Plugged into nothing, by the same kind of NIC backend; the far end is ours and stays silent.
     far, near = socket.socketpair()
     with far, near:
-        nameless = dataclasses.replace(machine, cable=_like(machine.cable, near.fileno()), console_log=None)
+        cable = _like(machine.cable, near.fileno())
+        nameless = msgspec.structs.replace(machine, cable=cable, console_log=None)
         guest = QemuGuest(nameless)
         try:
             await guest.boot(named=False, memory_file=folder / _MEMORY)

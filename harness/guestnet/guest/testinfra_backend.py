@@ -4,24 +4,12 @@ testinfra is synchronous and only ever runs shell commands; so a function that r
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import testinfra.host
 from testinfra.backend.base import BaseBackend, CommandResult
 
-
-class Ran(Protocol):
-    """How a command ended; a negative status is the number of a signal."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def stdout(self) -> bytes: ...
-
-    @property
-    def stderr(self) -> bytes: ...
-
+from guestnet.core.result import Ran
 
 RunText = Callable[[str], Ran]
 """Runs a text in the guest's shell, to its end."""
@@ -46,7 +34,7 @@ class GuestBackend(BaseBackend):  # type: ignore[misc] # testinfra ships no type
         ran = self._run_text(text)
         # testinfra knows only exit statuses; a shell tells signals like this.
         shown = _SIGNAL_BASE - ran.status if ran.status < 0 else ran.status
-        return self.result(shown, self.encode(text), ran.stdout, ran.stderr)
+        return self.result(shown, self.encode(text), ran.stdout_bytes, ran.stderr_bytes)
 
 
 def host_for(run: RunText, hostname: str = "guest") -> testinfra.host.Host:

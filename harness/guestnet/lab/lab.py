@@ -16,6 +16,7 @@ import msgspec
 
 from guestnet.core.errors import GuestnetError, LabError
 from guestnet.core.events import LabStopped, Noted, SubnetOverlap
+from guestnet.core.result import Ran
 from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
 from guestnet.lab.beginning import open_recorder
@@ -27,7 +28,7 @@ from guestnet.lab.controls.makers import maker_for
 from guestnet.lab.controls.sleep import Sleep
 from guestnet.lab.requests import protocol
 from guestnet.lab.requests.description import LabDescription
-from guestnet.lab.requests.protocol import LabStatus, RunResult, Sizes
+from guestnet.lab.requests.protocol import LabStatus, Sizes
 from guestnet.lab.requests.request import Request
 from guestnet.stacks.base import Stack, StackOptions
 from guestnet.stacks.builtin import BuiltinStack
@@ -266,7 +267,7 @@ class Lab:
             capabilities=[] if self._stack is None else sorted(self._stack.capabilities),
         )
 
-    async def _run_on(self, request: protocol.RunOn) -> RunResult:
+    async def _run_on(self, request: protocol.RunOn) -> Ran:
         if self._around is None:
             raise LabError("the lab is still starting")
         return await run_on(

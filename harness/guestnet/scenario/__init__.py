@@ -56,6 +56,7 @@ systems do, ``is_open``, ``state``; ``lab.portal.set(redirect=511, tls="silence"
     lab.cable.expect_none(tcp.reset(), since=upload)
 """
 
+from guestnet.core.result import Result
 from guestnet.link.settings import (
     Burst,
     Codel,
@@ -97,7 +98,6 @@ from guestnet.scenario.results import (
     Page,
     Ping,
     Ran,
-    Result,
     Transfer,
 )
 from guestnet.scenario.uplinks import UplinkView

@@ -15,7 +15,6 @@ from guestnet.lab.requests.protocol import (
     RestoreGuest,
     ResumeGuest,
     Run,
-    RunResult,
     SetLink,
     SnapshotGuest,
     StopGuest,
@@ -27,7 +26,7 @@ from guestnet.scenario import reading
 from guestnet.scenario.links import Link
 from guestnet.scenario.machine import GRACE, Machine
 from guestnet.scenario.observer import Duration, Observer, in_seconds
-from guestnet.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease
+from guestnet.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease, Ran
 from guestnet.scenario.web import BUNDLE
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ class Guest(Machine):
     def __repr__(self) -> str:
         return f"<Guest {self.name}: {self.kind}, {self.mac} on {self.cable.name}>"
 
-    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[Ran]:
         return Run(guest=self.name, command=command, timeout=timeout, input=data)
 
     @cached_property
@@ -72,7 +71,7 @@ class Guest(Machine):
         """The guest for testinfra: ``guest.host.interface("eth0").addresses`` and all its other modules."""
         from guestnet.guest.testinfra_backend import host_for
 
-        def run(command: str) -> RunResult:
+        def run(command: str) -> Ran:
             return self._observer.call(Run(guest=self.name, command=command))
 
         return host_for(run, self.name)

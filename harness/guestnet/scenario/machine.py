@@ -21,7 +21,7 @@ import msgspec
 from guestnet.core.errors import DescriptionError, EnvironmentMissing, GuestError, GuestnetError
 from guestnet.core.events import Noted
 from guestnet.lab.process.python import python_path
-from guestnet.lab.requests.protocol import RunOn, RunResult
+from guestnet.lab.requests.protocol import RunOn
 from guestnet.lab.requests.request import Request
 from guestnet.scenario import reading, web
 from guestnet.scenario.matchers import endpoint
@@ -64,7 +64,7 @@ class Machine(ABC):
         self._is_here = is_here
 
     @abstractmethod
-    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[Ran]:
         """What asks the lab to run ``command`` on this machine."""
 
     def run(
@@ -78,11 +78,7 @@ class Machine(ABC):
         """
         data = input.encode() if isinstance(input, str) else input
         whole = command if isinstance(command, str) else list(command)
-        result = self._observer.call(self._request(whole, in_seconds(timeout), data))
-        ran = Ran(
-            command=command if isinstance(command, str) else shlex.join(command), status=result.status,
-            stdout_bytes=result.stdout, stderr_bytes=result.stderr, seconds=result.seconds,
-        )  # fmt: skip
+        ran = self._observer.call(self._request(whole, in_seconds(timeout), data))
         if check and not ran.ok:
             said = ran.stderr.strip() or ran.stdout.strip() or "it said nothing"
             raise GuestError(f"{ran.command!r} on {self.name} ended with status {ran.status}", remedy=said)
@@ -323,7 +319,7 @@ class Host(Machine):
     def __init__(self, name: str, observer: Observer) -> None:
         super().__init__(name, observer, is_here=True)
 
-    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[RunResult]:
+    def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[Ran]:
         return RunOn(host=self.name, command=command, timeout=timeout, input=data)
 
     def dhcp(self, interface: str, *, within: Duration = 5.0) -> Offer | None:

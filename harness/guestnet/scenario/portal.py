@@ -2,7 +2,10 @@
 
 from typing import Final, Literal, Unpack
 
+import msgspec
+
 from guestnet.core.errors import GuestError
+from guestnet.core.result import Result
 from guestnet.lab.requests.portal import (
     Changes,
     ExpirePortal,
@@ -14,7 +17,7 @@ from guestnet.scenario.forms import read_form, read_link
 from guestnet.scenario.keywords import Ways, check
 from guestnet.scenario.machine import Host, Machine
 from guestnet.scenario.observer import Observer
-from guestnet.scenario.results import Page, Result
+from guestnet.scenario.results import Page
 from guestnet.scenario.views import Views, told
 
 DETECT: Final = "http://detect.example/generate_204"
@@ -24,7 +27,7 @@ _PATIENCE: Final = 10.0
 """Seconds after which a machine takes its network for offline."""
 
 
-class Detection(Result, frozen=True, kw_only=True):
+class Detection(Result, msgspec.Struct, frozen=True, kw_only=True):
     """What a machine takes its network for, from the answer ``page`` to a request for nothing."""
 
     verdict: Literal["open", "captive", "offline"]

@@ -9,44 +9,9 @@ import hashlib
 import msgspec
 
 from guestnet.core.errors import GuestError
+from guestnet.core.result import Ran as Ran
+from guestnet.core.result import Result
 from guestnet.scenario.matchers.endpoint import Endpoint
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of answers that also tell of failure: true when ``ok``."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether what the verb was for has happened."""
-        raise NotImplementedError
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-
-class Ran(Result, frozen=True, kw_only=True):
-    """A command that ended; ``status`` is its exit status, or minus the signal that ended it."""
-
-    command: str
-    status: int
-    stdout_bytes: bytes
-    stderr_bytes: bytes
-    seconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether it ended with status 0."""
-        return self.status == 0
-
-    @property
-    def stdout(self) -> str:
-        """As text; octets that are no UTF-8 are replaced."""
-        return self.stdout_bytes.decode(errors="replace")
-
-    @property
-    def stderr(self) -> str:
-        """As text; octets that are no UTF-8 are replaced."""
-        return self.stderr_bytes.decode(errors="replace")
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +66,7 @@ class Dhcpv6Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the client was told, by dhcp6c's names."""
 
 
-class Answer(Result, frozen=True, kw_only=True):
+class Answer(Result, msgspec.Struct, frozen=True, kw_only=True):
     """What a resolver answered. ``addresses`` are its A and AAAA records.
 
     ``cname`` is the name that these belong to, "" when it is the one asked for. ``timed_out``: nobody
@@ -127,7 +92,7 @@ class Answer(Result, frozen=True, kw_only=True):
         return self.rcode == "NOERROR" and bool(self.records)
 
 
-class Attempt(Result, frozen=True, kw_only=True):
+class Attempt(Result, msgspec.Struct, frozen=True, kw_only=True):
     """A TCP connect as connect() in the guest told it.
 
     ``error`` is the name of its errno ("ECONNREFUSED"); "GAVE_UP" when the verb's own time was over first,
@@ -173,7 +138,7 @@ class Attempt(Result, frozen=True, kw_only=True):
         return self.error in ("ETIMEDOUT", "GAVE_UP")
 
 
-class Transfer(Result, frozen=True, kw_only=True):
+class Transfer(Result, msgspec.Struct, frozen=True, kw_only=True):
     """An HTTP download or upload. ``sha256`` is by the guest, ``expected`` by the server."""
 
     url: str
@@ -209,7 +174,7 @@ class Transfer(Result, frozen=True, kw_only=True):
         return self.bytes * 8 / self.seconds if self.seconds else 0.0
 
 
-class Page(Result, frozen=True, kw_only=True):
+class Page(Result, msgspec.Struct, frozen=True, kw_only=True):
     """What a GET or POST brought, no redirect followed. ``status`` is 0 when there was no answer."""
 
     url: str
@@ -236,7 +201,7 @@ class Page(Result, frozen=True, kw_only=True):
         return self.body.decode(errors="replace")
 
 
-class Exchange(Result, frozen=True, kw_only=True):
+class Exchange(Result, msgspec.Struct, frozen=True, kw_only=True):
     """A half-closed TCP exchange: all is sent, then our side closes, and ``reply`` is read to its end."""
 
     sent: bytes
@@ -264,7 +229,7 @@ class Exchange(Result, frozen=True, kw_only=True):
         return not self.error and self.reply.strip() == wanted
 
 
-class Ping(Result, frozen=True, kw_only=True):
+class Ping(Result, msgspec.Struct, frozen=True, kw_only=True):
     """Pings. ``rtts`` are of the answers, in seconds and in their order."""
 
     host: str

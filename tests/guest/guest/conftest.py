@@ -44,4 +44,4 @@ async def text(guest: QemuGuest, command: str) -> str:
     """What a command prints; it has to succeed."""
     result = await guest.run(command)
     assert result.status == 0, result
-    return result.stdout.decode().strip()
+    return result.stdout.strip()

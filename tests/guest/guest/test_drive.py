@@ -1,10 +1,10 @@
 """Driving one guest: commands, files, reset, pause, carrier."""
 
 import asyncio
-import dataclasses
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from guestnet.core.errors import GuestError
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.guest
 def test_a_booted_guest_is_itself_and_gets_a_lease(machine: Machine, log: Path) -> None:
     async def main() -> None:
         async with QemuGuest(
-            dataclasses.replace(machine, index=2, console_log=log, mac="", hostname="")
+            msgspec.structs.replace(machine, index=2, console_log=log, mac="", hostname="")
         ) as guest:
             await guest.boot()
             assert await text(guest, "hostname") == "guest2"
@@ -38,11 +38,11 @@ def test_commands_and_files(machine: Machine) -> None:
     async def main() -> None:
         async with restored(machine) as guest:
             result = await guest.run("echo out; echo err >&2; exit 3")
-            assert (result.status, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
-            assert (await guest.run(["cat"], stdin=b"\0\xff")).stdout == b"\0\xff"
-            assert (await guest.run(["printf", "%s", "a b"])).stdout == b"a b"
+            assert (result.status, result.stdout_bytes, result.stderr_bytes) == (3, b"out\n", b"err\n")
+            assert (await guest.run(["cat"], stdin=b"\0\xff")).stdout_bytes == b"\0\xff"
+            assert (await guest.run(["printf", "%s", "a b"])).stdout_bytes == b"a b"
             assert (await guest.run("kill -9 $$")).status == -9
-            assert (await guest.run("echo $X", environment={"X": "a b"})).stdout == b"a b\n"
+            assert (await guest.run("echo $X", environment={"X": "a b"})).stdout_bytes == b"a b\n"
             assert len((await guest.run("head -c 5000000 /dev/zero")).stdout) == 5_000_000
             with pytest.raises(AgentError, match="no-such-program"):
                 await guest.run(["no-such-program"])
@@ -81,7 +81,7 @@ def test_many_commands_at_once(machine: Machine) -> None:
 
 def test_a_reset_guest_comes_back_with_its_names(machine: Machine) -> None:
     async def main() -> None:
-        third = dataclasses.replace(machine, index=3, mac="", hostname="")
+        third = msgspec.structs.replace(machine, index=3, mac="", hostname="")
         async with restored(third) as guest:
             await guest.write_file("/tmp/before", b"x")
             await guest.reset()
@@ -102,7 +102,7 @@ def test_a_paused_guest_does_nothing_until_it_is_resumed(machine: Machine) -> No
             done, _ = await asyncio.wait({answer}, timeout=0.3)
             assert not done
             await guest.resume()
-            assert (await answer).stdout == b"here\n"
+            assert (await answer).stdout_bytes == b"here\n"
 
     asyncio.run(main())
 
@@ -120,7 +120,7 @@ def test_the_guest_sees_the_cable_pulled_and_plugged(machine: Machine) -> None:
 
 def test_what_is_typed_on_the_console_runs(machine: Machine, log: Path) -> None:
     async def main() -> None:
-        async with QemuGuest(dataclasses.replace(machine, console_log=log)) as guest:
+        async with QemuGuest(msgspec.structs.replace(machine, console_log=log)) as guest:
             await guest.boot()
             said = asyncio.Event()
 

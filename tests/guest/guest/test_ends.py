@@ -1,7 +1,6 @@
 """How guests end: panic, a killed QEMU, a killed harness, silence."""
 
 import asyncio
-import dataclasses
 import os
 import select
 import signal
@@ -9,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from guestnet.core.errors import EnvironmentMissing, GuestError
@@ -35,7 +35,7 @@ asyncio.run(main())
 
 def test_a_panic_ends_the_guest_with_the_consoles_words(machine: Machine, log: Path) -> None:
     async def main() -> None:
-        async with restored(dataclasses.replace(machine, console_log=log)) as guest:
+        async with restored(msgspec.structs.replace(machine, console_log=log)) as guest:
             with pytest.raises(GuestError, match="Kernel panic - not syncing: sysrq triggered crash"):
                 await guest.run("echo c > /proc/sysrq-trigger; sleep 60")
             error = await guest.ended
@@ -78,7 +78,7 @@ def test_stop_is_no_error_and_may_be_repeated(machine: Machine) -> None:
 def test_a_guest_that_never_answers_is_given_up(machine: Machine) -> None:
     async def main() -> None:
         # -S: the processor is not started.
-        async with QemuGuest(dataclasses.replace(machine, extra=("-S",))) as guest:
+        async with QemuGuest(msgspec.structs.replace(machine, extra=("-S",))) as guest:
             with pytest.raises(GuestError, match="guest1 did not answer within 1 s; its console ends with"):
                 await guest.boot(within=1)
 
@@ -87,7 +87,7 @@ def test_a_guest_that_never_answers_is_given_up(machine: Machine) -> None:
 
 def test_what_qemu_complains_of_is_told(machine: Machine) -> None:
     async def main() -> None:
-        async with QemuGuest(dataclasses.replace(machine, cable=Cable(netdev="nonsense"))) as guest:
+        async with QemuGuest(msgspec.structs.replace(machine, cable=Cable(netdev="nonsense"))) as guest:
             with pytest.raises(GuestError, match=r"ended with status 1 and said: .*nonsense"):
                 await guest.boot()
 
@@ -96,8 +96,8 @@ def test_what_qemu_complains_of_is_told(machine: Machine) -> None:
 
 def test_a_qemu_that_does_not_start_is_told(machine: Machine, tmp_path: Path) -> None:
     async def main() -> None:
-        gone = dataclasses.replace(machine.qemu, program=tmp_path / "qemu")
-        async with QemuGuest(dataclasses.replace(machine, qemu=gone)) as guest:
+        gone = msgspec.structs.replace(machine.qemu, program=tmp_path / "qemu")
+        async with QemuGuest(msgspec.structs.replace(machine, qemu=gone)) as guest:
             with pytest.raises((GuestError, EnvironmentMissing), match="qemu"):
                 await guest.boot()
 

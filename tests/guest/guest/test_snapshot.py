@@ -1,7 +1,6 @@
 """Snapshots: guests of one are strangers to each other; a damaged one is noticed and made again."""
 
 import asyncio
-import dataclasses
 import socket
 import struct
 import time
@@ -47,7 +46,8 @@ async def first_sequence_number(machine: Machine) -> tuple[int, float]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)
-        async with restored(dataclasses.replace(machine, cable=Cable(descriptor=theirs.fileno()))) as guest:
+        cable = Cable(descriptor=theirs.fileno())
+        async with restored(msgspec.structs.replace(machine, cable=cable)) as guest:
             await guest.run("pkill udhcpc; ip address add 10.9.9.2/24 dev eth0")
             await guest.run("ip neigh replace 10.9.9.1 lladdr 02:00:00:00:00:01 dev eth0")
             connecting = asyncio.ensure_future(guest.run(["perl", "-e", SYN_PERL]))
@@ -63,7 +63,7 @@ def test_guests_of_one_snapshot_share_no_randomness(machine: Machine) -> None:
     async def main() -> None:
         async with (
             restored(machine) as one,
-            restored(dataclasses.replace(machine, index=2, mac="", hostname="")) as two,
+            restored(msgspec.structs.replace(machine, index=2, mac="", hostname="")) as two,
         ):
             read = "head -c 16 /dev/urandom | od -An -tx1"
             assert await text(one, read) != await text(two, read)

@@ -58,7 +58,7 @@ def events(lab: LabProcess, kind: str) -> list[dict[str, Any]]:
 
 
 def test_a_guest_has_a_lease_and_reaches_the_world_through_the_stack(lab: LabProcess) -> None:
-    address = lab.call(Run(guest="guest1", command=LEASED)).stdout.decode().strip("ip='\n")
+    address = lab.call(Run(guest="guest1", command=LEASED)).stdout.strip("ip='\n")
     page = lab.call(Run(guest="guest1", command=["curl", "-4", "-sS", "http://shop.example/"]))
     laptop = lab.call(
         Run(guest="guest1", command="curl -4 --silent http://host.docker.internal:8080/headers")
@@ -70,7 +70,7 @@ def test_a_guest_has_a_lease_and_reaches_the_world_through_the_stack(lab: LabPro
         GuestInfo(name="guest1", mac="52:54:00:65:00:01", link="cable", kind="qemu")
     ]
     assert address == "192.168.65.3"
-    assert (page.status, b"This is shop." in page.stdout) == (0, True)
+    assert (page.status, b"This is shop." in page.stdout_bytes) == (0, True)
     assert json.loads(laptop.stdout)["client"].startswith("127.0.0.1:")
     assert opened["guest"].startswith(f"{address}:")
     assert opened["host"].startswith("192.168.1.10:")
@@ -86,7 +86,7 @@ def test_a_guest_goes_back_to_a_kept_state_and_on_with_its_network(lab: LabProce
     page = lab.call(Run(guest="guest1", command=["curl", "--silent", "--retry", "3", "http://shop.example/"]))
 
     assert later.status != 0
-    assert b"This is shop." in page.stdout
+    assert b"This is shop." in page.stdout_bytes
 
 
 def test_a_killed_qemu_is_an_error_of_its_guest_only(lab: LabProcess) -> None:
@@ -98,7 +98,7 @@ def test_a_killed_qemu_is_an_error_of_its_guest_only(lab: LabProcess) -> None:
     alive = lab.call(Run(guest=second.name, command="echo alive"))
     status = lab.call(Status())
 
-    assert alive.stdout == b"alive\n"
+    assert alive.stdout_bytes == b"alive\n"
     assert list(status.ended) == ["guest1"]
     assert [event["guest"] for event in events(lab, "GuestEnded")] in ([], ["guest1"])
     lab.close()

@@ -1,10 +1,10 @@
 """A QEMU guest's TCP with its options off and on, through a cable that loses and holds up frames."""
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from guestnet.core.address import Mac
@@ -94,7 +94,8 @@ def test_each_option_off_and_on_through_an_impaired_cable(tmp_path: Path) -> Non
         await stack.start()
         try:
             plug = stack.plug("guest1", MAC, "cable")
-            machine = dataclasses.replace(await a_machine(), cable=Cable(descriptor=plug.fd), mac=str(MAC))
+            cable = Cable(descriptor=plug.fd)
+            machine = msgspec.structs.replace(await a_machine(), cable=cable, mac=str(MAC))
             guest = await snapshot.start(machine, Cache())
             plug.close()
             async with guest, serving(echo) as port:

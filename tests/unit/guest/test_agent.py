@@ -79,7 +79,7 @@ def test_a_command_has_status_and_output() -> None:
 
         result = await agent.run("exit 3", stdin=b"in")
 
-        assert (result.status, result.stdout, result.stderr) == (3, b"out\n", b"err\n")
+        assert (result.status, result.stdout_bytes, result.stderr_bytes) == (3, b"out\n", b"err\n")
         name, arguments = fake.requests[0]
         assert name == "guest-exec"
         assert (arguments["path"], arguments["arg"]) == ("/bin/sh", ["-c", "exit 3"])

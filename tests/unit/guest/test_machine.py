@@ -1,6 +1,5 @@
 """The machine: what QEMU is told, what a snapshot depends on, which QEMU will do."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def fake_qemu(folder: Path, says: str) -> None:
     ],
 )
 def test_a_snapshot_depends_on(change: dict[str, Any]) -> None:
-    assert dataclasses.replace(MACHINE, **change).snapshot_key() != MACHINE.snapshot_key()
+    assert msgspec.structs.replace(MACHINE, **change).snapshot_key() != MACHINE.snapshot_key()
 
 
 @pytest.mark.parametrize(
@@ -60,16 +59,16 @@ def test_a_snapshot_depends_on(change: dict[str, Any]) -> None:
     ],
 )
 def test_a_snapshot_does_not_depend_on(change: dict[str, Any]) -> None:
-    assert dataclasses.replace(MACHINE, **change).snapshot_key() == MACHINE.snapshot_key()
+    assert msgspec.structs.replace(MACHINE, **change).snapshot_key() == MACHINE.snapshot_key()
 
 
 def test_guests_have_names_and_addresses_by_number() -> None:
-    second = dataclasses.replace(MACHINE, index=2, mac="", hostname="")
+    second = msgspec.structs.replace(MACHINE, index=2, mac="", hostname="")
 
     assert (MACHINE.hostname, MACHINE.mac) == ("guest1", "52:54:00:65:00:01")
     assert (second.hostname, second.mac) == ("guest2", "52:54:00:65:00:02")
     with pytest.raises(DescriptionError, match="from 1 to"):
-        dataclasses.replace(MACHINE, index=0)
+        msgspec.structs.replace(MACHINE, index=0)
 
 
 def test_qemu_gets_the_cable_and_the_names() -> None:

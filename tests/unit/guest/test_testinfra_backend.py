@@ -2,13 +2,13 @@
 
 import subprocess
 
-from guestnet.guest.base import RunResult
+from guestnet.core.result import Ran
 from guestnet.guest.testinfra_backend import host_for
 
 
-def here(command: str) -> RunResult:
+def here(command: str) -> Ran:
     ran = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False)
-    return RunResult(ran.returncode, ran.stdout, ran.stderr, 0.0)
+    return Ran(status=ran.returncode, stdout_bytes=ran.stdout, stderr_bytes=ran.stderr, seconds=0.0)
 
 
 def test_commands_are_quoted_and_answered() -> None:
@@ -20,7 +20,7 @@ def test_commands_are_quoted_and_answered() -> None:
 
 
 def test_a_signal_is_shown_as_a_shell_does() -> None:
-    host = host_for(lambda _: RunResult(-9, b"", b"", 0.0))
+    host = host_for(lambda _: Ran(status=-9, stdout_bytes=b"", stderr_bytes=b"", seconds=0.0))
 
     assert host.run("anything").rc == 137
 

@@ -11,9 +11,10 @@ from guestnet.core.errors import GuestError
 from guestnet.core.events import ClockJumped, CommandRun, Event, GuestEnded, GuestStarted, LinkChanged
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Direction, Mark
+from guestnet.core.result import Ran
 from guestnet.core.time import HOUR, SECOND
 from guestnet.edge.clock import LabClock
-from guestnet.guest.base import Command, RunResult
+from guestnet.guest.base import Command
 from guestnet.lab.controls.guests import Guests
 from guestnet.lab.controls.makers import Made
 from guestnet.lab.requests import protocol
@@ -77,10 +78,10 @@ class FakeGuest:
         timeout: float = 60.0,  # noqa: ASYNC109 - as of Guest
         stdin: bytes = b"",
         environment: object = None,
-    ) -> RunResult:
+    ) -> Ran:
         if command != "true":
             raise await asyncio.shield(self.ended) or GuestError("stopped")
-        return RunResult(status=0, stdout=stdin, stderr=b"", seconds=0.25)
+        return Ran(status=0, stdout_bytes=stdin, stderr_bytes=b"", seconds=0.25)
 
     async def read_file(self, path: str) -> bytes:
         return path.encode()
@@ -164,7 +165,7 @@ def test_a_command_is_journaled_with_its_end() -> None:
         result = await bench.guests.handle(protocol.Run(guest="guest1", command="true", input=b"x" * 9000))
         (event,) = bench.named(CommandRun)
 
-        assert isinstance(result, protocol.RunResult)
+        assert isinstance(result, Ran)
         assert len(result.stdout) == 9000
         assert isinstance(event, CommandRun)
         assert (event.guest, event.command, event.status, event.seconds) == ("guest1", "true", 0, 0.25)

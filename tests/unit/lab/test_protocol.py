@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from guestnet.core import errors
 from guestnet.core.events import Noted
+from guestnet.core.result import Ran
 from guestnet.lab.requests import links as link_requests
 from guestnet.lab.requests import portal as portal_requests
 from guestnet.lab.requests import protocol
 from guestnet.lab.requests import time as time_requests
 from guestnet.lab.requests import world as world_requests
 from guestnet.lab.requests.description import LabDescription
-from guestnet.lab.requests.protocol import Answer, Call, Failure, RunResult
+from guestnet.lab.requests.protocol import Answer, Call, Failure
 from guestnet.lab.requests.request import Request
 from guestnet.link.settings import NOTHING, Burst, Impairments, Schedule, Step
 from guestnet.world.profiles.load import load_profile
@@ -92,7 +93,7 @@ def test_a_request_arrives_as_it_was_sent(request_: protocol.AnyRequest) -> None
         (protocol.Now(), 1_700_000_000_000_000_000),
         (protocol.ReadFile(guest="g", path="/"), b"\0\1"),
         (protocol.Stop(), None),
-        (REQUESTS[3], RunResult(status=-9, stdout=b"\xff", stderr=b"", seconds=0.5)),
+        (REQUESTS[3], Ran(status=-9, stdout_bytes=b"\xff", stderr_bytes=b"", seconds=0.5)),
         (
             protocol.AddGuest(),
             protocol.GuestInfo(name="guest1", mac="52:54:00:65:00:01", link="cable", kind="qemu"),

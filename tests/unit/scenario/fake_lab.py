@@ -10,8 +10,10 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
 from guestnet.core.events import Event
+from guestnet.core.result import Ran
 from guestnet.journal.query import Trace
 from guestnet.journal.recording import FileRecorder
+from guestnet.lab.controls.commands import show
 from guestnet.lab.requests.description import LabDescription
 from guestnet.lab.requests.protocol import (
     Activity,
@@ -22,7 +24,6 @@ from guestnet.lab.requests.protocol import (
     Record,
     Run,
     RunOn,
-    RunResult,
     Sizes,
     Status,
 )
@@ -64,7 +65,7 @@ class FakeLab:
         self.now = START
         self.script: list[tuple[int, Callable[[], None]]] = []
         self.runs: list[Run | RunOn] = []
-        self.answers: list[RunResult] = []
+        self.answers: list[Ran] = []
         self.requests: list[Request[Any]] = []
         self.closed = False
         self.replies: dict[type[Request[Any]], Any] = {}
@@ -94,7 +95,7 @@ class FakeLab:
     def answer(self, stdout: str = "", stderr: str = "", status: int = 0) -> None:
         """What the next command ends with."""
         self.answers.append(
-            RunResult(status=status, stdout=stdout.encode(), stderr=stderr.encode(), seconds=0.1)
+            Ran(status=status, stdout_bytes=stdout.encode(), stderr_bytes=stderr.encode(), seconds=0.1)
         )
 
     def call(self, request: Request[Any], *, timeout: float | None = None) -> Any:
@@ -108,7 +109,7 @@ class FakeLab:
             return self.now
         if isinstance(request, Run | RunOn):
             self.runs.append(request)
-            return self.answers.pop(0)
+            return msgspec.structs.replace(self.answers.pop(0), command=show(request.command))
         if isinstance(request, AddGuest):
             return GuestInfo(name="guest2", mac="52:54:00:65:00:02", link="cable-guest2", kind="qemu")
         if isinstance(request, Status):

@@ -3,6 +3,7 @@
 import pytest
 
 import guestnet.scenario
+from guestnet.core.result import Result
 from guestnet.scenario.portal import Detection
 from guestnet.scenario.results import (
     Answer,
@@ -11,7 +12,6 @@ from guestnet.scenario.results import (
     Page,
     Ping,
     Ran,
-    Result,
     Transfer,
 )
 

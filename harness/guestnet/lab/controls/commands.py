@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from guestnet.core.errors import LabError
+from guestnet.core.result import Ran
 from guestnet.guest.command import TooMuchOutput, run_to_end
-from guestnet.lab.requests.protocol import RunResult
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.kernel.namespaces import Namespaces
 
@@ -19,7 +21,7 @@ _OUTPUT_LIMIT: Final = 24 << 20
 
 async def run_on(
     namespaces: Namespaces, host: str, command: str | Sequence[str], *, limit: float, sent: bytes = b""
-) -> RunResult:
+) -> Ran:
     """Run ``command`` on ``host`` with ``sent`` as standard input; a text goes to a shell.
 
     It has ended when it has exited and nobody holds its outputs any more. Raises LabError when there is no
@@ -51,4 +53,9 @@ async def run_on(
             f"a command's output is longer than {_OUTPUT_LIMIT >> 20} MiB",
             remedy="write it to a file, or cut it with head or tail",
         ) from error
-    return RunResult(status=ran.status, stdout=ran.stdout, stderr=ran.stderr, seconds=ran.seconds)
+    return msgspec.structs.replace(ran, command=show(command))
+
+
+def show(command: str | Sequence[str]) -> str:
+    """``command`` as it would be typed."""
+    return command if isinstance(command, str) else shlex.join(command)

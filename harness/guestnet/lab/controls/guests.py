@@ -6,25 +6,28 @@ A guest that ends is an event in the journal and an error of whoever asks it som
 import asyncio
 import contextlib
 import logging
-import shlex
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
 
 from guestnet.core.address import Mac
 from guestnet.core.errors import GuestError
 from guestnet.core.events import ClockJumped, CommandRun, GuestEnded, GuestStarted, LinkChanged
 from guestnet.core.recorder import Recorder
+from guestnet.core.result import Ran
 from guestnet.core.time import to_seconds
 from guestnet.edge.clock import LabClock
 from guestnet.guest.base import Guest
 from guestnet.guest.netns import NetnsGuest
 from guestnet.guest.qemu import QemuGuest
+from guestnet.lab.controls.commands import show
 from guestnet.lab.controls.console import lend_console
 from guestnet.lab.controls.makers import Maker
 from guestnet.lab.requests import protocol
 from guestnet.lab.requests.handler import WithDescriptor
-from guestnet.lab.requests.protocol import GuestInfo, RunResult
+from guestnet.lab.requests.protocol import GuestInfo
 from guestnet.lab.requests.request import Request
 from guestnet.lab.requests.time import SetClock
 from guestnet.stacks.base import Stack
@@ -181,9 +184,9 @@ class Guests:
 
     # Requests
 
-    async def _run(self, guest: Guest, request: protocol.Run) -> RunResult:
+    async def _run(self, guest: Guest, request: protocol.Run) -> Ran:
         ran = await guest.run(request.command, timeout=request.timeout, stdin=request.input)
-        command = request.command if isinstance(request.command, str) else shlex.join(request.command)
+        command = show(request.command)
         self._recorder.event(
             CommandRun(
                 at=self._clock.now(),
@@ -191,11 +194,11 @@ class Guests:
                 command=command,
                 status=ran.status,
                 seconds=round(ran.seconds, 6),
-                stdout=_shown(ran.stdout),
-                stderr=_shown(ran.stderr),
+                stdout=_shown(ran.stdout_bytes),
+                stderr=_shown(ran.stderr_bytes),
             )
         )
-        return RunResult(status=ran.status, stdout=ran.stdout, stderr=ran.stderr, seconds=ran.seconds)
+        return msgspec.structs.replace(ran, command=command)
 
     async def _read_file(self, guest: Guest, request: protocol.ReadFile) -> bytes:
         return await _within(request.timeout, f"reading {request.path}", guest.read_file(request.path))

@@ -17,6 +17,7 @@ import msgspec
 
 from guestnet.core import errors
 from guestnet.core.events import AnyEvent
+from guestnet.core.result import Ran
 from guestnet.lab.requests.description import LabDescription
 from guestnet.lab.requests.links import AnyLinkRequest
 from guestnet.lab.requests.portal import AnyPortalRequest
@@ -44,15 +45,6 @@ class GuestInfo(msgspec.Struct, frozen=True, kw_only=True):
     mac: str
     link: str
     kind: str
-
-
-class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A command that ended; ``status`` is its exit status, or minus the signal that ended it."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes
-    seconds: float
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +88,7 @@ class AddGuest(Request[GuestInfo], frozen=True, kw_only=True):
     """One more guest, on the lab's cable switch, up and with its agent answering."""
 
 
-class Run(Request[RunResult], frozen=True, kw_only=True):
+class Run(Request[Ran], frozen=True, kw_only=True):
     """A command in a guest: a list is executed as it is, a text is given to the guest's shell.
 
     Raises GuestError when it has not ended after ``timeout`` seconds.
@@ -108,7 +100,7 @@ class Run(Request[RunResult], frozen=True, kw_only=True):
     input: bytes = b""
 
 
-class RunOn(Request[RunResult], frozen=True, kw_only=True):
+class RunOn(Request[Ran], frozen=True, kw_only=True):
     """A command on a host of the world ("laptop", "internet", …). Raises LabError when it takes too long."""
 
     host: str

@@ -176,18 +176,25 @@ def check_tun(device: Path = Path("/dev/net/tun")) -> Finding:
     return Finding(name=str(device), verdict="optional", found=found, purpose=purpose, remedy=remedy)
 
 
-def check_space(folder: Path) -> Finding:
-    """Room where images and snapshots are kept."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    found = f"{free / (1 << 30):.1f} GiB free for {folder}"
-    purpose = "images and snapshots"
-    if free >= NEEDED_BYTES:
-        return Finding(name="disk", verdict="ok", found=found, purpose=purpose)
-    return Finding(
-        name="disk", verdict="missing", found=found, purpose=purpose,
-        remedy=f"free at least {NEEDED_BYTES >> 30} GiB there, or set GUESTNET_CACHE to another folder",
-    )  # fmt: skip
+def check_cache() -> Finding:
+    """Where images and snapshots are kept: room for more, and whether more can be made."""
+    from guestnet.guest.cache import CACHE_VARIABLE, Cache
+
+    def look() -> str:
+        cache = Cache()
+        return f"{cache.room / (1 << 30):.1f} GiB free for {cache.folder}"
+
+    finding = check("cache", "images and snapshots", look)
+    if finding.verdict != "ok":
+        return finding
+    another, cache = f"or set {CACHE_VARIABLE} to another folder", Cache()
+    if not cache.is_writable:
+        found, remedy = f"{cache.folder} can only be read", f"make it writable for this user, {another}"
+        return msgspec.structs.replace(finding, verdict="optional", found=found, remedy=remedy)
+    if cache.room < NEEDED_BYTES:
+        remedy = f"free at least {NEEDED_BYTES >> 30} GiB there, {another}"
+        return msgspec.structs.replace(finding, verdict="missing", remedy=remedy)
+    return finding
 
 
 def check(name: str, purpose: str, attempt: Callable[[], str]) -> Finding:

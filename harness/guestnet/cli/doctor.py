@@ -26,7 +26,6 @@ def doctor(as_json: bool, quick: bool) -> int:
 
 def examine(quick: bool) -> list[Finding]:
     """All checks, in the order in which they build on each other."""
-    from guestnet.guest.cache import Cache
     from guestnet.guest.image import require
 
     return [
@@ -43,7 +42,7 @@ def examine(quick: bool) -> list[Finding]:
         checks.check_program("mksquashfs", "building images"),
         checks.check_program("lz4", "building images"),
         checks.check_program("zstd", "building images"),
-        checks.check_space(Cache().folder),
+        checks.check_cache(),
         checks.check("image tiny", "guests", lambda: require("tiny").title),
         *([] if quick else [checks.check("accelerator", "speed of guests", checks.accelerator)]),
         checks.check_program("ip", "looking around in a lab", optional=True),

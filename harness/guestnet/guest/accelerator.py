@@ -62,14 +62,24 @@ async def choose_by(prove: Prove, cache: Cache, qemu: Qemu, device: Path = KVM_D
     if (why_not := _why_not(device)) is not None:
         return Accelerator("tcg", why_not)
     name = f"accelerator/{_key(qemu, device)}.json"
+    if (verdict := _remembered(cache, name)) is not None:
+        return verdict
+    if not cache.is_writable:
+        return await _try(prove, device)
     async with cache.lock_async("accelerator"):
-        try:
-            return msgspec.json.decode((cache.folder / name).read_bytes(), type=Accelerator)
-        except (FileNotFoundError, msgspec.DecodeError):
-            pass
+        if (verdict := _remembered(cache, name)) is not None:
+            return verdict
         verdict = await _try(prove, device)
-        cache.write(name, msgspec.json.encode(verdict))
+        cache.remember(name, msgspec.json.encode(verdict))
     return verdict
+
+
+def _remembered(cache: Cache, name: str) -> Accelerator | None:
+    kept = cache.read(name)
+    try:
+        return msgspec.json.decode(kept, type=Accelerator) if kept is not None else None
+    except msgspec.DecodeError:
+        return None
 
 
 async def _try(prove: Prove, device: Path) -> Accelerator:

@@ -3,7 +3,8 @@
 Goal: many processes use and fill it at once, any of them may be killed at any moment, the disk may be full; a
 reader sees a whole thing or nothing. So everything is made in a folder called ``.making-…`` beside its place
 and renamed into it, under a lock that the kernel takes back when its holder dies. What a killed maker left is
-swept by the next one to hold the same lock.
+swept by the next one to hold the same lock. Reading takes no lock, so that a cache that can't be written
+serves with what is in it.
 """
 
 import asyncio
@@ -26,6 +27,11 @@ CACHE_VARIABLE: Final = "GUESTNET_CACHE"
 _RECENTLY: Final = 24 * 3600.0
 _LOCK_POLL: Final = 0.02
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNUSABLE: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
+    | {errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+)
+"""The second half: a file stands where a folder should be, or the path is impossible."""
 _FULL_WORDS: Final = ("No space left on device", "Disk quota exceeded", "write failed", "Wrote only")
 """Of the kernel, and of dpkg-deb and tar when the last octets still fitted."""
 
@@ -34,11 +40,22 @@ class Cache:
     """One cache folder; made when first written to."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """``folder`` defaults to ``$GUESTNET_CACHE``, else the user's cache folder."""
-        variable = os.environ.get(CACHE_VARIABLE)
-        self.folder = folder or (
-            Path(variable) if variable else Path(platformdirs.user_cache_dir("guestnet"))
-        )
+        """``folder`` defaults to ``$GUESTNET_CACHE``, else the user's cache folder.
+
+        Raises EnvironmentMissing when the user has none.
+        """
+        self.folder = (folder or _default()).absolute()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether this user may make things in it."""
+        return os.access(self._existing(), os.W_OK | os.X_OK)
+
+    @property
+    def room(self) -> int:
+        """Bytes that are left on the disk that holds it."""
+        with self.explain("look at the cache"):
+            return shutil.disk_usage(self._existing()).free
 
     @contextlib.contextmanager
     def lock(self, name: str, *, waiting: Callable[[], None] | None = None) -> Iterator[None]:
@@ -47,9 +64,7 @@ class Cache:
         Blocks: from asyncio, call it in a thread. Raises EnvironmentMissing when the folder can't be written.
         """
         with self.explain("lock the cache"):
-            folder = self.folder / "locks"
-            folder.mkdir(parents=True, exist_ok=True)
-            held = filelock.FileLock(folder / f"{name}.lock", thread_local=False)
+            held = self._lock_file(name)
             try:
                 held.acquire(timeout=0)
             except filelock.Timeout:
@@ -65,15 +80,13 @@ class Cache:
     async def lock_async(self, name: str) -> AsyncIterator[None]:
         """Like lock, for asyncio: waits without blocking the loop, and can be cancelled meanwhile."""
         with self.explain("lock the cache"):
-            folder = self.folder / "locks"
-            folder.mkdir(parents=True, exist_ok=True)
-            held = filelock.FileLock(folder / f"{name}.lock", thread_local=False)
-        while True:
-            try:
-                held.acquire(timeout=0)
-                break
-            except filelock.Timeout:
-                await asyncio.sleep(_LOCK_POLL)
+            held = self._lock_file(name)
+            while True:
+                try:
+                    held.acquire(timeout=0)
+                    break
+                except filelock.Timeout:
+                    await asyncio.sleep(_LOCK_POLL)
         try:
             yield
         finally:
@@ -132,10 +145,17 @@ class Cache:
 
     def require_room(self, needed: int, what: str) -> None:
         """Raises EnvironmentMissing when the disk has less than ``needed`` bytes left to ``what``."""
-        with self.explain(what):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if shutil.disk_usage(self.folder).free < needed:
-                raise self.full(what)
+        if self.room < needed:
+            raise self.full(what)
+
+    def read(self, name: str) -> bytes | None:
+        """What the file ``name`` holds; None when there is none. Raises EnvironmentMissing when it can't be
+        read."""
+        with self.explain(f"read {name}"):
+            try:
+                return (self.folder / name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
 
     def write(self, name: str, content: bytes) -> None:
         """Replace the file ``name`` at once, whole or not at all."""
@@ -145,23 +165,30 @@ class Cache:
             descriptor, temporary = tempfile.mkstemp(prefix=".making-", dir=place.parent)
             try:
                 with os.fdopen(descriptor, "wb") as file:
+                    # A cache may be filled by one user and serve others.
+                    os.fchmod(descriptor, 0o644)
                     file.write(content)
                 Path(temporary).replace(place)
             finally:
                 Path(temporary).unlink(missing_ok=True)
 
+    def remember(self, name: str, content: bytes) -> None:
+        """Like write, for what can be found out again: a cache that can't be written stays as it is."""
+        with contextlib.suppress(EnvironmentMissing):
+            self.write(name, content)
+
     @contextlib.contextmanager
     def explain(self, what: str) -> Iterator[None]:
-        """Turn a full disk, or one that can't be written, into EnvironmentMissing with the remedy."""
+        """Turn a full disk, or a folder that can't be used, into EnvironmentMissing with the remedy."""
         try:
             yield
         except OSError as error:
             if error.errno in _FULL:
                 raise self.full(what) from error
-            if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            if error.errno in _UNUSABLE:
                 raise EnvironmentMissing(
-                    f"can't {what}: {error.filename or self.folder} can't be written",
-                    remedy=f"make it writable, or set {CACHE_VARIABLE} to a folder that is",
+                    f"can't {what}: {error.filename or self.folder} ({error.strerror})",
+                    remedy=f"make it writable for this user, or set {CACHE_VARIABLE} to a folder that is",
                 ) from error
             raise
 
@@ -172,6 +199,15 @@ class Cache:
             remedy=f"free 1 GB there, or set {CACHE_VARIABLE} to a folder on another disk",
         )
 
+    def _existing(self) -> Path:
+        """The folder, or the one in which it would be made."""
+        return next(path for path in (self.folder, *self.folder.parents) if os.path.lexists(path))
+
+    def _lock_file(self, name: str) -> filelock.BaseFileLock:
+        folder = self.folder / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(folder / f"{name}.lock", thread_local=False)
+
     def _publish(self, making: Path, place: Path) -> None:
         try:
             making.rename(place)
@@ -180,6 +216,18 @@ class Cache:
                 raise
             self.discard(place.parent.name, place.name)
             making.rename(place)
+
+
+def _default() -> Path:
+    if variable := os.environ.get(CACHE_VARIABLE):
+        return Path(variable)
+    try:
+        return Path(platformdirs.user_cache_dir("guestnet"))
+    except RuntimeError:
+        raise EnvironmentMissing(
+            f"the user {os.getuid()} has no home folder, where the cache would be",
+            remedy=f"set HOME, or {CACHE_VARIABLE} to a folder for it",
+        ) from None
 
 
 def says_disk_full(text: str) -> bool:

@@ -121,14 +121,15 @@ def build(
 
 
 def _open(recipe: Recipe, cache: Cache) -> Image | None:
-    folder = cache.folder / _KIND / _place(recipe)
+    place = _place(recipe)
+    described = cache.read(f"{_KIND}/{place}/{_DESCRIPTION}")
     try:
-        image = msgspec.json.decode((folder / _DESCRIPTION).read_bytes(), type=Image, dec_hook=_path)
-    except (FileNotFoundError, msgspec.DecodeError):
+        image = msgspec.json.decode(described or b"", type=Image, dec_hook=_path)
+    except msgspec.DecodeError:
         return None
-    cache.used(_KIND, _place(recipe), _DESCRIPTION)
+    cache.used(_KIND, place, _DESCRIPTION)
     # The cache may have been moved since.
-    return msgspec.structs.replace(image, folder=folder)
+    return msgspec.structs.replace(image, folder=cache.folder / _KIND / place)
 
 
 def _path(kind: type, value: object) -> Path:

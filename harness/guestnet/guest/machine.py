@@ -213,12 +213,12 @@ def find_qemu(cache: Cache | None = None) -> Qemu:
     identity = f"{program}:{status.st_size}:{status.st_mtime_ns}"
     cache = cache or Cache()
     remembered = f"qemu/{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
-    try:
-        output = (cache.folder / remembered).read_text()
-    except FileNotFoundError:
+    if (kept := cache.read(remembered)) is not None:
+        output = kept.decode()
+    else:
         output = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
         if _VERSION.search(output):
-            cache.write(remembered, output.encode())
+            cache.remember(remembered, output.encode())
     match = _VERSION.search(output)
     if match is None:
         raise EnvironmentMissing(f"{program} does not tell its version", remedy=_INSTALL)

@@ -76,8 +76,12 @@ async def start(machine: Machine, cache: Cache, say: Say = lambda sentence: None
     """A running guest in the fastest way: from a snapshot, which is made first if there is none.
 
     Returns when the guest is itself and asks for a lease. A damaged snapshot is said and made again; if that
-    does not help, the guest boots. Raises GuestError when that fails too.
+    does not help, or there is none and the cache can't be written, the guest boots. Raises GuestError when
+    that fails too.
     """
+    if not cache.is_writable and await _found(cache, machine.snapshot_key()) is None:
+        say(f"There is no snapshot, and {cache.folder} can't be written; the guest boots instead.")
+        return await boot(machine)
     for _ in range(_ATTEMPTS):
         snapshot = await obtain(machine, cache, say)
         guest = QemuGuest(machine)
@@ -87,13 +91,18 @@ async def start(machine: Machine, cache: Cache, say: Say = lambda sentence: None
             await guest.stop()
             if not isinstance(error, (GuestError, FileNotFoundError)):
                 raise
-            async with cache.lock_async(_lock(snapshot.key)):
-                cache.discard(_KIND, snapshot.key)
             reason = error.message.splitlines()[0] if isinstance(error, GuestError) else str(error)
             say(f"The snapshot does not start and is thrown away ({reason}).")
+            async with cache.lock_async(_lock(snapshot.key)):
+                cache.discard(_KIND, snapshot.key)
         else:
             return guest
     say("Snapshots do not work here; the guest boots instead.")
+    return await boot(machine)
+
+
+async def boot(machine: Machine) -> QemuGuest:
+    """A guest that boots, itself once it answers. Raises GuestError when it does not."""
     guest = QemuGuest(machine)
     try:
         await guest.boot()
@@ -109,11 +118,8 @@ async def obtain(machine: Machine, cache: Cache, say: Say = lambda sentence: Non
     Raises GuestError when the guest does not boot and EnvironmentMissing on a full disk.
     """
     key = machine.snapshot_key()
-    try:
-        if await asyncio.to_thread(_is_good, cache, key):
-            return _snapshot(cache, key)
-    except FileNotFoundError:
-        pass
+    if (found := await _found(cache, key)) is not None:
+        return found
     async with cache.lock_async(_lock(key)):
         try:
             if await asyncio.to_thread(_is_good, cache, key):
@@ -127,6 +133,14 @@ async def obtain(machine: Machine, cache: Cache, say: Say = lambda sentence: Non
         with cache.making(_KIND, key) as folder:
             await _make(machine, folder)
         return _snapshot(cache, key)
+
+
+async def _found(cache: Cache, key: str) -> Snapshot | None:
+    """The undamaged snapshot ``key``, if there is one."""
+    try:
+        return _snapshot(cache, key) if await asyncio.to_thread(_is_good, cache, key) else None
+    except FileNotFoundError:
+        return None
 
 
 async def _make(machine: Machine, folder: Path) -> None:
@@ -174,7 +188,7 @@ def _is_good(cache: Cache, key: str) -> bool:
         if (folder / _DESCRIPTION).exists():
             return False
         raise
-    cache.write(f"{_KIND}/{key}/{_DESCRIPTION}", msgspec.json.encode(_describe(folder)))
+    cache.remember(f"{_KIND}/{key}/{_DESCRIPTION}", msgspec.json.encode(_describe(folder)))
     return True
 
 

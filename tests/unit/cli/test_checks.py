@@ -1,5 +1,6 @@
 """The checks of ``guestnet doctor``, on machines that lack things."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,29 @@ def test_a_missing_tun_device_is_told(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUESTNET_CACHE", str(tmp_path / "not" / "yet"))
+    assert checks.check_cache().verdict == "ok"
+
     monkeypatch.setattr(checks, "NEEDED_BYTES", 1 << 62)
-    finding = checks.check_space(tmp_path / "not" / "yet")
+    finding = checks.check_cache()
     assert finding.verdict == "missing"
     assert "GUESTNET_CACHE" in finding.remedy
+
+
+def test_a_cache_that_can_not_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GUESTNET_CACHE", str(tmp_path / "file" / "below"))
+    finding = checks.check_cache()
+    assert (finding.verdict, finding.found) == ("optional", f"{tmp_path}/file/below can only be read")
+    assert "GUESTNET_CACHE" in finding.remedy
+
+
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GUESTNET_CACHE", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_000)
+    finding = checks.check_cache()
+    assert finding.verdict == "missing"
+    assert "has no home folder" in finding.found
+    assert finding.remedy == "set HOME, or GUESTNET_CACHE to a folder for it"

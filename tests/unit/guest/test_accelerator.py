@@ -55,6 +55,14 @@ def test_kvm_that_hangs_is_remembered_with_the_reason(tmp_path: Path) -> None:
     assert trial.count == 1
 
 
+def test_without_a_place_for_the_verdict_each_is_a_new_one(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    trial = Trial()
+
+    assert [choice(trial, Cache(tmp_path / "file")).name for _ in range(2)] == ["kvm"] * 2
+    assert trial.count == 2
+
+
 def test_another_qemu_is_tried_anew(tmp_path: Path) -> None:
     trial = Trial()
     cache = Cache(tmp_path)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,10 +92,65 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     assert names(tmp_path / "things") == []
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
-    denied = OSError(errno.EACCES, os.strerror(errno.EACCES), str(tmp_path))
-    with pytest.raises(EnvironmentMissing, match="can't be written"), Cache(tmp_path).explain("write"):
-        raise denied
+async def hold(cache: Cache) -> None:
+    async with cache.lock_async("thing"):
+        pass
+
+
+def lock(cache: Cache) -> None:
+    with cache.lock("thing"):
+        pass
+
+
+def make(cache: Cache) -> None:
+    with cache.making("things", "thing"):
+        pass
+
+
+@pytest.mark.parametrize(
+    "use", [lock, make, lambda cache: asyncio.run(hold(cache)), lambda cache: cache.write("note", b"here")]
+)
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, use: Callable[[Cache], None]) -> None:
+    (tmp_path / "file").touch()
+
+    said = r"(Not a directory|File exists)\): .* or set GUESTNET_CACHE to a folder"
+    with pytest.raises(EnvironmentMissing, match=said):
+        use(Cache(tmp_path / "file"))
+
+
+def test_a_folder_that_cannot_be_made_holds_nothing_and_takes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    cache = Cache(tmp_path / "file")
+
+    assert not cache.is_writable
+    cache.remember("note", b"here")
+    assert cache.read("note") is None
+
+
+@pytest.mark.parametrize("reason", [errno.EACCES, errno.EROFS, errno.EIO])
+def test_what_the_system_refuses_is_said(tmp_path: Path, reason: int) -> None:
+    refused = OSError(reason, os.strerror(reason), "/cache/locks")
+    with (
+        pytest.raises(EnvironmentMissing, match=rf"can't lock: /cache/locks \({os.strerror(reason)}\)"),
+        Cache(tmp_path).explain("lock"),
+    ):
+        raise refused
+
+
+def test_what_one_user_writes_another_can_read(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.remember("some/note", b"here")
+
+    assert (tmp_path / "some" / "note").stat().st_mode & 0o777 == 0o644
+    assert cache.read("some/note") == b"here"
+    assert cache.is_writable
+    assert Cache(tmp_path / "not" / "yet").is_writable
+
+
+def test_a_relative_folder_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GUESTNET_CACHE", "here")
+    assert Cache().folder == tmp_path / "here"
 
 
 def test_a_second_process_waits_and_says_so(tmp_path: Path) -> None:
@@ -118,15 +174,11 @@ def test_a_second_process_waits_and_says_so(tmp_path: Path) -> None:
 def test_waiting_for_a_lock_can_be_cancelled(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
 
-    async def hold() -> None:
-        async with cache.lock_async("thing"):
-            pass
-
     async def main() -> None:
         async with cache.lock_async("thing"):
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(hold(), 0.05)
-        await hold()
+                await asyncio.wait_for(hold(cache), 0.05)
+        await hold(cache)
 
     asyncio.run(main())
 

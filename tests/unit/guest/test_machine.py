@@ -98,6 +98,16 @@ def test_a_missing_qemu_is_told_with_its_package(tmp_path: Path, monkeypatch: py
         find_qemu(Cache(tmp_path / "cache"))
 
 
+def test_a_version_that_can_not_be_remembered_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_qemu(tmp_path, "QEMU emulator version 10.0.2 (Debian)")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "file").touch()
+
+    assert find_qemu(Cache(tmp_path / "file")).version == "10.0.2"
+
+
 def test_too_old_a_qemu_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_qemu(tmp_path, "QEMU emulator version 6.2.0 (Debian)")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")

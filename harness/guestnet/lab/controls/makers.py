@@ -16,7 +16,6 @@ from guestnet.guest.image import Image, require
 from guestnet.guest.machine import Accelerator, Cable, Machine, Qemu, find_qemu
 from guestnet.guest.netns import NetnsGuest
 from guestnet.guest.netns_body import Plan, make_network
-from guestnet.guest.qemu import QemuGuest
 from guestnet.lab.requests.description import LabDescription
 from guestnet.stacks.base import Plug, Stack
 from guestnet.stacks.builtin import BuiltinStack
@@ -85,7 +84,7 @@ class QemuMaker:
             if description.boot == "restore":
                 guest = await snapshot.start(machine, self._cache, self._say)
                 return Made(guest, "restore", image.title, accelerator.name)
-            return Made(await _boot(machine), "boot", image.title, accelerator.name)
+            return Made(await snapshot.boot(machine), "boot", image.title, accelerator.name)
         finally:
             plug.close()
 
@@ -157,16 +156,6 @@ class NetnsMaker:
         """Frames on a pulled cable are dropped, and the journal says so. A stack of others has no cables."""
         if isinstance(self._stack, BuiltinStack):
             self._stack.change_cable(link, lambda cable, now: cable.set_plugged(up, now))
-
-
-async def _boot(machine: Machine) -> QemuGuest:
-    guest = QemuGuest(machine)
-    try:
-        await guest.boot()
-    except BaseException:
-        await guest.stop()
-        raise
-    return guest
 
 
 def _cable(plug: Plug) -> Cable:

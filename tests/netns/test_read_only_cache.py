@@ -22,10 +22,11 @@ exec "$@"
 LAB = """
 import sys
 from pathlib import Path
+from guestnet.core.events import GuestStarted
 from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
-with Lab.start(LabDescription(scenario="x", seed=0, guest="netns"), Path(sys.argv[1])) as lab:
-    print(lab.guest.run("hostname").stdout, end="")
+with Lab.start(LabDescription(scenario="x", seed=0, guest=sys.argv[2]), Path(sys.argv[1])) as lab:
+    print(lab.guest.run("hostname").stdout.strip(), lab.journal.expect(GuestStarted).how)
 """
 
 def run(cache: Path, program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -45,14 +46,21 @@ def test_a_complete_one_is_simply_used(tmp_path: Path) -> None:
     cache = Cache()
     tree.unpack(require("tiny", cache), cache)
 
-    ran = run(cache.folder, LAB, str(tmp_path))
+    ran = run(cache.folder, LAB, str(tmp_path), "netns")
 
-    assert ran.stdout == "guest1\n", ran.stderr
+    assert ran.stdout == "guest1 namespace\n", ran.stderr
+
+
+@pytest.mark.guest
+def test_a_machine_boots_since_its_snapshot_would_be_opened_for_writing(tmp_path: Path) -> None:
+    ran = run(Cache().folder, LAB, str(tmp_path), "qemu")
+
+    assert ran.stdout == "guest1 boot\n", ran.stderr
 
 
 def test_an_incomplete_one_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
-    ran = run(tmp_path / "cache", LAB, str(tmp_path))
+    ran = run(tmp_path / "cache", LAB, str(tmp_path), "netns")
     assert "guestnet image build tiny" in ran.stderr.splitlines()[-1]
 
     ran = run(tmp_path / "cache", 'from guestnet.cli import main; main(["image", "build"])')

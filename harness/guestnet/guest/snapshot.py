@@ -76,12 +76,8 @@ async def start(machine: Machine, cache: Cache, say: Say = lambda sentence: None
     """A running guest in the fastest way: from a snapshot, which is made first if there is none.
 
     Returns when the guest is itself and asks for a lease. A damaged snapshot is said and made again; if that
-    does not help, or there is none and the cache can't be written, the guest boots. Raises GuestError when
-    that fails too.
+    does not help, the guest boots. Raises GuestError when that fails too.
     """
-    if not cache.is_writable and await _found(cache, machine.snapshot_key()) is None:
-        say(f"There is no snapshot, and {cache.folder} can't be written; the guest boots instead.")
-        return await boot(machine)
     for _ in range(_ATTEMPTS):
         snapshot = await obtain(machine, cache, say)
         guest = QemuGuest(machine)
@@ -118,8 +114,11 @@ async def obtain(machine: Machine, cache: Cache, say: Say = lambda sentence: Non
     Raises GuestError when the guest does not boot and EnvironmentMissing on a full disk.
     """
     key = machine.snapshot_key()
-    if (found := await _found(cache, key)) is not None:
-        return found
+    try:
+        if await asyncio.to_thread(_is_good, cache, key):
+            return _snapshot(cache, key)
+    except FileNotFoundError:
+        pass
     async with cache.lock_async(_lock(key)):
         try:
             if await asyncio.to_thread(_is_good, cache, key):
@@ -133,14 +132,6 @@ async def obtain(machine: Machine, cache: Cache, say: Say = lambda sentence: Non
         with cache.making(_KIND, key) as folder:
             await _make(machine, folder)
         return _snapshot(cache, key)
-
-
-async def _found(cache: Cache, key: str) -> Snapshot | None:
-    """The undamaged snapshot ``key``, if there is one."""
-    try:
-        return _snapshot(cache, key) if await asyncio.to_thread(_is_good, cache, key) else None
-    except FileNotFoundError:
-        return None
 
 
 async def _make(machine: Machine, folder: Path) -> None:

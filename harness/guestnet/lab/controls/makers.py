@@ -81,12 +81,19 @@ class QemuMaker:
                 memory=description.memory,
                 console_log=self._artifacts / f"console-{name}.log",
             )
-            if description.boot == "restore":
+            if description.boot == "restore" and self._may_restore():
                 guest = await snapshot.start(machine, self._cache, self._say)
                 return Made(guest, "restore", image.title, accelerator.name)
             return Made(await snapshot.boot(machine), "boot", image.title, accelerator.name)
         finally:
             plug.close()
+
+    def _may_restore(self) -> bool:
+        """QEMU opens the memory of a snapshot for writing, though it maps it privately."""
+        writable = self._cache.is_writable
+        if not writable:
+            self._say(f"{self._cache.folder} can't be written, as snapshots must be: guests boot instead.")
+        return writable
 
     async def _accelerator(self, qemu: Qemu, image: Image) -> Accelerator:
         asked = self._description.accelerator

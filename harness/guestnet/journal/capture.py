@@ -87,8 +87,7 @@ class CaptureWriter:
         self._file = AppendFile(path, self._failed)
         header = pcapng.Section(hardware=platform.machine(), os=platform.platform(), application="guestnet")
         self._file.append(pcapng.section(header), 0)
-        if names:
-            self._file.append(pcapng.names(names), 0)
+        self._names = pcapng.names(names) if names else b""
 
     @property
     def size(self) -> int:
@@ -156,6 +155,9 @@ class CaptureWriter:
         link.first = now
         description = pcapng.Interface(name=name, description=f"Guestnet link {name}", snaplen=self._snaplen)
         self._file.append(pcapng.interface(description), now)
+        # Only now: editcap, mergecap and others can't write a file on that has names before any interface.
+        self._file.append(self._names, now)
+        self._names = b""
         return link
 
     def _economise(self) -> None:

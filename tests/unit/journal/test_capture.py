@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
-from scapy.utils import RawPcapNgReader
+from scapy.utils import RawPcapNgReader, RawPcapReader
 
 from guestnet.frames import virtio
 from guestnet.frames.train import Train
@@ -235,6 +235,72 @@ def test_a_train_is_captured_in_large_frames_with_right_checksums(tmp_path: Path
     (record,) = CaptureReader(headers).read()
     assert (record.data[:50], len(record.data), record.wire_length) == (LARGE[:50], HEADERS, len(LARGE))
     assert tshark(headers, "-o", "tcp.check_checksum:TRUE", "-Y", "tcp.checksum_bad.expert") == ""
+
+
+def captures(folder: Path) -> list[Path]:
+    """One of each kind that we write."""
+    train = virtio.receive(undone(LARGE, 34, 16, virtio.Gso.TCPV4, 1000))
+    assert isinstance(train, Train)
+    names = {"203.0.113.10": ["shop.example"], "::1": ["me"]}
+    kinds: dict[str, dict[str, Any]] = {
+        "whole": {}, "headers": {"snaplen": HEADERS}, "counters": {"snaplen": NOTHING},
+        "names": {"names": names}, "economised": {"enough": 500},
+        "names and counters": {"names": names, "snaplen": NOTHING},
+    }  # fmt: skip
+    for kind, options in kinds.items():
+        path = folder / f"{kind}.pcapng"
+        writer = CaptureWriter(path, lambda text: None, say_nothing, **options)
+        writer.frames("cable", "up", [SYN, DNS], T0)
+        writer.frames("cable", "down", [SYN], T0 + 1, "loss 3%")
+        writer.frames("cable", "up", [SYN, DNS], T0 + 2, marks=[("held 40 ms", 7), ("", 0)])
+        writer.frames("cable", "up", train, T0 + 3)
+        writer.beginning("cable", "down", SYN[:40], len(SYN), T0 + 4)
+        writer.flush()
+        if kind == "names":
+            (folder / "of a killed lab.pcapng").write_bytes(path.read_bytes())
+        writer.close(T0 + 5)
+    return sorted(folder.glob("*.pcapng"))
+
+
+def rewrite(path: Path, program: str, *words: str) -> Path:
+    """What ``program`` makes of the capture at ``path``."""
+    if (found := shutil.which(program)) is None:
+        pytest.skip(f"no {program} here; on Debian: apt install tshark")
+    out = path.with_suffix(".out")
+    rest = [word.format(path, out) for word in words]
+    done = subprocess.run([found, *rest], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{path.name}: {done.stderr}"
+    return out
+
+
+def seen(path: Path) -> list[tuple[int, int, bytes, str]]:
+    records = CaptureReader(path).read()
+    return [(record.at, record.wire_length, record.data, record.link) for record in records]
+
+
+TO_PCAP = ("tshark", "-r", "{}", "-F", "pcap", "-w", "{1}")
+
+
+@pytest.mark.parametrize("words", [
+    ("editcap", "{}", "{1}"), ("mergecap", "-w", "{1}", "{}"), ("reordercap", "{}", "{1}"), TO_PCAP
+], ids=lambda words: words[0])  # fmt: skip
+def test_wiresharks_tools_write_every_kind_on(tmp_path: Path, words: tuple[str, ...]) -> None:
+    paths = captures(tmp_path)
+    assert len(paths) == 7
+    for path in paths:
+        out = rewrite(path, *words)
+        if words == TO_PCAP:
+            with RawPcapReader(str(out)) as reader:
+                assert [data for data, _ in reader] == [data for _, _, data, _ in seen(path)]
+        else:
+            assert seen(out) == seen(path)
+
+
+@pytest.mark.parametrize("words", [("editcap", "{}", "{1}"), ("mergecap", "-w", "{1}", "{}")])
+def test_they_do_so_with_several_links_but_for_reordercap(path: Path, words: tuple[str, ...]) -> None:
+    """That one knows only interfaces that come before the first packet."""
+    write_everything(path)
+    assert seen(rewrite(path, *words)) == seen(path)
 
 
 def test_tshark_uses_the_names_it_brings(path: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_packet_of_an_interface_that_was_never_described_is_an_error() -> None
         Parser().feed(begin() + pcapng.packet(Packet(3, 0, b"", 0)))
 
 
-def foreign(order: str, resolution: bytes, ticks: int) -> bytes:
+def foreign(order: str, resolution: bytes, ticks: int, offset: int = 0) -> bytes:
     """A file as another writer makes it, in either byte order, with a block that we don't know."""
 
     def block(kind: int, body: bytes) -> bytes:
@@ -178,7 +178,8 @@ def foreign(order: str, resolution: bytes, ticks: int) -> bytes:
     def option(code: int, value: bytes) -> bytes:
         return struct.pack(order + "HH", code, len(value)) + value + bytes(-len(value) % 4)
 
-    options = option(99, b"unknown") + (option(9, resolution) if resolution else b"") + option(0, b"")
+    options = option(99, b"unknown") + (option(9, resolution) if resolution else b"")
+    options += (option(14, struct.pack(order + "q", offset)) if offset else b"") + option(0, b"")
     flags = (
         option(1, b"first")
         + option(1, b"second")
@@ -220,6 +221,16 @@ def test_files_of_other_writers(order: str, resolution: bytes, ticks: int) -> No
         Packet(0, at, b"xy", 2),
     ]
     assert Unknown(0xBAD, b"what") in blocks
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little endian", "big endian"])
+def test_times_may_begin_elsewhere(order: str) -> None:
+    """if_tsoffset, in seconds (4.2)."""
+    octets = foreign(order, b"\x09", 5, offset=1_700_000_000)
+
+    packets = [block for block in Parser().feed(octets) if isinstance(block, Packet)]
+
+    assert packets[0].at == 1_700_000_000_000_000_005
 
 
 def test_sections_after_one_another_number_their_interfaces_anew() -> None:

@@ -46,6 +46,8 @@ class LabStopped(Event, frozen=True):
 class StepBegan(Event, frozen=True):
     step: int
     name: str
+    where: str = ""
+    """The scenario's line, as "test_shop.py:7"."""
 
 
 class StepEnded(Event, frozen=True):
@@ -61,6 +63,23 @@ class Expected(Event, frozen=True):
     met: bool
     frame: int | None = None
     nearest: list[str] = []
+    where: str = ""
+    """The scenario's line, as "test_shop.py:7"."""
+
+
+class VerbRun(Event, frozen=True):
+    """A verb of the scenario ended; ``at`` is its end, ``seconds`` by the scenario's clock.
+
+    ``verb`` is what was called, as "guest1.connect"; ``arguments`` and ``result`` are in short. Where it
+    ``raised``, the result is what the error said. ``where`` is the scenario's line, as "test_shop.py:7".
+    """
+
+    verb: str
+    arguments: str = ""
+    result: str = ""
+    raised: bool = False
+    seconds: float = 0.0
+    where: str = ""
 
 
 class Noted(Event, frozen=True):
@@ -415,6 +434,7 @@ AnyEvent = (
     | StepBegan
     | StepEnded
     | Expected
+    | VerbRun
     | Noted
     | CaptureEnded
     | ClockJumped

@@ -13,6 +13,11 @@ class Result:
         """Whether what the verb was for has happened."""
         raise NotImplementedError
 
+    @property
+    def brief(self) -> str:
+        """What came of it, in a few words."""
+        raise NotImplementedError
+
     def __bool__(self) -> bool:
         return self.ok
 
@@ -34,6 +39,11 @@ class Ran(Result, msgspec.Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Whether it ended with status 0."""
         return self.status == 0
+
+    @property
+    def brief(self) -> str:
+        """Its status."""
+        return f"status {self.status}"
 
     @property
     def stdout(self) -> str:

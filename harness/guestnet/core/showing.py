@@ -66,6 +66,13 @@ def _expected(event: events.Expected) -> Line:
     )
 
 
+def _verb_run(event: events.VerbRun) -> Line:
+    came = f": {event.result}" if event.result not in ("", "None") else ""
+    where = f" ({event.where})" if event.where else ""
+    text = f"{event.verb}({event.arguments}){came}, in {event.seconds:.3f} s{where}"
+    return Line("verb", text, "warning" if event.raised else "")
+
+
 _OF_LEVELS: Final[dict[str, Tone]] = {"info": "", "warning": "warning", "error": "bad"}
 
 
@@ -228,6 +235,7 @@ _PHRASES: Final[dict[type[Event], Callable[[Any], Line]]] = {
     events.StepBegan: _step_began,
     events.StepEnded: _step_ended,
     events.Expected: _expected,
+    events.VerbRun: _verb_run,
     events.Noted: _noted,
     events.CaptureEnded: _capture_ended,
     events.ClockJumped: _clock_jumped,

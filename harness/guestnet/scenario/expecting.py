@@ -8,6 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Generic, TypeVar, cast
 
+import msgspec
+
 from guestnet.core.errors import DescriptionError, ExpectationFailed, LabError
 from guestnet.core.events import (
     AddressConflict,
@@ -26,6 +28,7 @@ from guestnet.journal.query import Packet
 from guestnet.scenario.matchers import event as event_matchers
 from guestnet.scenario.matchers.base import Matchable, Matcher, matcher, nearest
 from guestnet.scenario.observer import Duration, Observer, Since
+from guestnet.scenario.verbs import author
 from guestnet.scenario.views import told
 
 E = TypeVar("E", bound=Event)
@@ -131,8 +134,8 @@ class View(ABC, Generic[Item]):
     def _met(self, what: str, item: Item | None) -> None:
         self._record(Expected(at=0, what=what, met=True, frame=None if item is None else _number(item)))
 
-    def _record(self, event: Event) -> None:
-        self._observer.record(event)
+    def _record(self, event: Expected) -> None:
+        self._observer.record(msgspec.structs.replace(event, where=author()))
 
     def _failed(self, head: str, what: str, wanted: Matcher[Item], since: Since) -> ExpectationFailed:
         """The failure, journaled, with the nearest misses and what the journal says about the time."""

@@ -27,6 +27,7 @@ from guestnet.scenario.links import Link
 from guestnet.scenario.machine import GRACE, Machine
 from guestnet.scenario.observer import Duration, Observer, in_seconds
 from guestnet.scenario.results import Autoconfiguration, Dhcpv6Answer, Lease, Ran
+from guestnet.scenario.verbs import verb
 from guestnet.scenario.web import BUNDLE
 
 if TYPE_CHECKING:
@@ -76,25 +77,29 @@ class Guest(Machine):
 
         return host_for(run, self.name)
 
+    @verb
     def read_file(self, path: str) -> bytes:
         """A file's octets. Raises GuestError when it can't be read."""
         return self._observer.call(ReadFile(guest=self.name, path=path))
 
+    @verb
     def write_file(self, path: str, content: bytes | str) -> None:
         """Make or replace a file. Raises GuestError."""
         data = content.encode() if isinstance(content, str) else content
         self._observer.call(WriteFile(guest=self.name, path=path, content=data))
 
+    @verb
     def trust(self, pem: str) -> None:
         """Trust the certificate authorities in ``pem``, too: programs that use OpenSSL's usual bundle do."""
         script = f"mkdir -p {posixpath.dirname(BUNDLE)} && cat >>{BUNDLE}"
-        self.run(script, input=pem, check=True)
+        self._run(script, timeout=GRACE, data=pem, check=True)
 
+    @verb
     def lease(self, *, within: Duration = 15.0) -> Lease:
         """The guest's DHCP lease, waiting ``within`` until it has one. Raises GuestError."""
         patience = in_seconds(within)
         script = f"until [ -s {LEASE} ]; do sleep 0.05; done; cat {LEASE}"
-        ran = self.run(["timeout", f"{patience:g}", "sh", "-c", script], timeout=patience + GRACE)
+        ran = self._run(["timeout", f"{patience:g}", "sh", "-c", script], timeout=patience + GRACE)
         if not ran.ok:
             raise GuestError(
                 f"{self.name} has no lease after {patience:g} s",
@@ -102,6 +107,7 @@ class Guest(Machine):
             )
         return reading.lease(ran.stdout)
 
+    @verb
     def autoconfiguration(self, *, within: Duration = 20.0) -> Autoconfiguration:
         """The IPv6 of the guest's interface as routers made it, waiting until it is there. Raises GuestError.
 
@@ -109,7 +115,7 @@ class Guest(Machine):
         own, another one for the address of the advertised prefix (RFC 4862 section 5.4).
         """
         patience = in_seconds(within)
-        ran = self.run(["timeout", f"{patience:g}", "bash", "-c", _AUTOCONFIGURED], timeout=patience + GRACE)
+        ran = self._run(["timeout", f"{patience:g}", "bash", "-c", _AUTOCONFIGURED], timeout=patience + GRACE)
         if not ran.ok:
             raise GuestError(
                 f"{self.name} has no IPv6 after {patience:g} s",
@@ -117,12 +123,13 @@ class Guest(Machine):
             )
         return reading.autoconfiguration(*ran.stdout.split("===\n"))
 
+    @verb
     def dhcpv6(self, *, stateful: bool = False, within: Duration = 15.0) -> Dhcpv6Answer:
         """Ask by DHCPv6, as a guest does that router advertisements tell to: for DNS servers, and with
         ``stateful`` for an address too. Raises GuestError when nobody answers ``within`` that time."""
         patience = in_seconds(within)
         words = [_DHCP6, "lease" if stateful else "inform", f"{patience:g}"]
-        ran = self.run(words, timeout=patience + GRACE)
+        ran = self._run(words, timeout=patience + GRACE)
         if not ran.ok:
             raise GuestError(
                 f"{self.name} got no answer by DHCPv6 in {patience:g} s",
@@ -131,18 +138,22 @@ class Guest(Machine):
         leased = ran.stdout.partition("===\n")
         return reading.dhcpv6_answer(leased[0], leased[2].split())
 
+    @verb
     def reset(self, *, timeout: Duration = 60.0) -> None:
         """Press the reset button and wait until the agent answers again."""
         self._observer.call(ResetGuest(guest=self.name, timeout=in_seconds(timeout)))
 
+    @verb
     def pause(self) -> None:
         """Stop the processors: for the network, the guest is silent. Its clocks stand still meanwhile."""
         self._observer.call(PauseGuest(guest=self.name))
 
+    @verb
     def resume(self) -> None:
         """Let the processors run again."""
         self._observer.call(ResumeGuest(guest=self.name))
 
+    @verb
     def set_clock(self, to: int | None = None, *, ahead: Duration = 0, behind: Duration = 0) -> int:
         """Set the guest's wall clock (CLOCK_REALTIME), and nothing else: forward or back, at once.
 
@@ -154,22 +165,27 @@ class Guest(Machine):
         jump = duration(ahead) - duration(behind)
         return self._observer.call(SetClock(guest=self.name, at=to, ahead=jump))
 
+    @verb
     def link_down(self) -> None:
         """Pull the cable out: the guest sees no carrier."""
         self._observer.call(SetLink(guest=self.name, up=False))
 
+    @verb
     def link_up(self) -> None:
         """Plug the cable in."""
         self._observer.call(SetLink(guest=self.name, up=True))
 
+    @verb
     def snapshot(self) -> str:
         """Keep memory and devices as they are; the answer is for ``restore``."""
         return self._observer.call(SnapshotGuest(guest=self.name))
 
+    @verb
     def restore(self, snapshot: str) -> None:
         """Bring the guest back to a snapshot of it."""
         self._observer.call(RestoreGuest(guest=self.name, snapshot=snapshot))
 
+    @verb
     def stop(self) -> None:
         """End the guest; its name stays taken."""
         self._observer.call(StopGuest(guest=self.name))

@@ -26,6 +26,7 @@ from guestnet.scenario.machine import Host
 from guestnet.scenario.observer import Duration, Observer
 from guestnet.scenario.portal import PortalView, portals
 from guestnet.scenario.uplinks import UplinkView, uplinks
+from guestnet.scenario.verbs import author, running, verb
 from guestnet.scenario.views import Views
 from guestnet.scenario.vpn import VpnView, vpns
 
@@ -98,6 +99,9 @@ class Lab:
         """End the lab; its journal and capture stay."""
         self.process.close()
 
+    def _called(self) -> str:
+        return "lab"
+
     # Guests and hosts
 
     @property
@@ -112,6 +116,7 @@ class Lab:
             raise DescriptionError("this lab has no guest", remedy="ask for guests=1, or call add_guest()")
         return self._guests[0]
 
+    @verb
     def add_guest(self) -> Guest:
         """One more guest on the same network."""
         guest = Guest(self._observer.call(AddGuest(), timeout=120.0), self._observer)
@@ -170,6 +175,7 @@ class Lab:
         """The laptop's only VPN. Raises DescriptionError when there is none, or more than one."""
         return self.vpns.only
 
+    @verb
     def roam(self, uplink: str | None) -> None:
         """Leave all uplinks but ``uplink`` and connect that one; with None the laptop is offline."""
         self._observer.call(Roam(uplink=uplink))
@@ -186,10 +192,11 @@ class Lab:
     def step(self, name: str) -> Iterator[StepBegan]:
         """A part of the scenario with a name, for the report; it yields what ``since=`` takes."""
         self._steps += 1
-        number = self._steps
+        number, where = self._steps, author()
         began = StepBegan(
-            at=self._observer.record(StepBegan(at=0, step=number, name=name)), step=number, name=name
-        )
+            at=self._observer.record(StepBegan(at=0, step=number, name=name, where=where)),
+            step=number, name=name, where=where,
+        )  # fmt: skip
         try:
             yield began
         except BaseException as error:
@@ -207,6 +214,7 @@ class Lab:
         """The lab clock, in ns: for ``since=``."""
         return self._observer.call(Now())
 
+    @verb
     def jump(self, by: Duration) -> int:
         """Let the lab clock jump forward by ``by``, and only that: hours of silence for the stack.
 
@@ -239,17 +247,18 @@ class Lab:
         if not length:
             raise DescriptionError("a sleep of no time", remedy="give hours=, minutes= or seconds=")
         call = self._observer.call
-        call(FallAsleep(guests=guest_sleeps))
-        woken = WakeUp(uplinks=uplinks_return, clocks=clocks_set)
-        try:
-            call(AdvanceClock(by=length))
-            yield
-        except BaseException:
-            # A lab that is dead can't wake, and is not what went wrong here.
-            with suppress(GuestnetError):
-                call(woken)
-            raise
-        call(woken)
+        with running(self, "asleep", hours=hours, minutes=minutes, seconds=seconds):
+            call(FallAsleep(guests=guest_sleeps))
+            woken = WakeUp(uplinks=uplinks_return, clocks=clocks_set)
+            try:
+                call(AdvanceClock(by=length))
+                yield
+            except BaseException:
+                # A lab that is dead can't wake, and is not what went wrong here.
+                with suppress(GuestnetError):
+                    call(woken)
+                raise
+            call(woken)
 
     def sleep(
         self, *, hours: float = 0, minutes: float = 0, seconds: float = 0,

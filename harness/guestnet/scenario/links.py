@@ -27,6 +27,7 @@ from guestnet.link.words import describe
 from guestnet.scenario.expecting import LinkView
 from guestnet.scenario.keywords import Impairing
 from guestnet.scenario.observer import Observer
+from guestnet.scenario.verbs import running, verb
 
 Direction = Literal["up", "down"]
 
@@ -45,6 +46,9 @@ class Link(LinkView):
         """What is wrong with either direction now."""
         return self._observer.call(ask.SettingsOf(link=self.name))
 
+    def _called(self) -> str:
+        return f"lab.links.{self.name}"
+
     def _show(self) -> str:
         settings = self.settings
         up, down = describe(settings.up), describe(settings.down)
@@ -56,11 +60,16 @@ class Link(LinkView):
         """The frames that impairments dropped, each with the rule as its ``comment``."""
         return LinkView(self._observer, f"{self.name}-dropped")
 
+    @verb
     def impair(self, direction: Direction | None = None, /, **settings: Unpack[Impairing]) -> None:
         """Set ``settings`` in ``direction``, or in both; all others stay as they are."""
+        self._impair(direction, settings)
+
+    def _impair(self, direction: Direction | None, settings: Impairing) -> None:
         changes = impairments(**settings)
         self._observer.call(ask.Impair(link=self.name, settings=changes, direction=direction))
 
+    @verb
     def clear(self, *settings: str, direction: Direction | None = None) -> None:
         """Take back ``settings`` ("delay", "loss", …), or all of them and the schedule.
 
@@ -73,17 +82,20 @@ class Link(LinkView):
         self, direction: Direction | None = None, /, **settings: Unpack[Impairing]
     ) -> Iterator[None]:
         """``impair`` while the block runs; then everything is set as it was before."""
-        former = self.settings
-        self.impair(direction, **settings)
-        try:
-            yield
-        except BaseException:
-            # A lab that is dead has nothing to be restored, and is not what went wrong here.
-            with suppress(LabError):
-                self._restore(former)
-            raise
-        self._restore(former)
+        given = () if direction is None else (direction,)
+        with running(self, "impaired", *given, **settings):
+            former = self.settings
+            self._impair(direction, settings)
+            try:
+                yield
+            except BaseException:
+                # A lab that is dead has nothing to be restored, and is not what went wrong here.
+                with suppress(LabError):
+                    self._restore(former)
+                raise
+            self._restore(former)
 
+    @verb
     def schedule(self, steps: Sequence[Step], *, repeat: str | None = None) -> None:
         """Follow ``steps`` (see `at`) from now on in place of a former schedule.
 
@@ -92,6 +104,7 @@ class Link(LinkView):
         schedule = Schedule(steps=tuple(steps), repeat=repeat)
         self._observer.call(ask.FollowSchedule(link=self.name, schedule=schedule))
 
+    @verb
     def pull(self) -> None:
         """Pull the plug out: the guest, or the laptop (or the first end), sees no carrier.
 
@@ -99,6 +112,7 @@ class Link(LinkView):
         """
         self._observer.call(ask.SetCarrier(link=self.name, carrier=False))
 
+    @verb
     def plug(self) -> None:
         """Plug it in again."""
         self._observer.call(ask.SetCarrier(link=self.name, carrier=True))

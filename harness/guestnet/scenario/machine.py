@@ -19,7 +19,6 @@ import dns.rdatatype
 import msgspec
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing, GuestError, GuestnetError
-from guestnet.core.events import Noted
 from guestnet.lab.process.python import python_path
 from guestnet.lab.requests.protocol import RunOn
 from guestnet.lab.requests.request import Request
@@ -28,6 +27,7 @@ from guestnet.scenario.matchers import endpoint
 from guestnet.scenario.matchers.endpoint import Endpoint
 from guestnet.scenario.observer import Duration, Observer, in_seconds
 from guestnet.scenario.results import Address, Answer, Attempt, Exchange, Offer, Page, Ping, Ran, Transfer
+from guestnet.scenario.verbs import verb
 
 GRACE: Final = 20.0
 """Seconds that a tool gets beyond the time it was told to take."""
@@ -67,6 +67,7 @@ class Machine(ABC):
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[Ran]:
         """What asks the lab to run ``command`` on this machine."""
 
+    @verb
     def run(
         self, command: str | Sequence[str], *, timeout: Duration = 30.0, check: bool = False,
         input: bytes | str = b"",  # noqa: A002
@@ -76,7 +77,12 @@ class Machine(ABC):
         Raises GuestError when it has not ended after ``timeout`` seconds, and with ``check`` when its
         status is not 0.
         """
-        data = input.encode() if isinstance(input, str) else input
+        return self._run(command, timeout=timeout, check=check, data=input)
+
+    def _run(
+        self, command: str | Sequence[str], *, timeout: Duration, check: bool = False, data: bytes | str = b""
+    ) -> Ran:
+        data = data.encode() if isinstance(data, str) else data
         whole = command if isinstance(command, str) else list(command)
         ran = self._observer.call(self._request(whole, in_seconds(timeout), data))
         if check and not ran.ok:
@@ -86,6 +92,7 @@ class Machine(ABC):
 
     # Names
 
+    @verb
     def resolve(
         self,
         name: str,
@@ -102,25 +109,20 @@ class Machine(ABC):
         words += [f"+timeout={max(1, math.ceil(patience / 2))}", "+tcp" if tcp else "+notcp"]
         words += [] if server is None else [f"@{server}"]
         ran = self._tool([*words, "-q", name, "-t", rdtype], patience)
-        answer = reading.answer(name, rdtype, ran.stdout)
-        outcome = (
-            "nobody answered" if answer.timed_out else f"{answer.rcode} {' '.join(answer.records)}".strip()
-        )
-        self._note(f"resolve {name} {rdtype}: {outcome}")
-        return answer
+        return reading.answer(name, rdtype, ran.stdout)
 
     # Sockets
 
+    @verb
     def connect(self, host: str, port: int, *, timeout: Duration = 10.0, family: Family = 4) -> Attempt:
         """A TCP connect to ``host``, a name or an address; closed at once when it succeeds."""
         _, told = self._sockets("connect", host, port, timeout, family)
-        attempt = Attempt(
+        return Attempt(
             host=host, port=port, error=told.error, local=told.local, remote=told.remote,
             seconds=told.seconds, detail=told.detail,
         )  # fmt: skip
-        self._note(f"connect to {host} port {port}: {told.error or 'connected'} after {told.seconds:.3f} s")
-        return attempt
 
+    @verb
     def half_close(
         self, host: str, port: int, payload: bytes | str, *, timeout: Duration = 30.0, family: Family = 4
     ) -> Exchange:
@@ -131,19 +133,18 @@ class Machine(ABC):
         whole = payload.encode() if isinstance(payload, str) else payload
         reply, told = self._sockets("half-close", host, port, timeout, family, whole)
         sent = whole[: told.sent]
-        outcome = f"{len(sent)} of {len(whole)} bytes sent, {len(reply)} received"
-        self._note(f"half-close to {host} port {port}: {f'{told.error}, ' if told.error else ''}{outcome}")
         return Exchange(sent=sent, reply=reply, error=told.error, local=told.local, seconds=told.seconds)
 
+    @verb
     def udp_echo(
         self, host: str, port: int, payload: bytes | str, *, timeout: Duration = 5.0, family: Family = 4
     ) -> bytes | None:
         """Send a datagram; the one that comes back, or None when none does within ``timeout`` seconds."""
         sent = payload.encode() if isinstance(payload, str) else payload
         reply, told = self._sockets("udp", host, port, timeout, family, sent)
-        self._note(f"datagram to {host} port {port}: {told.error or f'{len(reply)} bytes came back'}")
         return None if told.error else reply
 
+    @verb
     def udp_send(self, host: str, port: int, payload: bytes | str, *, family: Family = 4) -> Endpoint:
         """Send a datagram and wait for nothing; the end that it was sent from.
 
@@ -151,7 +152,6 @@ class Machine(ABC):
         """
         sent = payload.encode() if isinstance(payload, str) else payload
         _, told = self._sockets("udp-send", host, port, 5.0, family, sent)
-        self._note(f"datagram to {host} port {port}: {told.error or 'sent'}")
         if told.error or told.local is None:
             remedy = told.error + (f" ({told.detail})" if told.detail else "")
             raise GuestError(f"{self.name} could not send to {host} port {port}", remedy=remedy)
@@ -168,6 +168,7 @@ class Machine(ABC):
 
     # Transfers
 
+    @verb
     def fetch(
         self, url: str, *, data: dict[str, str] | None = None, proxy: str = "", trust: str = "", to: str = "",
         timeout: Duration = 20.0, family: Family = 4,
@@ -183,10 +184,9 @@ class Machine(ABC):
             url, data=data, proxy=proxy, trusts_input=bool(trust), to=to, timeout=patience,
             family=_family_of(url, family),
         )  # fmt: skip
-        page = web.read(url, self._tool(words, patience, trust.encode()))
-        self._note(f"fetch {url}: {page.error or page.status} {page.location}".rstrip())
-        return page
+        return web.read(url, self._tool(words, patience, trust.encode()))
 
+    @verb
     def download(
         self, url: str, *, size: int | str | None = None, timeout: Duration = 60.0, family: Family = 4,
         proxy: str = "",
@@ -206,8 +206,9 @@ class Machine(ABC):
         )
         digest, told, rest = self._curl(script, patience)
         headers = dict(line.lower().split(": ", 1) for line in rest.splitlines() if ": " in line)
-        return self._transfer("download", target, told, digest, headers.get("x-sha256", ""), "size_download")
+        return self._transfer(target, told, digest, headers.get("x-sha256", ""), "size_download")
 
+    @verb
     def upload(self, url: str, *, size: int | str, timeout: Duration = 60.0, family: Family = 4) -> Transfer:
         """PUT ``size`` random octets (a number or "10MiB") to ``url``, or to the host of that name.
 
@@ -227,12 +228,12 @@ class Machine(ABC):
             expected = str(json.loads(rest).get("sha256", ""))
         except (ValueError, AttributeError):
             expected = ""
-        return self._transfer("upload", target, told, digest, expected, "size_upload")
+        return self._transfer(target, told, digest, expected, "size_upload")
 
     def _curl(self, script: str, timeout: float) -> tuple[str, dict[str, Any], str]:
         """The digest, what curl told and what came after that, as ``script`` prints them."""
         whole = f"d=$(mktemp -d) || exit 1; trap 'rm -rf \"$d\"' EXIT; {script}"
-        ran = self.run(whole, timeout=timeout + GRACE)
+        ran = self._run(whole, timeout=timeout + GRACE)
         digest, _, rest = ran.stdout.partition("\n")
         told, _, rest = rest.partition("\n")
         if not told.startswith("{"):
@@ -244,20 +245,18 @@ class Machine(ABC):
         return digest.partition(" ")[0], json.loads(told), rest
 
     def _transfer(
-        self, verb: str, url: str, told: dict[str, Any], digest: str, expected: str, size: str
+        self, url: str, told: dict[str, Any], digest: str, expected: str, size: str
     ) -> Transfer:
         failed = told.get("errormsg") or f"curl ended with {told['exitcode']}" if told["exitcode"] else ""
-        transfer = Transfer(
+        return Transfer(
             url=url, status=told["http_code"], bytes=int(told[size]), sha256=digest, expected=expected,
             seconds=float(told["time_total"]), error=failed,
             local=_ends(told, "local"), remote=_ends(told, "remote"),
         )  # fmt: skip
-        outcome = failed or ("intact" if transfer.intact else f"status {transfer.status}, not intact")
-        self._note(f"{verb} {url}: {transfer.bytes} bytes in {transfer.seconds:.3f} s, {outcome}")
-        return transfer
 
     # The rest
 
+    @verb
     def ping(
         self, host: str, *, count: int = 3, interval: Duration = 0.2, timeout: Duration = 2.0, size: int = 56,
         family: Family = 4,
@@ -274,15 +273,15 @@ class Machine(ABC):
         ran = self._tool(words, count * pause + patience)
         if not ran.stdout.strip():
             return Ping(host=host, sent=0, received=0, errors=[ran.stderr.strip()])
-        ping = reading.ping(host, ran.stdout)
-        self._note(f"ping {host}: {ping.received} of {ping.sent} answered")
-        return ping
+        return reading.ping(host, ran.stdout)
 
+    @verb
     def ntp(self, host: str, *, timeout: Duration = 5.0) -> int | None:
         """The time that an NTP server on ``host`` tells, in ns since the epoch; None when none answers."""
         reply = self.udp_echo(host, _NTP, reading.NTP_REQUEST, timeout=timeout)
         return None if reply is None else reading.ntp(reply)
 
+    @verb
     def addresses(self, interface: str | None = None) -> list[Address]:
         """Addresses of all interfaces, or of one."""
         found = reading.addresses(self._tool(["ip", "-json", "address"], 5.0, check=True).stdout)
@@ -291,7 +290,7 @@ class Machine(ABC):
     def _tool(self, words: list[str], timeout: float, data: bytes = b"", *, check: bool = False) -> Ran:
         """Run a tool that every machine should have; says so when it has not."""
         # By the shell, whose way to say that there is no such tool is the same everywhere.
-        ran = self.run(shlex.join(words), timeout=timeout + GRACE, input=data)
+        ran = self._run(shlex.join(words), timeout=timeout + GRACE, data=data)
         if ran.status == _NOT_FOUND and "not found" in ran.stderr:
             raise self._lacks(words[0])
         if check and not ran.ok:
@@ -306,8 +305,8 @@ class Machine(ABC):
         remedy = "use an image that has it, or add it to its recipe"
         return GuestError(f"{self.name} has no {tool}", remedy=remedy)
 
-    def _note(self, text: str) -> None:
-        self._observer.record(Noted(at=0, text=f"{self.name}: {text}"))
+    def _called(self) -> str:
+        return self.name
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -322,6 +321,7 @@ class Host(Machine):
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[Ran]:
         return RunOn(host=self.name, command=command, timeout=timeout, input=data)
 
+    @verb
     def dhcp(self, interface: str, *, within: Duration = 5.0) -> Offer | None:
         """What a DHCP server on the link of ``interface`` offers; None when none does ``within`` seconds.
 
@@ -331,12 +331,10 @@ class Host(Machine):
         python = ["env", f"PYTHONPATH={python_path()}", sys.executable, "-P"]
         patience = in_seconds(within)
         words = [*python, "-m", "guestnet.world.portal.probe", interface, f"{patience:g}"]
-        ran = self.run(words, timeout=patience + GRACE)
+        ran = self._run(words, timeout=patience + GRACE)
         if not ran.ok and ran.stderr.strip():
             raise GuestError(f"{self.name} could not ask on {interface}", remedy=ran.stderr.strip())
-        offer = msgspec.json.decode(ran.stdout_bytes, type=Offer) if ran.ok else None
-        self._note(f"DHCP on {interface}: {offer.address if offer is not None else 'no offer'}")
-        return offer
+        return msgspec.json.decode(ran.stdout_bytes, type=Offer) if ran.ok else None
 
 
 def _url(text: str) -> str:

@@ -18,6 +18,7 @@ from guestnet.scenario.keywords import Ways, check
 from guestnet.scenario.machine import Host, Machine
 from guestnet.scenario.observer import Observer
 from guestnet.scenario.results import Page
+from guestnet.scenario.verbs import verb
 from guestnet.scenario.views import Views, told
 
 DETECT: Final = "http://detect.example/generate_204"
@@ -37,6 +38,11 @@ class Detection(Result, msgspec.Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Whether the network is open."""
         return self.verdict == "open"
+
+    @property
+    def brief(self) -> str:
+        """The verdict."""
+        return self.verdict
 
     @property
     def captive(self) -> bool:
@@ -61,6 +67,7 @@ class PortalView:
         """Whether anybody is logged in."""
         return bool(self.state.open_for)
 
+    @verb
     def login(
         self, by: Machine | None = None, *, user: str | None = None, password: str = "", via: str = ""
     ) -> Page:
@@ -99,15 +106,18 @@ class PortalView:
             )
         return answer
 
+    @verb
     def expire(self) -> None:
         """End everybody's session, at once."""
         self._observer.call(ExpirePortal(portal=self.name))
 
+    @verb
     def set(self, **ways: Unpack[Ways]) -> None:
         """Let it behave in other ways: the keys of a profile's portal. Raises DescriptionError."""
         check(Changes, ways, f"the portal {self.name}")
         self._observer.call(SetPortal(portal=self.name, changes=Changes(**ways)))
 
+    @verb
     def detect(self, by: Machine | None = None, *, url: str = DETECT) -> Detection:
         """What the laptop's, or another machine's, system would take this network for."""
         machine = Host("laptop", self._observer) if by is None else by
@@ -119,6 +129,9 @@ class PortalView:
 
     def __repr__(self) -> str:
         return f"<PortalView {self.name}: {told(self._show)}>"
+
+    def _called(self) -> str:
+        return f"lab.portals[{self.name!r}]"
 
     def _show(self) -> str:
         opened = ", ".join(self.state.open_for)

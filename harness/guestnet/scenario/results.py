@@ -91,6 +91,11 @@ class Answer(Result, msgspec.Struct, frozen=True, kw_only=True):
         """Whether there was a record: the name may be there and have none of this type."""
         return self.rcode == "NOERROR" and bool(self.records)
 
+    @property
+    def brief(self) -> str:
+        """The response code and the records."""
+        return "nobody answered" if self.timed_out else " ".join([self.rcode, *self.records])
+
 
 class Attempt(Result, msgspec.Struct, frozen=True, kw_only=True):
     """A TCP connect as connect() in the guest told it.
@@ -116,6 +121,11 @@ class Attempt(Result, msgspec.Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Whether it connected."""
         return self.connected
+
+    @property
+    def brief(self) -> str:
+        """The error, if any, and how long it took."""
+        return f"{self.error or 'connected'} after {self.seconds:.3f} s"
 
     @property
     def connected(self) -> bool:
@@ -164,6 +174,12 @@ class Transfer(Result, msgspec.Struct, frozen=True, kw_only=True):
         return not self.error and 200 <= self.status < 300
 
     @property
+    def brief(self) -> str:
+        """How much in what time, and whether it is intact."""
+        outcome = self.error or ("intact" if self.intact else f"status {self.status}, not intact")
+        return f"{self.bytes} bytes in {self.seconds:.3f} s, {outcome}"
+
+    @property
     def intact(self) -> bool:
         """Whether everything arrived, by the SHA-256 of both sides."""
         return not self.error and bool(self.expected) and self.sha256 == self.expected
@@ -189,6 +205,11 @@ class Page(Result, msgspec.Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Whether all of it came, with a status of 200 to 299."""
         return not self.error and 200 <= self.status < 300
+
+    @property
+    def brief(self) -> str:
+        """The status and where it leads to."""
+        return self.error or f"{self.status} {self.location}".rstrip()
 
     @property
     def location(self) -> str:
@@ -223,6 +244,12 @@ class Exchange(Result, msgspec.Struct, frozen=True, kw_only=True):
         return not self.error
 
     @property
+    def brief(self) -> str:
+        """How much went either way."""
+        error = f"{self.error}, " if self.error else ""
+        return f"{error}{len(self.sent)} bytes sent, {len(self.reply)} received"
+
+    @property
     def intact(self) -> bool:
         """Whether the reply is ``SIZE SHA256`` of what was sent: the answer of a "half-close" server."""
         wanted = f"{len(self.sent)} {hashlib.sha256(self.sent).hexdigest()}".encode()
@@ -244,6 +271,11 @@ class Ping(Result, msgspec.Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """Whether each was answered."""
         return 0 < self.sent == self.received
+
+    @property
+    def brief(self) -> str:
+        """How many were answered."""
+        return f"{self.received} of {self.sent} answered"
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from guestnet.lab.requests.world import RenumberUplink, SetUplink, UplinkState, UplinkStates
 from guestnet.scenario.observer import Observer
+from guestnet.scenario.verbs import verb
 from guestnet.scenario.views import Views, told
 
 
@@ -14,15 +15,18 @@ class UplinkView:
         self.name = name
         self._observer = observer
 
+    @verb
     def up(self) -> None:
         """Connect: addresses, routes and resolver are there when this returns."""
         self._observer.call(SetUplink(uplink=self.name, up=True))
 
+    @verb
     def down(self) -> None:
         """Disconnect: what it brought is gone when this returns. Connections over it stall; nobody ends
         them, as on a real laptop."""
         self._observer.call(SetUplink(uplink=self.name, up=False))
 
+    @verb
     def renumber(self, *addresses: str, gateways: Sequence[str] | None = None) -> None:
         """Its network gives it other ``addresses``, as "192.168.1.77/24"; those of the other IP version stay.
 
@@ -47,6 +51,9 @@ class UplinkView:
 
     def __repr__(self) -> str:
         return f"<UplinkView {self.name}: {told(self._show)}>"
+
+    def _called(self) -> str:
+        return f"lab.uplinks[{self.name!r}]"
 
     def _show(self) -> str:
         state = self._state

@@ -13,6 +13,7 @@ from guestnet.lab.requests.world import (
 )
 from guestnet.scenario.keywords import VpnSettings
 from guestnet.scenario.observer import Duration, Observer, in_seconds
+from guestnet.scenario.verbs import verb
 from guestnet.scenario.views import Views, told
 
 
@@ -24,6 +25,7 @@ class VpnView:
         self.name = name
         self._observer = observer
 
+    @verb
     def connect(self) -> None:
         """Connect: routes, policies and resolver are there when this returns.
 
@@ -31,24 +33,29 @@ class VpnView:
         """
         self._observer.call(SetVpn(vpn=self.name, up=True))
 
+    @verb
     def disconnect(self) -> None:
         """Disconnect as a user does: the laptop is as if there were no VPN."""
         self._observer.call(SetVpn(vpn=self.name, up=False))
 
+    @verb
     def drop(self) -> None:
         """The concentrator falls silent. The client finds that out after three times its ``keepalive``
         ("lost" in the journal), keeps nothing but its kill switch, and goes on trying until `connect`."""
         self._observer.call(DropVpn(vpn=self.name))
 
+    @verb
     def rekey(self, *, pause: Duration = 0.0) -> None:
         """The client changes keys, and for ``pause`` it has none: packets wait."""
         self._observer.call(RekeyVpn(vpn=self.name, pause=in_seconds(pause)))
 
+    @verb
     def reconnect(self, *addresses: str, address: str = "") -> None:
         """Disconnect and connect; inside the tunnel the laptop is ``address`` then, as "10.20.255.9/24"."""
         given = (*addresses, address) if address else addresses
         self._observer.call(ReconnectVpn(vpn=self.name, addresses=given))
 
+    @verb
     def set(self, **changes: Unpack[VpnSettings]) -> None:
         """Change settings, in a tunnel that is up at once: ``set(kill_switch=True, mtu=1280)``.
 
@@ -73,6 +80,9 @@ class VpnView:
 
     def __repr__(self) -> str:
         return f"<VpnView {self.name}: {told(self._show)}>"
+
+    def _called(self) -> str:
+        return f"lab.vpns[{self.name!r}]"
 
     def _show(self) -> str:
         state = self.state

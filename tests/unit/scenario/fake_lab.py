@@ -99,12 +99,12 @@ class FakeLab:
         )
 
     def call(self, request: Request[Any], *, timeout: float | None = None) -> Any:
-        self.requests.append(request)
-        if isinstance(request, Activity):
-            return self._activity(request)
         if isinstance(request, Record):
             self.event(request.event)
             return self.now
+        self.requests.append(request)
+        if isinstance(request, Activity):
+            return self._activity(request)
         if isinstance(request, Now):
             return self.now
         if isinstance(request, Run | RunOn):

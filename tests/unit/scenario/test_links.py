@@ -9,6 +9,7 @@ from guestnet.core.errors import DescriptionError, LabError
 from guestnet.journal.query import Trace
 from guestnet.lab.requests import links as ask
 from guestnet.lab.requests.links import LinkSettings
+from guestnet.lab.requests.protocol import Record
 from guestnet.lab.requests.request import Request
 from guestnet.link.settings import Burst, Impairments, Schedule, Step
 from guestnet.scenario.links import Link, at
@@ -30,6 +31,8 @@ class Lab:
         """The response to ``request``."""
         if self.dead:
             raise LabError("the lab ended")
+        if isinstance(request, Record):  # the verb itself, for the journal
+            return cast(R, 0)
         self.asked.append(request)
         return cast(R, BEFORE if isinstance(request, ask.SettingsOf) else None)
 

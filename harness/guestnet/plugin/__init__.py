@@ -55,6 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         seed=option.guestnet_seed,
         stacks=choices.parse_stacks(option.guestnet_stack or ()),
         guest=option.guestnet_guest,
+        image=option.guestnet_image,
         keep=option.guestnet_keep or ("on" if report else "retain-on-failure"),
         report=str(config.invocation_params.dir / report) if report else None,
         strict_environment=option.guestnet_strict_environment,
@@ -68,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header(config: pytest.Config) -> str:
     settings = config.stash[SETTINGS]
     words = [f"seed {settings.seed}", f"stack {','.join(settings.stacks) or choices.DEFAULT_STACK}"]
-    words.append(f"guest {settings.guest or choices.GUESTS[0]}")
+    words.append(f"guest {settings.guest or choices.GUESTS[0]} of {settings.image}")
     return "guestnet: " + ", ".join(words)
 
 
@@ -115,12 +116,12 @@ def lab_description(request: pytest.FixtureRequest, lab_stack: str, lab_seed: in
     """The lab that the marker and the options ask for."""
     from guestnet.lab.requests.description import LabDescription
 
-    wishes = _wishes(request.node)
-    fields: dict[str, Any] = {"seed": lab_seed, **wishes.fields}
+    wishes, settings = _wishes(request.node), request.config.stash[SETTINGS]
+    fields: dict[str, Any] = {"seed": lab_seed, "image": settings.image, **wishes.fields}
     profile = fields.get("profile")
     if isinstance(profile, str) and (beside := request.path.parent / profile).is_file():
         fields["profile"] = str(beside)
-    guest = wishes.guest or request.config.stash[SETTINGS].guest or choices.GUESTS[0]
+    guest = wishes.guest or settings.guest or choices.GUESTS[0]
     fields |= {"scenario": request.node.nodeid, "stack": lab_stack, "guest": guest}
     return LabDescription(**fields)
 

@@ -15,7 +15,7 @@ import pytest
 
 from guestnet.plugin import settings as choices
 
-VALUED: Final = ("stack", "guest", "report", "keep", "seed")
+VALUED: Final = ("stack", "guest", "image", "report", "keep", "seed")
 """Options with a value; any other is a flag."""
 
 NAMES: Final = (*VALUED, "strict-environment")
@@ -33,6 +33,10 @@ def add(parser: pytest.Parser) -> None:
         help="network stack under test; several run each scenario once on each (default: builtin)",
     )  # fmt: skip
     group.addoption("--guestnet-guest", choices=choices.GUESTS, help="kind of guest (default: qemu)")
+    group.addoption(
+        "--guestnet-image", metavar="NAME[:RELEASE]", default=choices.DEFAULT_IMAGE,
+        help=f"what guests are made of, of a release of Debian (default: {choices.DEFAULT_IMAGE})",
+    )  # fmt: skip
     group.addoption(
         "--guestnet-report", metavar="DIR",
         help="write run.json, all artifacts and one HTML file into the folder DIR",

@@ -17,7 +17,7 @@ import pytest
 
 from guestnet.core.variant import Variant
 from guestnet.plugin import options
-from guestnet.plugin.settings import GUESTS, Keep, Settings, Wishes, stacks_to_run
+from guestnet.plugin.settings import DEFAULT_IMAGE, GUESTS, Keep, Settings, Wishes, stacks_to_run
 
 if TYPE_CHECKING:
     from guestnet.lab.requests.description import LabDescription
@@ -90,7 +90,7 @@ class Record(msgspec.Struct, kw_only=True):
             variant=Variant(
                 stack=parameters.get(STACK, stacks[0]),
                 guest=wishes.guest or settings.guest or GUESTS[0],
-                image=wishes.fields.get("image", "tiny"),
+                image=wishes.fields.get("image", settings.image),
                 profile=_profile(profile, item.config),
             ),
             started=now,
@@ -155,6 +155,8 @@ def rerun_command(config: pytest.Config, record: Record) -> str:
     chosen = {
         "seed": config.option.guestnet_seed, "stack": record.variant.stack, "guest": record.variant.guest
     }  # fmt: skip
+    if record.variant.image != DEFAULT_IMAGE:
+        chosen["image"] = record.variant.image
     for option, value in chosen.items():
         words += [options.spelled(config, option), str(value)]
     return shlex.join(words)

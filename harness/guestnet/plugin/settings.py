@@ -15,6 +15,7 @@ KEEP: Final[tuple[Keep, ...]] = get_args(Keep)
 GUESTS: Final = ("qemu", "netns")
 DEFAULT_SEED: Final = 1
 DEFAULT_STACK: Final = "builtin"
+DEFAULT_IMAGE: Final = "tiny"
 
 SEED_BITS: Final = 48
 """Of a scenario's seed: exact as a number of JavaScript too, which the report is."""
@@ -27,6 +28,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stacks: tuple[str, ...] = ()
     """Those asked for; none means that each scenario runs on its own, by default on ``builtin``."""
     guest: str | None = None
+    image: str = DEFAULT_IMAGE
+    """Of scenarios that do not ask for one themselves."""
     keep: Keep = "retain-on-failure"
     report: str | None = None
     """The run folder, absolute."""

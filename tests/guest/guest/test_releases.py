@@ -1,4 +1,4 @@
-"""Another release of Debian than the recipe's own: built beside it, and a guest of it boots and is restored."""
+"""Another release of Debian than the recipe's own: built beside it, booted and restored."""
 
 import asyncio
 from pathlib import Path
@@ -29,9 +29,9 @@ def test_a_guest_of_another_release_is_one(machine: Machine, log: Path) -> None:
             await booted.run("until [ -e /run/lease.env ]; do usleep 20000; done")
             # A name that ip reads from a file, which each release has elsewhere.
             assert await text(booted, "ip route show table main proto kernel") != ""
-            assert "does not load" not in log.read_text()
         async with restored(trixie) as guest:
             assert await text(guest, "hostname") == "guest1"
             assert (await text(guest, "apt-get --version")).startswith("apt 3.")
 
     asyncio.run(main())
+    assert "does not load" not in log.read_text()

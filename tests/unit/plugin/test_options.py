@@ -99,6 +99,19 @@ def test_the_value_of_a_short_form_is_no_file(suite: pytest.Pytester) -> None:
         run(suite, "--own=x", "--report", "r").assert_outcomes(passed=1)
 
 
+def test_the_image_is_the_runs_unless_the_scenario_names_one(suite: pytest.Pytester) -> None:
+    suite.makepyfile("""
+        import pytest
+        def test_plain(lab): assert lab.description.image == "tiny:trixie"
+        @pytest.mark.lab(image="other")
+        def test_own(lab): assert lab.description.image != "other"
+    """)
+    result = run(suite, "--image", "tiny:trixie")
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["guestnet: * of tiny:trixie", "again: *::test_own * --image other"])
+
+
 def test_the_command_of_a_scenario_is_in_the_words_of_its_project(suite: pytest.Pytester) -> None:
     suite.makepyfile("def test_red(lab): assert 0")
     run(suite).stdout.fnmatch_lines(["again: *::test_red --seed 1 --stack builtin --guest qemu"])

@@ -37,6 +37,11 @@ def image(session: nox.Session) -> None:
     session.run("python", "-m", "guestnet.cli", "image", "build", IMAGE)
 
 
+def proxies(session: nox.Session) -> None:
+    """Make the environment of the worlds' proxies unless it is there."""
+    session.run("python", "-m", "guestnet.cli", "proxies")
+
+
 @nox.session(name="format")
 def tidy(session: nox.Session) -> None:
     """Put imports and layout in order, in place."""
@@ -94,6 +99,7 @@ def fuzz(session: nox.Session) -> None:
 def scenarios(session: nox.Session) -> None:
     """The suite on the real guest, with a report in reports/scenarios."""
     image(session)
+    proxies(session)
     pytest(session, "scenarios", "--strict-environment", "--report", "reports/scenarios")
 
 
@@ -111,6 +117,7 @@ def test(session: nox.Session) -> None:
     lint(session)
     types(session)
     image(session)
+    proxies(session)
     on_netns = ("scenarios", "--guest", "netns", "--numprocesses", "2", "--strict-environment")
     # Status 5: what follows ``--`` selects none of these.
     session.run("python", "-m", "pytest", *on_netns, *session.posargs, success_codes=[0, 5])

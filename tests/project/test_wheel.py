@@ -4,9 +4,11 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from email import message_from_string
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +52,20 @@ def test_the_wheel_carries_recipes_profiles_and_templates(wheel: Path) -> None:
         wanted = {(Path("guestnet") / home / path.relative_to(ROOT / folder)).as_posix() for path in files}
         assert not wanted - carried
     assert not [name for name in carried if name.startswith(("tests/", "scenarios/"))]
+
+
+def test_the_wheel_holds_nobody_to_old_versions(wheel: Path) -> None:
+    """What it needs it needs of a version on, and mitmproxy with its pins only for the extra."""
+    (metadata,) = (name for name in zipfile.ZipFile(wheel).namelist() if name.endswith("/METADATA"))
+    text = zipfile.ZipFile(wheel).read(metadata).decode()
+    needed = [Requirement(line) for line in message_from_string(text).get_all("Requires-Dist", [])]
+
+    always = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+    assert len(always) > 10
+    assert {each.operator for requirement in always for each in requirement.specifier} == {">="}
+    for_proxies = {each.name for each in needed if each not in always and each.marker is not None
+                   and each.marker.evaluate({"extra": "proxies"})}  # fmt: skip
+    assert for_proxies == {"mitmproxy", "msgspec"}
 
 
 @pytest.mark.guest

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "journal": {"core", "wire", "frames"},
     "lab.requests": {"core", "link", "stacks", "world.described", "world.laptop", "world.vpn"},
     "lab.controls": {"core", "system", "link", "edge", "stacks", "world", "guest", "lab.requests"},
-    "lab.process": {"core", "system", "world.described", "world.profiles", "lab.requests"},
+    "lab.process": {"core", "system", "guest", "world.described", "world.profiles", "lab.requests"},
     "lab": {
         "core", "system", "edge", "stacks", "world", "guest", "journal",
         "lab.requests", "lab.controls", "lab.process",

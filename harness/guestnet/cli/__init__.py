@@ -19,6 +19,7 @@ from guestnet.cli.doctor import doctor
 from guestnet.cli.events import events
 from guestnet.cli.image import image
 from guestnet.cli.profiles import profiles
+from guestnet.cli.proxies import proxies
 from guestnet.cli.report import report
 from guestnet.cli.run import run
 from guestnet.cli.shell import shell
@@ -33,7 +34,7 @@ def guestnet() -> None:
     """Boot a small Linux guest, give it a network, break that network, and see what the guest sees."""
 
 
-for command in (attach, bench, doctor, events, image, profiles, report, run, shell):
+for command in (attach, bench, doctor, events, image, profiles, proxies, report, run, shell):
     guestnet.add_command(command)
 
 

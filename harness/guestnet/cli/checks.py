@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from guestnet.core.errors import GuestnetError
+from guestnet.core.errors import EnvironmentMissing, GuestnetError
 
 Verdict = Literal["ok", "missing", "optional"]
 """``optional``: it is missing, and only what ``purpose`` names can't be done."""
@@ -157,6 +157,20 @@ def check_impairments() -> Finding:
 
     finding = check(name, purpose, impair)
     # A lab whose links are sound does without.
+    return finding if finding.verdict == "ok" else msgspec.structs.replace(finding, verdict="optional")
+
+
+def check_proxies() -> Finding:
+    """Whether the environment of a world's proxies is made. A world makes it when it needs it."""
+    from guestnet.lab.process import proxies
+
+    def look() -> str:
+        python = proxies.find()
+        if python is None:
+            raise EnvironmentMissing("not made yet", remedy=proxies.COMMAND)
+        return f"mitmproxy {proxies.version(python)}"
+
+    finding = check("proxies", "worlds with a proxy", look)
     return finding if finding.verdict == "ok" else msgspec.structs.replace(finding, verdict="optional")
 
 

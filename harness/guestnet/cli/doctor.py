@@ -45,6 +45,7 @@ def examine(quick: bool) -> list[Finding]:
         checks.check_cache(),
         checks.check("image tiny", "guests", lambda: require("tiny").title),
         *([] if quick else [checks.check("accelerator", "speed of guests", checks.accelerator)]),
+        checks.check_proxies(),
         checks.check_program("ip", "looking around in a lab", optional=True),
         checks.check_program("slirp4netns", "--stack slirp for netns guests", optional=True),
         checks.check_program("passt", "--stack passt", optional=True),

@@ -46,16 +46,25 @@ _log = logging.getLogger(__name__)
 
 
 class Lab:
-    """One running world, stack and guests. ``on_fault`` is called when it can't go on."""
+    """One running world, stack and guests. ``on_fault`` is called when it can't go on.
+
+    ``proxy_python`` is the interpreter that runs the world's proxies, if it has any.
+    """
 
     def __init__(
-        self, description: LabDescription, artifacts: Path, on_fault: Callable[[GuestnetError], None]
+        self,
+        description: LabDescription,
+        artifacts: Path,
+        on_fault: Callable[[GuestnetError], None],
+        *,
+        proxy_python: str,
     ) -> None:
         assert isinstance(description.profile, World), "the client sends the world itself"
         self._description = description
         self._world = description.profile.with_laptop(description.laptop)
         self._artifacts = artifacts
         self._on_fault = on_fault
+        self._proxy_python = proxy_python
         self._began = time.monotonic()
         self._clock = LabClock()
         self._recorder: FileRecorder | None = None
@@ -96,6 +105,7 @@ class Lab:
             recorder=recorder,
             clock=self._clock,
             on_fault=self._on_fault,
+            proxy_python=self._proxy_python,
             guests=(subnets.ipv4, subnets.ipv6),
             keeps=lambda: recorder.keeps,
         )

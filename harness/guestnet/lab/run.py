@@ -117,7 +117,9 @@ class _Frame:
         if isinstance(request, protocol.Start):
             if self._lab is not None:
                 raise LabError("the lab has been started already")
-            self._lab = Lab(request.description, Path(request.artifacts), self._fault)
+            self._lab = Lab(
+                request.description, Path(request.artifacts), self._fault, proxy_python=request.proxy_python
+            )
             return await self._lab.start()
         if self._lab is None:
             raise LabError("the lab has not been started", remedy="send Start first")

@@ -9,8 +9,9 @@ This module is imported by every pytest of the environment, with scenarios or wi
 imported where it is used.
 """
 
+import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,13 +135,23 @@ def lab_artifacts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 
 @pytest.fixture(scope="session")
-def open_lab() -> "Iterator[Callable[[LabDescription, Path], AbstractContextManager[Lab]]]":
+def open_lab(
+    request: pytest.FixtureRequest,
+) -> "Iterator[Callable[[LabDescription, Path], AbstractContextManager[Lab]]]":
     """What starts a lab: a context manager that ends it."""
     from guestnet.lab.process.labs import LabServer
     from guestnet.scenario import Lab
 
     with LabServer() as server:
-        yield partial(Lab.start, server=server)
+        yield partial(Lab.start, server=server, say=partial(_say, request.config))
+
+
+def _say(config: pytest.Config, line: str) -> None:
+    """To the terminal, though output is captured: why nothing happens for a while."""
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+        sys.stderr.write(f"\nguestnet: {line}\n")
+        sys.stderr.flush()
 
 
 @pytest.fixture

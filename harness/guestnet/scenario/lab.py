@@ -14,6 +14,7 @@ from guestnet.journal.query import Trace
 from guestnet.lab.process.client import LabProcess
 from guestnet.lab.process.door import Visit
 from guestnet.lab.process.labs import LabServer
+from guestnet.lab.process.proxies import Say, say_on_stderr
 from guestnet.lab.requests.description import LabDescription
 from guestnet.lab.requests.portal import AuthorityOf
 from guestnet.lab.requests.protocol import AddGuest, LabStatus, Now, Status
@@ -70,12 +71,14 @@ class Lab:
         *,
         deadline: float = 60.0,
         server: LabServer | None = None,
+        say: Say = say_on_stderr,
     ) -> Self:
         """Start a lab that writes into the folder ``artifacts``; its guests have leases, if so described.
 
-        Who starts many keeps a ``server`` for all of them. Raises as `LabProcess.start` and `Guest.lease` do.
+        Who starts many keeps a ``server`` for all of them. ``say`` is told what has to be made before. Raises
+        as `LabProcess.start` and `Guest.lease` do.
         """
-        lab = cls(LabProcess.start(description, artifacts, deadline=deadline, server=server))
+        lab = cls(LabProcess.start(description, artifacts, deadline=deadline, server=server, say=say))
         try:
             for guest in lab.guests:
                 lab._settle(guest)

@@ -24,7 +24,8 @@ from guestnet.world.vpn.running import Vpns
 class RunningWorld:
     """One ``world`` in the lab process, around guests in the networks ``guests``.
 
-    ``on_fault`` is called when a part of it ends unasked; ``keeps`` is as of `Links`.
+    ``on_fault`` is called when a part of it ends unasked; ``keeps`` is as of `Links`, ``proxy_python`` as of
+    `Servers`.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class RunningWorld:
         recorder: FileRecorder,
         clock: LabClock,
         on_fault: Callable[[GuestnetError], None],
+        proxy_python: str,
         guests: Sequence[str] = (),
         keeps: Callable[[], int],
     ) -> None:
@@ -58,7 +60,10 @@ class RunningWorld:
         )  # fmt: skip
         self._nat64 = Nat64s(world, lambda *told: self._served(Answered(*told)))
         self.portals = Portals(world, recorder, clock)
-        self._servers = Servers(world, self._served, self._server_ended, now=clock.now, ask=self.portals.ask)
+        self._servers = Servers(
+            world, self._served, self._server_ended, now=clock.now, ask=self.portals.ask,
+            proxy_python=proxy_python,
+        )  # fmt: skip
         self._forget_clock = clock.on_jump(self._servers.clock_jumped)
 
     @property

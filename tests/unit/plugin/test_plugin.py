@@ -61,6 +61,22 @@ def test_an_impossible_marker_is_told_with_its_place(
     assert "Traceback" not in result.stdout.str()
 
 
+def test_why_a_lab_takes_long_is_said_at_once(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        from guestnet import plugin
+
+        def test_it(request):
+            plugin._say(request.config, "making what proxies need")
+            print("captured")
+        """
+    )
+    result = suite.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1)
+    result.stderr.fnmatch_lines(["guestnet: making what proxies need"])
+    assert "captured" not in result.stdout.str()
+
+
 def test_seeds_are_stable_and_each_scenario_has_its_own(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         """

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Final, Self, cast
 import msgspec
 
 from guestnet.core.errors import EnvironmentMissing, GuestnetError, LabError
+from guestnet.lab.process import proxies
 from guestnet.lab.process.labs import LabServer
 from guestnet.lab.requests import protocol
 from guestnet.lab.requests.description import LabDescription
@@ -63,14 +64,17 @@ class LabProcess:
         *,
         deadline: float = 60.0,
         server: LabServer | None = None,
+        say: proxies.Say = proxies.say_on_stderr,
     ) -> Self:
         """Start a lab that writes into the folder ``artifacts`` (made if need be), in ``deadline`` seconds.
 
-        It comes from ``server``, which saves most of the time, or from one of its own. Raises
-        DescriptionError, EnvironmentMissing, GuestError, or LabError with the end of lab.log.
+        It comes from ``server``, which saves most of the time, or from one of its own. What the first world
+        with a proxy needs is made before, and ``say`` told. Raises DescriptionError, EnvironmentMissing,
+        GuestError, or LabError with the end of lab.log.
         """
         profile = description.profile
         world = profile if isinstance(profile, World) else load_profile(profile)
+        proxy_python = str(proxies.make(say=say)) if proxies.needed(world) else ""
         artifacts = artifacts.resolve()
         try:
             artifacts.mkdir(parents=True, exist_ok=True)
@@ -82,7 +86,9 @@ class LabProcess:
         with log:
             lab = cls(msgspec.structs.replace(description, profile=world), world, artifacts, log, server)
         try:
-            request = protocol.Start(description=lab.description, artifacts=str(artifacts))
+            request = protocol.Start(
+                description=lab.description, artifacts=str(artifacts), proxy_python=proxy_python
+            )
             lab.started = lab.call(request, timeout=deadline)
         except BaseException:
             lab.close(grace=0)

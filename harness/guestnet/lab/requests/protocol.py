@@ -76,6 +76,8 @@ class Start(Request[LabStatus], frozen=True, kw_only=True):
 
     description: LabDescription
     artifacts: str
+    proxy_python: str = ""
+    """The interpreter that runs the world's proxies, if it has any."""
 
 
 class Stop(Request[None], frozen=True, kw_only=True):

@@ -10,6 +10,22 @@ CA: Final = RUN / "ca.pem"
 CA_WITH_KEY: Final = RUN / "ca-and-key.pem"
 
 
+def package_alone() -> Path:
+    """A folder with this package and nothing else, for a Python that has packages of its own.
+
+    Where the package is others may be too, in other versions.
+    """
+    import guestnet
+
+    (package,) = guestnet.__path__
+    folder = RUN / "python"
+    folder.mkdir(exist_ok=True)
+    link = folder / "guestnet"
+    if not link.is_symlink():
+        link.symlink_to(Path(package).resolve())
+    return folder
+
+
 def proxy_folder(name: str) -> Path:
     """Where the proxy ``name`` keeps what mitmproxy wants to have."""
     return RUN / f"proxy-{name}"

@@ -1,5 +1,8 @@
 """An HTTP proxy, which is mitmproxy: ``python -P -m guestnet.world.servers.proxy``, a process for each.
 
+It is run by the Python of an environment that has mitmproxy, msgspec and what these need (the extra
+``proxies``), so it imports no more.
+
 mitmproxy takes most of a second to import, so the process is started before there is a world; then it reads
 one `ProxyOrder`, and reports as the server process does. It never opens TLS unless told to: a CONNECT is a
 tunnel. Names it asks of resolvers of its own, as proxies do in networks that know only inside names.

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import logging
+import os
 import shutil
 import sys
 import time
@@ -40,6 +41,7 @@ from guestnet.world.servers.messages import (
     Request,
     Told,
 )
+from guestnet.world.servers.paths import package_alone
 from guestnet.world.servers.processes import Processes, cannot
 
 _START_TIMEOUT: Final = 15.0
@@ -69,7 +71,8 @@ class Servers:
     """Runs the servers of one world.
 
     ``on_answer`` is called for each line of their access logs, ``on_end`` with a reason when one of the
-    processes ends that was not told to; ``now`` is the lab's time, and ``ask`` what portals answer.
+    processes ends that was not told to; ``now`` is the lab's time, and ``ask`` what portals answer. Proxies
+    are run by the interpreter ``proxy_python``, which has what `proxy` needs.
     """
 
     def __init__(
@@ -80,12 +83,14 @@ class Servers:
         *,
         now: Callable[[], int],
         ask: Ask,
+        proxy_python: str,
     ) -> None:
         self._world = world
         self._on_answer = on_answer
         self._on_end = on_end
         self._now = now
         self._ask = ask
+        self._proxy_python = proxy_python
         self.processes = Processes(on_end)
         self._python: Process | None = None
         self._proxies: dict[str, Process] = {}
@@ -104,7 +109,10 @@ class Servers:
             self._require_nsenter()
         # A proxy takes the longest, so it comes first.
         for name in self._named("proxy"):
-            self._proxies[name] = await self._python_process(name, "guestnet.world.servers.proxy")
+            module, path = "guestnet.world.servers.proxy", str(package_alone())
+            self._proxies[name] = await self._python_process(
+                name, module, self._proxy_python, PYTHONPATH=path
+            )
         if self._orders() or self._world.portals:
             self._python = await self._python_process(_OURS, "guestnet.world.servers")
 
@@ -142,10 +150,12 @@ class Servers:
         if shutil.which("nsenter") is None:
             raise EnvironmentMissing("nsenter is not installed", remedy="install util-linux")
 
-    async def _python_process(self, name: str, module: str) -> Process:
+    async def _python_process(
+        self, name: str, module: str, python: str = sys.executable, **environment: str
+    ) -> Process:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", module,
-            stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT, process_group=0,
+            python, "-P", "-m", module,
+            stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT, process_group=0, env=os.environ | environment,
         )  # fmt: skip
         self.processes.own(name, process)
         return process

@@ -92,6 +92,8 @@ class HostTcp:
             error_queue.set_hops(sock, command.ttl)
         if command.tos:
             error_queue.set_tos(sock, command.tos)
+        if command.keepalive is not None:
+            _keep_alive(sock, *command.keepalive)
         error_queue.enable(sock)
         stream = _Stream(command.flow, sock)
         number = sock.connect_ex((socket.inet_ntop(family, command.address), command.port))
@@ -280,6 +282,14 @@ class HostTcp:
         stream.sock.close()
         stream.queue.clear()
         del self._streams[stream.flow]
+
+
+def _keep_alive(sock: socket.socket, idle: int, interval: int, probes: int) -> None:
+    """Seconds of silence, seconds between probes, and how many are answered by nobody."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
 
 def show_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:

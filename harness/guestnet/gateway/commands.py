@@ -27,6 +27,8 @@ class Connect(Struct):
 
     ``ttl`` is what its packets begin with, so that a traceroute of the guest is one of the host; 0: any.
     ``tos`` is their DSCP, in the upper six bits; the host's kernel has the others for itself (ECN).
+    ``keepalive``: seconds of silence before the other end is asked whether it is there, seconds between two
+    such probes, and how many without an answer are the end (ConnectionLost); None: it is never asked.
     """
 
     flow: int
@@ -34,6 +36,7 @@ class Connect(Struct):
     port: int
     ttl: int = 0
     tos: int = 0
+    keepalive: tuple[int, int, int] | None = None
 
 
 class Mark(Struct):

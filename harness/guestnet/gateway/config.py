@@ -18,6 +18,8 @@ MIN_MTU: Final = 576
 MAX_MTU: Final = 65520
 GATEWAY_NAME: Final = "gateway.docker.internal"
 HOST_NAME: Final = "host.docker.internal"
+KEEPALIVES: Final = 5
+"""So many without an answer end a connection."""
 LOOPBACK: Final[Ip4] = bytes((127, 0, 0, 1))
 
 _network4 = lru_cache(maxsize=16)(IPv4Network)
@@ -123,7 +125,8 @@ class Ipv6Config(Struct, frozen=True, kw_only=True):
 class GatewayConfig(Struct, frozen=True, kw_only=True):
     """The guests' subnet and who is who in it; ``mtu`` in octets of IP packet, ``lease_time`` in seconds.
 
-    There is IPv6 unless ``ipv6`` or a small MTU forbids it.
+    ``keepalive``, in seconds, is for how long a TCP connection may be silent before both its ends are asked
+    whether they are there, 0: for ever. There is IPv6 unless ``ipv6`` or a small MTU forbids it.
 
     Raises DescriptionError when the parts do not fit together.
     """
@@ -134,6 +137,7 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
     gateway_name: str = GATEWAY_NAME
     host_name: str = HOST_NAME
     lease_time: int = 7200
+    keepalive: int = 0
     seed: int = 0
     limits: Limits = Limits()
     ipv6: Ipv6Config = Ipv6Config()
@@ -152,6 +156,11 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
                 f"the subnet {self.subnet} has no room for a gateway, a host address and guests",
                 remedy="choose a prefix of /29 or shorter",
             )
+
+    @property
+    def keepalive_interval(self) -> int:
+        """Seconds between two keepalives that nobody answers: Linux's, or ``keepalive`` if that is less."""
+        return min(self.keepalive, 75)
 
     @property
     def has_ipv6(self) -> bool:

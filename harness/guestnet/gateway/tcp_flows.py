@@ -27,6 +27,10 @@ closed; the connection stays through TIME-WAIT, and is the first to go when the 
 *Marks.* The host's socket sends with the DSCP of the guest's latest segment. What a server marks is not
 carried, nor the TTL of what comes from it: the host's kernel does not tell them of a stream.
 
+*Keepalives* do not cross: the kernel of the laptop answers a server's, this stack a guest's. By
+``keepalive`` of the configuration both sides ask for themselves, and whoever does not answer is a reset for
+the other side.
+
 *Bounds.* ``TcpTable``: at a bound somebody gives way, or the SYN is dropped, each with a journal event; the
 guest's retransmission tries again.
 

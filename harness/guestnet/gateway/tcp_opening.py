@@ -8,7 +8,7 @@ from guestnet.core.rng import Stream
 from guestnet.core.time import MILLISECOND, SECOND
 from guestnet.gateway import commands, events
 from guestnet.gateway.answers import answer_error, show_errno
-from guestnet.gateway.config import GatewayConfig
+from guestnet.gateway.config import KEEPALIVES, GatewayConfig
 from guestnet.gateway.interface import Interface
 from guestnet.gateway.outbox import Outbox
 from guestnet.gateway.tcp_ending import Ending
@@ -50,6 +50,9 @@ class Opening:
         self._turned_away = turned_away
         self._draws = draws
         self._ending = ending
+        self._keepalive = (
+            (config.keepalive, config.keepalive_interval, KEEPALIVES) if config.keepalive else None
+        )
         self._tcp = Config(
             mtu=config.mtu,
             receive_buffer=config.limits.tcp_buffer,
@@ -60,6 +63,9 @@ class Opening:
             stretch_ack=config.limits.tcp_buffer // 4,
             # Time for the answer of a server nearby, with which the ACK goes along.
             quick_delay=1 * MILLISECOND,
+            keepalive=config.keepalive * SECOND,
+            keepalive_interval=config.keepalive_interval * SECOND,
+            keepalive_probes=KEEPALIVES,
         )
 
     def open(self, key: Key, packet: IpPacket, segment: tcp.Segment, now: int) -> None:
@@ -75,7 +81,8 @@ class Opening:
         addressing = self._interface.addressing
         ttl = packet.ttl if addressing.is_host(packet.destination) else packet.ttl - 1
         address = addressing.to_host(packet.destination)
-        self._outbox.command(commands.Connect(flow.number, address, segment.destination_port, ttl, flow.tos))
+        port, keepalive = segment.destination_port, self._keepalive
+        self._outbox.command(commands.Connect(flow.number, address, port, ttl, flow.tos, keepalive))
 
     def connected(self, event: events.Connected, now: int) -> Flow | None:
         """The host side is open: the guest gets its SYN-ACK, which the flow has to say now."""

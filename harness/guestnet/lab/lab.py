@@ -117,6 +117,7 @@ class Lab:
                 clock=self._clock,
                 seed=description.seed,
                 mtu=description.mtu,
+                keepalive=description.keepalive,
                 ipv6=description.ipv6,
                 subnet=subnets.ipv4,
                 prefix=subnets.ipv6,

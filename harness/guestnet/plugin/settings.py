@@ -90,6 +90,8 @@ def read_marks(marks: Iterable[pytest.Mark], where: str) -> Wishes:
             f"{where}: @pytest.mark.lab has no key {unknown[0]!r}", remedy=f"it takes {', '.join(_allowed())}"
         )
     stacks, needs = (_names(keys.pop(key, ()), key, where) for key in ("stack", "needs"))
+    if keys.get("keepalive") and "keepalive" not in needs:
+        needs = (*needs, "keepalive")
     guest = keys.pop("guest", None)
     _check(where, keys if guest is None else {**keys, "guest": guest})
     return Wishes(where=where, stacks=stacks, guest=guest, needs=needs, fields=keys)

@@ -105,6 +105,7 @@ class LabKeys(TypedDict, total=False):
     memory: int
     mtu: int
     ipv6: Ipv6Mode
+    keepalive: int
     offloads: bool
     boot: Literal["restore", "cold"]
     lease: bool

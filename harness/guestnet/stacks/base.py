@@ -26,15 +26,17 @@ Ipv6Mode: TypeAlias = Literal["slaac", "managed", "no-router", "off"]
 class StackOptions(Struct, frozen=True, kw_only=True):
     """What every stack is opened with; at ``start()`` the caller is in the laptop's network namespace.
 
-    ``subnet`` and ``prefix`` are the guests' networks.
-    ``mtu`` in octets of IP packet, 576 to 65520. ``resolv_conf`` is the laptop's resolver file, read by the
-    stack and followed when it changes. ``artifacts`` is where a stack may leave files (None: nowhere).
+    ``subnet`` and ``prefix`` are the guests' networks. ``mtu`` in octets of IP packet, 576 to 65520.
+    ``resolv_conf`` is the laptop's resolver file, read by the stack and followed when it changes.
+    ``keepalive``, in seconds, is for stacks that can ask silent ends of connections whether they are there;
+    0: never. ``artifacts`` is where a stack may leave files (None: nowhere).
     """
 
     recorder: Recorder
     clock: LabClock
     seed: int
     mtu: int = 1500
+    keepalive: int = 0
     ipv6: Ipv6Mode = "slaac"
     subnet: str = "192.168.65.0/24"
     prefix: str = "fd65:6775:6573:7400::/64"

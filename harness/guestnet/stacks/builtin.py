@@ -59,6 +59,7 @@ class BuiltinStack:
             "roaming",
             "host-sockets",
             "captive-portal",
+            "keepalive",
         }
     )
 
@@ -67,6 +68,7 @@ class BuiltinStack:
         self.config = GatewayConfig(
             subnet=options.subnet,
             mtu=options.mtu,
+            keepalive=options.keepalive,
             seed=options.seed,
             ipv6=replace(_IPV6[options.ipv6], prefix=options.prefix),
         )

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -89,6 +90,30 @@ def test_an_impossible_destination_fails_at_once() -> None:
     async def scenario(edge: Edge, server: socket.socket) -> None:
         edge.tcp.connect(commands.Connect(1, ip4("255.255.255.255"), 80))
         assert (await edge.heard(events.ConnectFailed)).errno in (errno.ENETUNREACH, errno.EACCES)
+
+    go(scenario)
+
+
+def timer_of(own: str) -> int:
+    """Which timer runs for the socket at ``own``, as the kernel writes it."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
+    (shown,) = [row[5] for row in rows if row[1] == own]
+    return int(shown.partition(":")[0], 16)
+
+
+def test_a_silent_end_is_asked_when_that_is_wanted() -> None:
+    """As /proc/net/tcp shows it: timer 2 is the keepalive's."""
+
+    async def scenario(edge: Edge, server: socket.socket) -> None:
+        port = server.getsockname()[1]
+        for keepalive, timer in ((None, 0), ((60, 60, 5), 2)):
+            edge.tcp.connect(commands.Connect(1, LOOPBACK, port, keepalive=keepalive))
+            host = (await edge.heard(events.Connected)).host
+            accepted, _ = server.accept()
+            own = f"0100007F:{int(host.rpartition(':')[2]):04X}"
+            assert timer_of(own) == timer
+            edge.tcp.close_flow(commands.Close(1))
+            accepted.close()
 
     go(scenario)
 

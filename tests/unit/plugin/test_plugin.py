@@ -128,6 +128,9 @@ def test_what_a_scenario_needs_and_the_run_has_not_is_a_skip_with_a_reason(suite
         @pytest.mark.lab(needs=["ipv6", "tcp"])
         def test_capability(lab): pass
 
+        @pytest.mark.lab(keepalive=5)
+        def test_field(lab): pass
+
         @pytest.mark.lab(guest="qemu")
         def test_guest(lab): pass
 
@@ -136,9 +139,10 @@ def test_what_a_scenario_needs_and_the_run_has_not_is_a_skip_with_a_reason(suite
         """
     )
     result = run(suite, "-rs", "--guest", "netns")
-    result.assert_outcomes(skipped=3)
+    result.assert_outcomes(skipped=4)
     said = result.stdout.str()
     assert "the stack builtin has no ipv6" in said
+    assert "the stack builtin has no keepalive" in said
     assert "it needs a qemu guest; this run asks for netns" in said
     assert "no dnsmasq here: apt-get install dnsmasq-base" in said
 

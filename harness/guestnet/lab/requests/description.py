@@ -42,6 +42,11 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How guests come by IPv6: "slaac" by router advertisements, "managed" by DHCPv6 alone, "no-router" with
     addresses but no way out, "off" not at all. For stacks that have it, over an MTU of 1280 or more.
     """
+    keepalive: int = 0
+    """Seconds for which a TCP connection may be silent before the stack asks both ends whether they are
+    there; an end that is gone is then a reset for the other. 0: it never asks. For stacks with that
+    capability.
+    """
     offloads: bool = True
     """Whether the network card of a netns guest leaves checksums and the cutting of segments to the stack."""
     boot: Literal["restore", "cold"] = "restore"
@@ -59,6 +64,7 @@ class LabDescription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             ("guests", self.guests, 0, 32, ""),
             ("memory", self.memory, 64, 65536, " MiB"),
             ("mtu", self.mtu, 576, 65535, " bytes"),
+            ("keepalive", self.keepalive, 0, 32767, " s"),
         ):
             if not low <= value <= high:
                 raise DescriptionError(

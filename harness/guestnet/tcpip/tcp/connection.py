@@ -166,7 +166,6 @@ class Connection(Outgoing):
         receiver, sender = self.receiver, self.sender
         if (
             self.state is not State.ESTABLISHED
-            or self.keepalive_at is not None
             or not receiver.expects(seq, stamps[0], length)
         ):
             return False
@@ -175,6 +174,8 @@ class Connection(Outgoing):
         if not sender.on_expected(whole, receiver.rcv_nxt, window << self._peer_scale, now):
             return False
         self._now = now
+        if self.keepalive_at is not None:
+            self._keep(now)
         receiver.take(stamps[0], length, now)
         return True
 

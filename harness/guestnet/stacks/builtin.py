@@ -115,16 +115,21 @@ class BuiltinStack:
             self._driver.detach(link)
 
     def cable(self, link: str) -> Link:
-        """The cable called ``link``, to be looked at. Raises KeyError."""
-        return self._running.cables[link]
+        """The cable called ``link``, to be looked at. Raises DescriptionError when nobody is at its end."""
+        cable = self._running.cables.get(link)
+        if cable is None:
+            raise DescriptionError(
+                f"the cable {link!r} leads nowhere: its guest has ended", remedy="do it while the guest runs"
+            )
+        return cable
 
     def change_cable(self, link: str, change: Callable[[Link, int], Sequence[Event]]) -> None:
         """Impair the cable, follow a schedule, …: ``change`` gets it and the time, and returns its events.
 
-        Raises KeyError when there is no such cable, and what ``change`` raises.
+        Raises DescriptionError as ``cable`` does, and what ``change`` raises.
         """
-        driver = self._running
-        driver.changed(change(driver.cables[link], self._options.clock.now()))
+        events = change(self.cable(link), self._options.clock.now())
+        self._running.changed(events)
 
     def tell_portal(self, uri: str) -> None:
         """The laptop's network has a captive portal with its API at ``uri``, or none: guests are told the

@@ -12,6 +12,7 @@ from guestnet.core.errors import DescriptionError, EnvironmentMissing, LabError
 from guestnet.edge.clock import LabClock
 from guestnet.stacks import registry
 from guestnet.stacks.base import StackOptions
+from guestnet.stacks.builtin import BuiltinStack
 from guestnet.stacks.processes import Processes, Ready
 from guestnet.stacks.registry import open_stack, stack_names
 from tests.support.bench import Notebook
@@ -45,6 +46,24 @@ def test_other_distributions_may_bring_stacks(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(registry, "entry_points", found)
     assert stack_names() == ["builtin", "kernel-nat", "mine", "passt", "slirp"]
     assert open_stack("mine", options()).name == "slirp"
+
+
+def test_the_cable_of_a_guest_that_has_ended_is_told() -> None:
+    async def run() -> None:
+        stack = open_stack("builtin", options())
+        assert isinstance(stack, BuiltinStack)
+        await stack.start()
+        try:
+            stack.plug("guest1", MAC, "cable").close()
+            assert stack.cable("cable").is_plugged
+            stack.unplug("guest1")
+            for look in (stack.cable, lambda link: stack.change_cable(link, lambda cable, now: [])):
+                with pytest.raises(DescriptionError, match="'cable' leads nowhere: its guest has ended"):
+                    look("cable")
+        finally:
+            await stack.stop()
+
+    asyncio.run(run())
 
 
 def test_slirp_is_a_netdev_of_qemu_and_nothing_else() -> None:

@@ -18,6 +18,9 @@ RFC 5382 REQ-5 grants such a connection. Nobody looks for them as long as there 
 in order of use, which would be work for each segment: who asks for room looks at some, and puts aside who
 is in use.
 
+When all places are taken and none of these gives way, the connect does that has been in vain for longest,
+after a second.
+
 Connects to somebody who never answers stay for minutes, and a guest may make any number of them. That they
 never hold up a connect to somebody who lives is the work of these rules, in this order; the stage is full:
 
@@ -179,7 +182,7 @@ class TcpTable:
                 return "", next(iter(self._waiting.values()))
             oldest = next(iter(self._half_open.values()), None)
             if oldest is None or now - oldest.opened_at < PATIENCE:
-                oldest = self._idle(now)
+                oldest = self._idle(now) or self._in_vain(now)
             return "tcp_flows", oldest
         return "", None
 
@@ -189,6 +192,15 @@ class TcpTable:
             if now - flow.connection.heard_at >= IDLE:
                 return flow
             self._half_closed[number] = self._half_closed.pop(number)
+        return None
+
+    def _in_vain(self, now: int) -> Flow | None:
+        """A connect that waits for somebody who has not answered lately."""
+        for flow in self._connecting.values():
+            if now - flow.opened_at < PATIENCE:
+                break
+            if flow.destination not in self._heard:
+                return flow
         return None
 
     def knows(self, destination: IpAddress) -> bool:

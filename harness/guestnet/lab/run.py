@@ -7,7 +7,6 @@ can't do without; a guest is none of those.
 import asyncio
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -35,9 +34,6 @@ def run_lab(control: socket.socket) -> NoReturn:
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(_SinceNow("%(since)8.0f ms %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[log])
-    # Each flow has a host socket. The usual 1024 descriptors, there for the sake of select(2), are too few.
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     keep_memory(_KEPT)
     run_soon(_SLICE)
     status = asyncio.run(_serve(control))

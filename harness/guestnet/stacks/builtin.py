@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from guestnet.core.address import Mac
 from guestnet.core.errors import DescriptionError, LabError
 from guestnet.core.events import Event, LinkChanged
+from guestnet.edge.descriptors import fitting
 from guestnet.edge.driver import Driver
 from guestnet.edge.qemu_port import socket_pair
 from guestnet.gateway import gateway
@@ -77,8 +78,9 @@ class BuiltinStack:
         self._portal = ""
 
     async def start(self) -> None:
-        """As of ``Stack``."""
+        """As of ``Stack``. Raises EnvironmentMissing when this process may open too few sockets."""
         options = self._options
+        self.config = replace(self.config, limits=fitting(self.config.limits))
         self._driver = Driver(
             Gateway(self.config),
             self.config.mac,

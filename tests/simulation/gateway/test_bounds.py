@@ -56,6 +56,24 @@ def test_open_flows_never_give_way() -> None:
     assert not any(stream.is_refused for stream in streams)
 
 
+def test_a_connect_in_vain_gives_way_where_there_are_few_places() -> None:
+    """As with few descriptors: the bound on connects alone is not met."""
+    bench = introduced(Limits(tcp_flows=3, connecting=3))
+    bench.guest.connect(SERVER, 22)
+    bench.settle()
+    bench.tell(events.Connected(bench.take(commands.Connect).flow, "192.168.1.10:50000"))
+    for number in (1, 2):
+        syn(bench, dead(number))
+        bench.settle()
+        bench.advance(SECOND // 10)
+    syn(bench, SERVER, 99)
+    bench.settle()
+    assert len(connects(bench)) == 2
+    bench.advance(SECOND)
+    assert_connects_at_once(bench)
+    assert [one.address for one in connects(bench)] == [dead(2), SERVER]
+
+
 @pytest.mark.parametrize("answer", [REFUSED, errno.EHOSTUNREACH])
 def test_a_scan_of_a_thousand_ports_gets_an_answer_for_each(answer: int) -> None:
     bench = introduced(Limits(connecting=1000))

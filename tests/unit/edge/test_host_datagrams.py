@@ -3,12 +3,16 @@
 import errno
 import socket
 import sys
+from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from msgspec.structs import replace
 
-from guestnet.edge.descriptors import RESERVE
+from guestnet.core.errors import EnvironmentMissing
+from guestnet.edge.descriptors import RESERVE, fitting
 from guestnet.gateway import commands, events
+from guestnet.gateway.config import Limits
 from guestnet.wire import icmp, icmpv6
 from guestnet.wire.ipv4 import ip4
 from tests.unit.edge.host_edge import (
@@ -197,6 +201,40 @@ def test_running_out_of_descriptors_is_an_event_not_a_crash() -> None:
         assert (await edge.heard(events.EchoLost)).errno in (errno.EMFILE, errno.EACCES)
 
     go(scenario)
+
+
+@pytest.mark.parametrize("places", [16, 150, 4096, 18_000])
+def test_bounds_on_flows_are_made_to_fit_the_descriptors(places: int) -> None:
+    import resource
+
+    used = RESERVE + len(list(Path("/proc/self/fd").iterdir()))
+    usual = Limits()
+    with patch.object(resource, "getrlimit", return_value=(used + places, used + places)):
+        limits = fitting(usual)
+    sockets = limits.tcp_flows + limits.udp_flows + limits.echo_flows + limits.dns_pending
+    assert places - 1 <= sockets <= places
+    assert 0 < limits.connecting < limits.tcp_flows <= usual.tcp_flows
+    assert 0 < limits.udp_flows <= usual.udp_flows
+    assert 0 < limits.echo_flows <= usual.echo_flows
+    assert 0 < limits.dns_pending <= usual.dns_pending
+
+
+@pytest.mark.parametrize("allowed", [1 << 16, -1])
+def test_with_enough_descriptors_bounds_are_what_they_are(allowed: int) -> None:
+    import resource
+
+    with patch.object(resource, "getrlimit", return_value=(allowed, allowed)):
+        assert fitting(Limits()) == Limits()
+
+
+def test_a_stack_without_descriptors_says_so() -> None:
+    import resource
+
+    with (
+        patch.object(resource, "getrlimit", return_value=(64, 64)),
+        pytest.raises(EnvironmentMissing, match=r"only 64 descriptors.*ulimit -n"),
+    ):
+        fitting(Limits())
 
 
 def test_the_last_descriptors_are_not_for_flows() -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import re
+import resource
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -64,6 +66,14 @@ def test_the_cable_of_a_guest_that_has_ended_is_told() -> None:
             await stack.stop()
 
     asyncio.run(run())
+
+
+def test_the_stack_of_ours_does_not_start_without_descriptors() -> None:
+    with (
+        patch.object(resource, "getrlimit", return_value=(64, 64)),
+        pytest.raises(EnvironmentMissing, match="only 64 descriptors"),
+    ):
+        asyncio.run(open_stack("builtin", options()).start())
 
 
 def test_slirp_is_a_netdev_of_qemu_and_nothing_else() -> None:

@@ -36,13 +36,22 @@ async def run_to_end(
     """
     began = time.monotonic()
     # Not asyncio's Process: the wait() of one whose output nobody reads to the end never ends.
-    transport, running = await asyncio.get_running_loop().subprocess_exec(
-        lambda: _Command(output_limit),
-        *words,
-        env=environment,
-        start_new_session=True,
-        pass_fds=tuple(descriptors),
+    starting = asyncio.ensure_future(
+        asyncio.get_running_loop().subprocess_exec(
+            lambda: _Command(output_limit),
+            *words,
+            env=environment,
+            start_new_session=True,
+            pass_fds=tuple(descriptors),
+        )
     )
+    try:
+        transport, running = await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # asyncio would wait for ever for a command that is given up before its pipes are connected.
+        with contextlib.suppress(OSError):
+            await _end(*await starting)
+        raise
     started(transport.get_pid())
     well = False
     try:
@@ -54,15 +63,19 @@ async def run_to_end(
         well = True
     finally:
         # What a command that ended well has left in the background may stay.
-        if not well:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(transport.get_pid(), signal.SIGKILL)
-        transport.close()
-        await running.exited.wait()
+        await _end(transport, running, kill=not well)
     status = transport.get_returncode()
     assert status is not None, "it has exited"
     stdout, stderr = (bytes(running.outputs[number]) for number in (1, 2))
     return Ran(status=status, stdout_bytes=stdout, stderr_bytes=stderr, seconds=time.monotonic() - began)
+
+
+async def _end(transport: asyncio.SubprocessTransport, running: "_Command", *, kill: bool = True) -> None:
+    if kill:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(transport.get_pid(), signal.SIGKILL)
+    transport.close()
+    await running.exited.wait()
 
 
 class _Command(asyncio.SubprocessProtocol):

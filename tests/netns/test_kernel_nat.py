@@ -5,7 +5,7 @@ No TAP device, so nobody has to open /dev/net/tun.
 
 import pytest
 
-from guestnet.core.errors import GuestError
+from guestnet.core.errors import GuestError, LabError
 from guestnet.guest.image import find
 from guestnet.scenario import Lab, arp, tcp
 
@@ -36,6 +36,12 @@ def test_guests_are_served_also_after_a_reset_and_see_each_other(lab: Lab) -> No
     assert lab.guest.ping("192.168.65.4", count=1, timeout=0.3).received == 0
     with pytest.raises(GuestError, match="choose the stack builtin"):
         lab.guest.link_down()
+
+
+def test_a_dhcp_server_that_dies_ends_the_lab_and_is_named(lab: Lab) -> None:
+    (pid,) = lab.laptop.run("pgrep -f '[i]nterface=guests'", check=True).stdout.split()
+    with pytest.raises(LabError, match="dnsmasq for guests ended with SIGSEGV: the stack under test is no"):
+        lab.laptop.run(f"kill -SEGV {pid}; sleep 60")
 
 
 def test_the_cable_is_captured_and_the_world_sees_the_laptop(lab: Lab) -> None:

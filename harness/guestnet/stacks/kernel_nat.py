@@ -45,10 +45,12 @@ from guestnet.gateway.config import GATEWAY_NAME, HOST_NAME
 from guestnet.link.verdicts import dropped
 from guestnet.services.dns.names import OwnNames
 from guestnet.stacks.base import Plug, StackOptions
+from guestnet.stacks.processes import Processes
 from guestnet.system import dnsmasq
 from guestnet.wire.dns import PORT, failure, octets
 
 BRIDGE: Final = "guests"
+_OLDEST_DNSMASQ: Final = "2.90 (Debian 12)"
 _TABLE: Final = "ip guests"
 _PLACES: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _TIMEOUT: Final = 10.0
@@ -100,13 +102,13 @@ class KernelNatStack:
         self._gateway, self._host, self._first = network[1], network[2], network[3]
         self._names = OwnNames({GATEWAY_NAME: [self._gateway.packed], HOST_NAME: [self._host.packed]})
         self._cables: dict[str, _Cable] = {}
-        self._dhcp: subprocess.Popen[bytes] | None = None
+        self._processes = Processes(options.artifacts, _OLDEST_DNSMASQ)
         self._resolver: DnsServer | None = None
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing."""
         await asyncio.to_thread(self._build, _find("nft", "nftables"))
-        self._dhcp = self._start_dhcp()
+        self._processes.start("guests", "guests", self._dhcp())
         self._resolver = DnsServer(self._resolve, [bind_resolver(str(self._gateway))])
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
@@ -150,10 +152,7 @@ class KernelNatStack:
         resolver, self._resolver = self._resolver, None
         if resolver is not None:
             await resolver.close()
-        dhcp, self._dhcp = self._dhcp, None
-        if dhcp is not None:
-            dhcp.kill()
-            dhcp.wait()
+        self._processes.end_all()
 
     # --- what the kernel is told ---
 
@@ -194,21 +193,15 @@ table {_TABLE} {{
 }}
 """
 
-    def _start_dhcp(self) -> "subprocess.Popen[bytes]":
-        artifacts = self._options.artifacts
-        log = Path(os.devnull) if artifacts is None else artifacts / "dnsmasq-guests.log"
-        with log.open("wb") as output:
-            return subprocess.Popen(
-                dnsmasq.command(
-                    "--log-dhcp", "--port=0", f"--interface={BRIDGE}", "--except-interface=lo",
-                    "--dhcp-authoritative", "--no-ping", "--dhcp-sequential-ip", "--leasefile-ro",
-                    f"--dhcp-range={self._first},{self._network[-2]},{self._network.netmask},{_LEASE}",
-                    f"--dhcp-option=option:router,{self._gateway}",
-                    f"--dhcp-option=option:dns-server,{self._gateway}",
-                    f"--dhcp-option=option:mtu,{self._options.mtu}",
-                ),
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            )  # fmt: skip
+    def _dhcp(self) -> list[str]:
+        return dnsmasq.command(
+            "--log-dhcp", "--port=0", f"--interface={BRIDGE}", "--except-interface=lo",
+            "--dhcp-authoritative", "--no-ping", "--dhcp-sequential-ip", "--leasefile-ro",
+            f"--dhcp-range={self._first},{self._network[-2]},{self._network.netmask},{_LEASE}",
+            f"--dhcp-option=option:router,{self._gateway}",
+            f"--dhcp-option=option:dns-server,{self._gateway}",
+            f"--dhcp-option=option:mtu,{self._options.mtu}",
+        )  # fmt: skip
 
     # --- names ---
 

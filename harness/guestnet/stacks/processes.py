@@ -81,7 +81,7 @@ class Processes:
     def _start(self, guest: str, link: str, command: Sequence[str], descriptors: Sequence[int]) -> "_Process":
         self.end(guest)
         artifacts = self._artifacts
-        log = Path(os.devnull) if artifacts is None else artifacts / f"{command[0]}-{link}.log"
+        log = Path(os.devnull) if artifacts is None else artifacts / f"{Path(command[0]).name}-{link}.log"
         process = self._running[guest] = _Process(guest, command, descriptors, log, self._oldest)
         return process
 
@@ -90,7 +90,7 @@ class _Process:
     def __init__(
         self, guest: str, command: Sequence[str], descriptors: Sequence[int], log: Path, oldest: str
     ) -> None:
-        self._what = f"{command[0]} for {guest}"
+        self._what = f"{Path(command[0]).name} for {guest}"
         self._log = log
         self._oldest = oldest
         with log.open("wb") as output:

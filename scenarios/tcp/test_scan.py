@@ -52,3 +52,32 @@ def test_a_live_host_answers_at_once_while_hundreds_of_connects_wait_for_a_silen
     attempt = lab.guest.connect("shop.example", 80, timeout=5)
     assert attempt.error == ""
     lab.journal.expect(events.LimitReached, limit="connecting", since=step)
+
+
+# A raw segment that begins nothing, to a port of HOST: the flags of the RST that answers it, or "silence".
+STRAY = r"""
+use strict; use Socket;
+my ($host, $flags) = @ARGV; my $me = (split / /, `ip -4 -o addr show eth0`)[6]; $me =~ s{/.*}{};
+socket(my $s, PF_INET, SOCK_RAW, 6) or die "raw: $!";
+my ($from, $to) = (inet_aton($me), inet_aton($host));
+my $tcp = pack("n n N N C C n n n", 4444, 80, 7, 9, 0x50, $flags, 1024, 0, 0);
+my $sum = unpack("%32n*", $from . $to . pack("n n", 6, length $tcp) . $tcp);
+$sum = ($sum & 0xffff) + ($sum >> 16) for 1, 2; substr($tcp, 16, 2) = pack("n", ~$sum & 0xffff);
+send($s, $tcp, 0, pack_sockaddr_in(0, $to)) or die "send: $!";
+$SIG{ALRM} = sub { print "silence"; exit }; alarm 2;
+while (recv($s, my $got, 99, 0)) {
+    next unless substr($got, 12, 4) eq $to;
+    print unpack("C", substr($got, 33, 1)); exit;
+}
+"""
+
+
+@pytest.mark.lab(needs="flow-events")
+@pytest.mark.parametrize("flags", [0x10, 0x01], ids=["ack", "fin"])
+def test_a_dead_host_is_not_up_for_other_scans_than_by_syn(lab: Lab, flags: int) -> None:
+    """What nmap does by -sA and -sF: a RST says that a host lives, so nobody may send one in its name."""
+    lab.jump("10s")
+
+    assert lab.guest.run(["perl", "-", "203.0.113.98", str(flags)], input=STRAY).stdout == "silence"
+    assert lab.guest.connect("203.0.113.10", 80).connected
+    assert lab.guest.run(["perl", "-", "203.0.113.10", str(flags)], input=STRAY).stdout in ("4", "20")

@@ -1,6 +1,7 @@
 """``guestnet bench boot``: how long a guest takes to be there, and a scenario to be over.
 
-All figures come from whole labs as scenarios have them, started by the same client, and from their journals.
+All figures come from whole labs as scenarios have them, from one server (guestnet.lab.labs), and from their
+journals.
 """
 
 import tempfile
@@ -12,6 +13,7 @@ from typing import Literal, NamedTuple
 from guestnet.bench.form import Figure, figure
 from guestnet.core.events import DhcpServed, GuestStarted
 from guestnet.core.time import to_seconds
+from guestnet.lab.process.labs import LabServer
 from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
 
@@ -32,13 +34,13 @@ class Sample(NamedTuple):
     accelerator: str
 
 
-def sample(boot: Boot, stack: str) -> Sample:
+def sample(boot: Boot, stack: str, server: LabServer) -> Sample:
     """Start a lab with one guest, and end it. Raises ExpectationFailed when a cold guest gets no lease."""
     description = LabDescription(scenario=f"bench boot {boot}", seed=1, stack=stack, boot=boot, lease=False)
     lease = 0.0
     with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:
         began = time.monotonic()
-        with Lab.start(description, Path(folder)) as lab:
+        with Lab.start(description, Path(folder), server=server) as lab:
             started = lab.journal.expect(GuestStarted)
             if boot == "cold":
                 served = lab.journal.expect(DhcpServed, within=10.0, kind="ACK", mac=started.mac)
@@ -47,7 +49,7 @@ def sample(boot: Boot, stack: str) -> Sample:
     return Sample(started.seconds, lease, overhead, started.accelerator)
 
 
-def sample_netns(stack: str) -> tuple[float, float]:
+def sample_netns(stack: str, server: LabServer) -> tuple[float, float]:
     """Of one lab with a namespace for a guest, in seconds: from the request for the guest until it has
     answered its first command, and the whole lab, up and down again."""
     description = LabDescription(
@@ -55,7 +57,7 @@ def sample_netns(stack: str) -> tuple[float, float]:
     )
     with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:
         began = time.monotonic()
-        with Lab.start(description, Path(folder)) as lab:
+        with Lab.start(description, Path(folder), server=server) as lab:
             asked = time.monotonic()
             lab.add_guest().run(["true"], check=True)
             ready = time.monotonic() - asked
@@ -64,12 +66,13 @@ def sample_netns(stack: str) -> tuple[float, float]:
 
 def measure_netns(runs: int, stack: str, progress: Progress) -> tuple[str, list[Figure]]:
     """No accelerator, and the figures of ``runs`` labs."""
-    sample_netns(stack)  # unpacks the image when that was not done yet
     samples = []
-    for number in range(runs):
-        progress("guests (netns)", number, runs)
-        samples.append(sample_netns(stack))
-        progress("guests (netns)", number + 1, runs)
+    with LabServer() as server:
+        sample_netns(stack, server)  # unpacks the image when that was not done yet
+        for number in range(runs):
+            progress("guests (netns)", number, runs)
+            samples.append(sample_netns(stack, server))
+            progress("guests (netns)", number + 1, runs)
     ready, overhead = zip(*samples, strict=True)
     return "no accelerator", [
         figure("netns_ready", ready, "s", stack=stack, guest="netns", mtu=1500),
@@ -79,13 +82,14 @@ def measure_netns(runs: int, stack: str, progress: Progress) -> tuple[str, list[
 
 def measure(runs: int, stack: str, progress: Progress) -> tuple[str, list[Figure]]:
     """The accelerator, and the figures of ``runs`` labs of each kind."""
-    sample("restore", stack)  # makes the snapshot when there is none
     taken: dict[Boot, list[Sample]] = {"cold": [], "restore": []}
-    for number in range(runs):
-        for boot, samples in taken.items():
-            progress(f"guests ({boot})", number, runs)
-            samples.append(sample(boot, stack))
-            progress(f"guests ({boot})", number + 1, runs)
+    with LabServer() as server:
+        sample("restore", stack, server)  # makes the snapshot when there is none
+        for number in range(runs):
+            for boot, samples in taken.items():
+                progress(f"guests ({boot})", number, runs)
+                samples.append(sample(boot, stack, server))
+                progress(f"guests ({boot})", number + 1, runs)
     cold, restored = taken["cold"], taken["restore"]
 
     def seconds(name: str, values: list[float]) -> Figure:

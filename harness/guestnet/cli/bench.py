@@ -133,6 +133,28 @@ def world(runs: int, cycles: int, file: Path | None) -> None:
         click.echo(each, err=True)
 
 
+@bench.command()
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(min=1), help="Values a figure.")
+@click.option("--guest", "guests", default="netns,qemu", show_default=True, help="Each on its own.")
+@click.option(
+    "--checkout", default=".", show_default=True, help="Whose scenarios.",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+)  # fmt: skip
+@click.option(
+    "--beside", type=click.Path(file_okay=False, exists=True, path_type=Path),
+    help="Another build's checkout with its .venv, which takes turns with ours.",
+)  # fmt: skip
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Write them to FILE.")
+def suite(runs: int, guests: str, checkout: Path, beside: Path | None, file: Path | None) -> None:
+    """How many scenarios a minute run, of a fixed set of forty, with two workers; beside another build."""
+    from guestnet.bench.suite import measure
+
+    other = None if beside is None else beside.resolve()
+    with Bar() as bar:
+        figures = measure(checkout.resolve(), other, guests.split(","), runs, bar.show)
+    say(Benchmark(machine=here("as scenarios have it"), figures=figures), file)
+
+
 def here(accelerator: str) -> Machine:
     """This machine, as figures carry it."""
     from guestnet.plugin.machine import machine

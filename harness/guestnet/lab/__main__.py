@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
@@ -22,8 +23,12 @@ from guestnet.lab.process.labs import Surroundings
 from guestnet.lab.requests import protocol
 from guestnet.lab.run import run_lab
 from guestnet.system import forks
+from guestnet.system.forked import take_standard_streams
 
-_NEEDED: Final = ("guestnet.stacks.builtin", "pyroute2", "tomllib", "concurrent.futures.thread")
+_NEEDED: Final = (
+    "guestnet.stacks.builtin", "guestnet.world.servers.process", "guestnet.world.vpn.tunnels",
+    "guestnet.world.servers.certificates", "pyroute2", "tomllib", "concurrent.futures.thread",
+)  # fmt: skip
 """What most labs import later, each when it first needs it: here before there is any."""
 
 
@@ -52,13 +57,22 @@ def _begin(watched: int, order: bytes, descriptors: list[int]) -> NoReturn:
     os.close(log)
     os.setsid()
     _take_over(msgspec.msgpack.decode(order, type=Surroundings))
+    raise_limit()
     try:
-        enter(control, watched)
+        orders = enter(control, watched, _run_module)
     except EnvironmentMissing as error:
         control.sendall(protocol.encode(protocol.failure_of(protocol.HELLO, error)))
         sys.exit(2)
-    raise_limit()
-    run_lab(control)
+    run_lab(control, orders)
+
+
+def _run_module(module: bytes, descriptors: list[int]) -> NoReturn:
+    """In a process that init has forked for the lab: the module's ``main``, on standard input and output."""
+    name = module.decode()
+    os.setpgid(0, 0)
+    Path("/proc/self/comm").write_text(name.rpartition(".")[0].rpartition(".")[2])
+    take_standard_streams(descriptors)
+    sys.exit(import_module(name).main())
 
 
 def _take_over(surroundings: Surroundings) -> None:

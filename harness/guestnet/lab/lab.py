@@ -33,6 +33,7 @@ from guestnet.lab.requests.request import Request
 from guestnet.stacks.base import Stack, StackOptions
 from guestnet.stacks.builtin import BuiltinStack
 from guestnet.stacks.registry import open_stack
+from guestnet.system.forked import Spawner
 from guestnet.world.described.overlap import AUTO, PREFIX, SUBNET, Subnets, choose, networks
 from guestnet.world.described.world import World
 from guestnet.world.kernel.mounts import cover
@@ -57,8 +58,10 @@ class Lab:
         artifacts: Path,
         on_fault: Callable[[GuestnetError], None],
         *,
+        spawner: Spawner,
         proxy_python: str,
     ) -> None:
+        self._spawner = spawner
         assert isinstance(description.profile, World), "the client sends the world itself"
         self._description = description
         self._world = description.profile.with_laptop(description.laptop)
@@ -102,6 +105,7 @@ class Lab:
         around = self._around = RunningWorld(
             self._world,
             seed=description.seed,
+            spawner=self._spawner,
             recorder=recorder,
             clock=self._clock,
             on_fault=self._on_fault,

@@ -20,6 +20,7 @@ from guestnet.lab.process.serve import ControlServer
 from guestnet.lab.requests import protocol
 from guestnet.lab.requests.request import Request
 from guestnet.system.calls import keep_memory, run_soon
+from guestnet.system.forked import Spawner
 
 _KEPT: Final = 16 << 20
 """Octets of free memory that stay ours: what bulk data needs, again and again."""
@@ -29,14 +30,14 @@ _SLICE: Final = 100_000
 _log = logging.getLogger(__name__)
 
 
-def run_lab(control: socket.socket) -> NoReturn:
-    """The lab, from its first request to its last; called in new namespaces."""
+def run_lab(control: socket.socket, init: socket.socket) -> NoReturn:
+    """The lab, from its first request to its last; called in new namespaces, where ``init`` forks for it."""
     log = logging.StreamHandler(sys.stderr)
     log.setFormatter(_SinceNow("%(since)8.0f ms %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[log])
     keep_memory(_KEPT)
     run_soon(_SLICE)
-    status = asyncio.run(_serve(control))
+    status = asyncio.run(_serve(control, Spawner(init)))
     # Everything is closed, and the kernel is quicker at the rest than the interpreter.
     logging.shutdown()
     os._exit(status)
@@ -54,14 +55,15 @@ class _SinceNow(logging.Formatter):
         return super().format(record)
 
 
-async def _serve(control: socket.socket) -> int:
-    return await _Frame(control).run()
+async def _serve(control: socket.socket, spawner: Spawner) -> int:
+    return await _Frame(control, spawner).run()
 
 
 class _Frame:
     """Before there is a lab, and around it: the control socket, and the reasons to end."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, spawner: Spawner) -> None:
+        self._spawner = spawner
         self._lab: Lab | None = None
         self._over = asyncio.Event()
         self._reason = "the client ended"
@@ -114,8 +116,9 @@ class _Frame:
             if self._lab is not None:
                 raise LabError("the lab has been started already")
             self._lab = Lab(
-                request.description, Path(request.artifacts), self._fault, proxy_python=request.proxy_python
-            )
+                request.description, Path(request.artifacts), self._fault,
+                spawner=self._spawner, proxy_python=request.proxy_python,
+            )  # fmt: skip
             return await self._lab.start()
         if self._lab is None:
             raise LabError("the lab has not been started", remedy="send Start first")

@@ -86,14 +86,15 @@ def order(server: socket.socket, message: bytes, descriptors: Sequence[int]) -> 
     return Child(_PID.unpack(answer)[0], *received)
 
 
-def serve(control: socket.socket, until: int, run: Run) -> None:
+def serve(control: socket.socket, until: int, run: Run, *, child: int = 0) -> int | None:
     """Be a fork server for the client at the other end of ``control``.
 
     Returns when the client closes its end, or when the descriptor ``until`` becomes readable. Reaps every
     child of this process. In the new processes ``run`` is called, with nothing of the server open but
-    ``until``.
+    ``until``. ``child`` is the PID of another child: the answer is its exit status (`os.waitpid`), if it has
+    ended.
     """
-    with _Reaper() as reaper:
+    with _Reaper(child) as reaper:
         poll = select.poll()
         for descriptor in (control.fileno(), until, reaper.wakeup):
             poll.register(descriptor, select.POLLIN)
@@ -102,11 +103,13 @@ def serve(control: socket.socket, until: int, run: Run) -> None:
             if reaper.wakeup in ready:
                 reaper.reap()
             if until in ready:
-                return
+                reaper.reap()
+                return reaper.status
             if control.fileno() in ready:
                 message, descriptors, _, _ = socket.recv_fds(control, _ORDER_SIZE, _MOST_DESCRIPTORS)
                 if not message:
-                    return
+                    reaper.reap()  # who has just ended would be left to whoever adopts orphans
+                    return reaper.status
                 _keep_from_programs(descriptors)
                 _fork(control, reaper, run, message, descriptors)
 
@@ -142,9 +145,14 @@ def _fork(
 
 
 class _Reaper:
-    """Waits for children of this process, and says how they ended; ``wakeup`` is readable when some have."""
+    """Waits for children of this process, and says how they ended; ``wakeup`` is readable when some have.
 
-    def __init__(self) -> None:
+    ``status`` is that of the child ``kept``, once it has ended.
+    """
+
+    def __init__(self, kept: int) -> None:
+        self.status: int | None = None
+        self._kept = kept
         self.told: dict[int, int] = {}
         self.wakeup, self._written = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._former = signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -171,6 +179,8 @@ class _Reaper:
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 pid, status = ended
+                if pid == self._kept:
+                    self.status = status
                 told = self.told.pop(pid, None)
                 if told is not None:
                     with suppress(BrokenPipeError):

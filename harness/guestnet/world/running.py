@@ -7,6 +7,7 @@ from guestnet.core.errors import GuestnetError, LabError
 from guestnet.core.events import Noted, Served, SubnetOverlap
 from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
+from guestnet.system.forked import Spawner
 from guestnet.world.described.overlap import Network, overlapping
 from guestnet.world.described.world import World
 from guestnet.world.kernel.forwarding import set_up
@@ -24,8 +25,8 @@ from guestnet.world.vpn.running import Vpns
 class RunningWorld:
     """One ``world`` in the lab process, around guests in the networks ``guests``.
 
-    ``on_fault`` is called when a part of it ends unasked; ``keeps`` is as of `Links`, ``proxy_python`` as of
-    `Servers`.
+    Processes of ours come from ``spawner``. ``on_fault`` is called when a part of it ends unasked; ``keeps``
+    is as of `Links`, ``proxy_python`` as of `Servers`.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class RunningWorld:
         world: World,
         *,
         seed: int,
+        spawner: Spawner,
         recorder: FileRecorder,
         clock: LabClock,
         on_fault: Callable[[GuestnetError], None],
@@ -55,13 +57,13 @@ class RunningWorld:
         )
         self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap)
         self.vpns = Vpns(
-            world, self.resolver, recorder, clock, seed=seed, on_fault=on_fault, brought=self.check_overlap,
-            attach=self.links.attach,
+            world, self.resolver, recorder, clock, seed=seed, spawner=spawner, on_fault=on_fault,
+            brought=self.check_overlap, attach=self.links.attach,
         )  # fmt: skip
         self._nat64 = Nat64s(world, lambda *told: self._served(Answered(*told)))
         self.portals = Portals(world, recorder, clock)
         self._servers = Servers(
-            world, self._served, self._server_ended, now=clock.now, ask=self.portals.ask,
+            world, self._served, self._server_ended, spawner=spawner, now=clock.now, ask=self.portals.ask,
             proxy_python=proxy_python,
         )  # fmt: skip
         self._forget_clock = clock.on_jump(self._servers.clock_jumped)

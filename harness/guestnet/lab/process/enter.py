@@ -6,8 +6,9 @@ Three processes make a lab's frame, forked from a server that has done their imp
     client (pytest, guestnet)
       └─ fork server  one for many labs
            └─ keeper    in the new user namespace, but in the client's PID namespace
-                └─ init     pid 1 of the lab's PID namespace: reaps orphans, no more
-                     └─ lab     pid 2: world, stack, guests, servers and QEMU are its children
+                └─ init     pid 1 of the lab's PID namespace: reaps orphans, and forks for the lab
+                     ├─ lab     pid 2: world, stack, guests, QEMU and other programs are its children
+                     └─ …       processes of our own modules: servers, tunnels
 
 Every death ends the rest, whoever dies first and by whatever signal:
 
@@ -39,6 +40,7 @@ from typing import Final, NoReturn
 
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.lab.requests import protocol
+from guestnet.system import forks
 from guestnet.system.calls import (
     CLONE_NEWIPC,
     CLONE_NEWNET,
@@ -50,14 +52,16 @@ from guestnet.system.calls import (
     unshare,
 )
 
+_NOT_FOR_INIT: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NEW: Final = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC
 
 
-def enter(control: socket.socket, watched: int) -> None:
+def enter(control: socket.socket, watched: int, run: forks.Run) -> socket.socket:
     """Return in the lab, pid 2 of new namespaces; the processes above it never return.
 
-    ``watched`` is a pidfd of the client, as of `watch`. Raises EnvironmentMissing, before there is any other
-    process, when the kernel does not allow it.
+    ``watched`` is a pidfd of the client, as of `watch`. Init is a fork server (guestnet.system.forks) at the
+    other end of the answer: ``run`` is what its processes do. Raises EnvironmentMissing, before there is any
+    other process, when the kernel does not allow it.
     """
     _unshare()
     alive, held = os.pipe()
@@ -71,10 +75,14 @@ def enter(control: socket.socket, watched: int) -> None:
     if select.select([alive], [], [], 0)[0]:
         os._exit(1)
     os.close(alive)
+    orders, their_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     lab = os.fork()
     if lab:
         control.close()
-        _reap(lab)
+        orders.close()
+        _be_init(lab, their_end, run)
+    their_end.close()
+    return orders
 
 
 def probe() -> None:
@@ -151,14 +159,21 @@ def _keep(control: socket.socket, client: int, init: int) -> NoReturn:
     os._exit(_as_exit_status(status))
 
 
-def _reap(lab: int) -> NoReturn:
-    """Be init: reap every child, end with the lab."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+def _be_init(lab: int, orders: socket.socket, run: forks.Run) -> NoReturn:
+    """Reap every child, fork for the lab, end with it."""
+    for number in _NOT_FOR_INIT:
         signal.signal(number, signal.SIG_IGN)
-    while True:
-        pid, status = os.waitpid(-1, 0)
-        if pid == lab:
-            os._exit(_as_exit_status(status))
+
+    def begin(order: bytes, descriptors: list[int]) -> NoReturn:
+        for number in _NOT_FOR_INIT:
+            signal.signal(number, signal.SIG_DFL)
+        run(order, descriptors)
+
+    status = forks.serve(orders, os.pidfd_open(lab), begin, child=lab)
+    while status is None:  # it needs no more forks, but still runs
+        pid, ended = os.waitpid(-1, 0)
+        status = ended if pid == lab else None
+    os._exit(_as_exit_status(status))
 
 
 def _as_exit_status(status: int) -> int:

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import os
 import signal
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
 
 from guestnet.core.errors import DescriptionError, LabError
+from guestnet.system.forked import Owned
 
 _SAID: Final = 3
 """How many of the last words of a process that did not start go into the error."""
@@ -23,7 +24,7 @@ class Processes:
 
     def __init__(self, on_end: Callable[[str], None]) -> None:
         self._on_end = on_end
-        self._processes: dict[str, Process] = {}
+        self._processes: dict[str, Owned] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -32,7 +33,7 @@ class Processes:
         """PIDs of those that run, by what they serve."""
         return {name: process.pid for name, process in self._processes.items() if process.returncode is None}
 
-    def own(self, name: str, process: Process) -> None:
+    def own(self, name: str, process: Owned) -> None:
         """Let ``process``, which leads a process group, be ended by `stop`, with all that it has begun.
 
         asyncio waits until nobody has its output any more, and dnsmasq's children have it.
@@ -64,7 +65,7 @@ class Processes:
             f"{of}.{name}", "; ".join(each for each in said[-_SAID:] if each) or f"{command[0]} ended"
         )
 
-    def follow(self, name: str, process: Process, reading: Coroutine[None, None, None]) -> None:
+    def follow(self, name: str, process: Owned, reading: Coroutine[None, None, None]) -> None:
         """Own the task that reads what ``process`` reports; it ends with the process."""
 
         async def follow() -> None:
@@ -88,6 +89,8 @@ class Processes:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # one that has no group yet
+                    process.kill()
         await asyncio.gather(*(process.wait() for process in self._processes.values()))
         for task in self._tasks:
             task.cancel()

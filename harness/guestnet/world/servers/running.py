@@ -16,6 +16,7 @@ import msgspec
 
 from guestnet.core.errors import EnvironmentMissing, LabError
 from guestnet.system.dnsmasq import STARTED, find_dnsmasq
+from guestnet.system.forked import Forked, Spawner
 from guestnet.world.described.model import Server
 from guestnet.world.described.server_problems import WITH_TLS
 from guestnet.world.described.world import World
@@ -81,10 +82,12 @@ class Servers:
         on_answer: Callable[[Answered], None],
         on_end: Callable[[str], None],
         *,
+        spawner: Spawner,
         now: Callable[[], int],
         ask: Ask,
         proxy_python: str,
     ) -> None:
+        self._spawner = spawner
         self._world = world
         self._on_answer = on_answer
         self._on_end = on_end
@@ -92,7 +95,7 @@ class Servers:
         self._ask = ask
         self._proxy_python = proxy_python
         self.processes = Processes(on_end)
-        self._python: Process | None = None
+        self._python: Forked | None = None
         self._proxies: dict[str, Process] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -114,7 +117,8 @@ class Servers:
                 name, module, self._proxy_python, PYTHONPATH=path
             )
         if self._orders() or self._world.portals:
-            self._python = await self._python_process(_OURS, "guestnet.world.servers")
+            self._python = await self._spawner.start("guestnet.world.servers.process", limit=LINE_LIMIT)
+            self.processes.own(_OURS, self._python)
 
     async def start(self, namespaces: Namespaces) -> None:
         """Return when every server listens. Raises LabError naming the one that can't."""
@@ -197,7 +201,7 @@ class Servers:
     def _path(self, namespaces: Namespaces, server: str) -> str:
         return str(namespaces.path(self._world.servers[server].host))
 
-    async def _await_ready(self, name: str, process: Process, orders: Orders | ProxyOrder) -> None:
+    async def _await_ready(self, name: str, process: Process | Forked, orders: Orders | ProxyOrder) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(msgspec.json.encode(orders) + b"\n")
@@ -210,7 +214,7 @@ class Servers:
         assert isinstance(first, Ready)
         self.processes.follow(name, process, self._read_reports(process, decoder))
 
-    async def _read_reports(self, process: Process, decoder: msgspec.json.Decoder[Report]) -> None:
+    async def _read_reports(self, process: Process | Forked, decoder: msgspec.json.Decoder[Report]) -> None:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             report = decoder.decode(line)
@@ -232,7 +236,6 @@ class Servers:
 
     def _tell(self, told: Told) -> None:
         assert self._python is not None
-        assert self._python.stdin is not None
         self._python.stdin.write(msgspec.json.encode(told) + b"\n")
 
     # Others' servers, and none

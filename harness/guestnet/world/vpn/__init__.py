@@ -1,6 +1,6 @@
 """VPNs: a tunnel whose packets cross the laptop's uplinks, and the policies that clients set around it.
 
 `session` and `datagram` are the tunnel's protocol, pure; `ends` carries packets in a process of its own
-(``python -P -m guestnet.world.vpn``); `devices` and `policy` are what a client does to the laptop; `running`
+(`tunnels`); `devices` and `policy` are what a client does to the laptop; `running`
 puts it together.
 """

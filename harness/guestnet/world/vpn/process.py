@@ -1,15 +1,13 @@
 """The tunnel process as a process of the lab: started, ordered about, listened to, ended."""
 
 import asyncio
-import contextlib
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from guestnet.core.errors import LabError
+from guestnet.system.forked import Forked, Spawner
 from guestnet.world.vpn.messages import Changed, Failed, Open, Opened, Order, Report
 
 _START_TIMEOUT: Final = 15.0
@@ -19,10 +17,13 @@ class TunnelProcess:
     """``on_change`` gets what clients tell; ``on_end`` a reason when the process ends that was not told
     to."""
 
-    def __init__(self, on_change: Callable[[Changed], None], on_end: Callable[[str], None]) -> None:
+    def __init__(
+        self, spawner: Spawner, on_change: Callable[[Changed], None], on_end: Callable[[str], None]
+    ) -> None:
+        self._spawner = spawner
         self._on_change = on_change
         self._on_end = on_end
-        self._process: Process | None = None
+        self._process: Forked | None = None
         self._reading: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -33,16 +34,13 @@ class TunnelProcess:
         return process.pid if process is not None and process.returncode is None else None
 
     async def prepare(self) -> None:
-        """Start it: its imports take a while, and need no world."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "guestnet.world.vpn", stdin=PIPE, stdout=PIPE
-        )  # fmt: skip
+        """Start it: that needs no world."""
+        self._process = await self._spawner.start("guestnet.world.vpn.tunnels")
 
     async def open(self, orders: list[Open]) -> None:
         """Make these tunnels. Raises LabError naming the one that can't be."""
         process = self._process
         assert process is not None
-        assert process.stdout is not None
         decoder = msgspec.json.Decoder[Report](Report)
         for order in orders:
             self.tell(order)
@@ -62,7 +60,7 @@ class TunnelProcess:
 
     def tell(self, order: Order) -> None:
         """Give an order; what comes of it is told by ``on_change``."""
-        if self._process is None or self._process.stdin is None:
+        if self._process is None:
             raise LabError("the tunnel process was not started")
         self._process.stdin.write(msgspec.json.encode(order) + b"\n")
 
@@ -70,15 +68,12 @@ class TunnelProcess:
         """End it and wait. Idempotent."""
         self._stopping = True
         if self._process is not None:
-            if self._process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    self._process.kill()
+            self._process.kill()
             await self._process.wait()
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)
 
-    async def _read(self, process: Process, decoder: msgspec.json.Decoder[Report]) -> None:
-        assert process.stdout is not None
+    async def _read(self, process: Forked, decoder: msgspec.json.Decoder[Report]) -> None:
         while line := await process.stdout.readline():
             report = decoder.decode(line)
             if isinstance(report, Changed):

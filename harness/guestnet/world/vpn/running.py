@@ -19,6 +19,7 @@ from guestnet.core.errors import CapabilityMissing, DescriptionError, GuestnetEr
 from guestnet.core.events import VpnChanged
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
+from guestnet.system.forked import Spawner
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.described.place import Problem, WorldError
 from guestnet.world.described.vpn import FIXED, Vpn
@@ -71,6 +72,7 @@ class Vpns:
         clock: LabClock,
         *,
         seed: int,
+        spawner: Spawner,
         on_fault: Callable[[GuestnetError], None],
         brought: Brought,
         attach: Attach,
@@ -88,7 +90,7 @@ class Vpns:
         self._uplinks = [name for name, link in world.links.items() if LAPTOP in link.ends]
         self._setup = Setup(Namespaces(), self._uplinks)
         self._kinds: dict[str, Transport] = {
-            "udp": UdpTransport(seed, self._changed, on_fault),
+            "udp": UdpTransport(seed, spawner, self._changed, on_fault),
             "wireguard": WireGuardTransport(seed, self._changed, on_fault),
         }
         self._chosen: dict[str, str] = {}

@@ -16,6 +16,7 @@ from guestnet.core.errors import LabError
 from guestnet.core.rng import stream
 from guestnet.system import namespace, offloads
 from guestnet.system.calls import bind
+from guestnet.system.forked import Spawner
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.kernel.mounts import NETNS
 from guestnet.world.kernel.namespaces import Namespaces
@@ -36,12 +37,12 @@ _SECOND: Final = 1_000_000_000
 
 
 class UdpTransport:
-    """A `Transport`. Keys and all else that is random come from ``seed``."""
+    """A `Transport`. Keys and all else that is random come from ``seed``; its process from ``spawner``."""
 
-    def __init__(self, seed: int, told: Told, failed: Failed) -> None:
+    def __init__(self, seed: int, spawner: Spawner, told: Told, failed: Failed) -> None:
         self._seed = seed
         self._failed = failed
-        self._process = TunnelProcess(told, self._ended)
+        self._process = TunnelProcess(spawner, told, self._ended)
         self._namespaces = Namespaces()
         self._hidden = -1
 

@@ -1,4 +1,4 @@
-"""The tunnel process: ``python -P -m guestnet.world.vpn``, started by guestnet.world.vpn.process.
+"""The tunnel process, started by guestnet.world.vpn.process, forked by the lab's init.
 
 A process of its own, because packets through a tunnel are work, and the lab's loop has a stack to run.
 """
@@ -60,7 +60,7 @@ def _follow(tunnel: Tunnel, order: Order) -> None:
             tunnel.tune(order.keepalive, order.rekey, order.frag_needed)
 
 
-async def _main() -> None:
+async def _run() -> None:
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
@@ -76,4 +76,6 @@ async def _main() -> None:
             _follow(tunnels[order.name], order)
 
 
-asyncio.run(_main())
+def main() -> None:
+    """Make the tunnels that the orders on standard input ask for."""
+    asyncio.run(_run())

@@ -1,4 +1,4 @@
-"""The server process: ``python -P -m guestnet.world.servers``, started by guestnet.world.servers.running.
+"""The server process, started by guestnet.world.servers.running, forked by the lab's init.
 
 One process serves every host of the world: a socket stays in the network namespace that it was made in.
 What only some worlds need is imported when they do.
@@ -180,7 +180,7 @@ def _enter(namespace: str) -> None:
         os.close(opened)
 
 
-async def _main() -> int:
+async def _run() -> int:
     loop = asyncio.get_running_loop()
     told = asyncio.StreamReader(limit=LINE_LIMIT)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
@@ -199,4 +199,6 @@ async def _main() -> int:
     return 0
 
 
-sys.exit(asyncio.run(_main()))
+def main() -> int:
+    """Serve what the orders on standard input say; its exit status."""
+    return asyncio.run(_run())

@@ -1,7 +1,6 @@
 """A fork server: what its processes get, how they end, and that nobody is left."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -155,27 +154,6 @@ def test_it_ends_when_its_client_does_and_when_what_it_waits_for_does(server: Se
     server.until = -1
 
     assert server.process.wait(10) == 0
-
-
-def test_a_server_that_ends_has_waited_for_those_that_have_ended(server: Server) -> None:
-    """Else they would be left to whoever adopts orphans, as conftest.py has this process do."""
-    child, pipe = ask(server, b"wait")
-    server.process.send_signal(signal.SIGSTOP)
-    os.write(pipe, b"!")
-    assert child.ends(10)
-    before = children()
-    server.control.close()
-    server.process.send_signal(signal.SIGCONT)  # now it hears of both ends at once
-
-    assert server.process.wait(10) == 0
-    assert children() <= before
-    child.close()
-    os.close(pipe)
-
-
-def children() -> set[str]:
-    """Of this process."""
-    return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
 def test_no_process_is_left_as_a_zombie(server: Server) -> None:

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "world.vpn": {
         "core", "system", "wire", "edge", "world.described", "world.kernel", "world.laptop", "world.links",
     },
-    "world": {"core", "edge", "journal", *(f"world.{part}" for part in WORLD)},
+    "world": {"core", "system", "edge", "journal", *(f"world.{part}" for part in WORLD)},
     "guest": {"core", "system"},
     "journal": {"core", "wire", "frames"},
     "lab.requests": {"core", "link", "stacks", "world.described", "world.laptop", "world.vpn"},

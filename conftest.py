@@ -11,12 +11,15 @@ import gc
 import os
 import select
 import signal
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.support.path import only_known
 
 RUNGS = ("netns", "guest", "browser", "wheel")
 PR_SET_CHILD_SUBREAPER = 36
@@ -28,7 +31,11 @@ settings.register_profile("guestnet", deadline=None, derandomize="CI" in os.envi
 settings.load_profile("guestnet")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # a worker of xdist has the environment of who started it
+        folder = tempfile.TemporaryDirectory(prefix="guestnet-path-")
+        config.add_cleanup(folder.cleanup)
+        os.environ.update(only_known(Path(folder.name)))
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 

@@ -1,6 +1,5 @@
 """Debian's chromium under Playwright; every page fails its test for a console error or a network request."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from guestnet.report import build
+from guestnet.system.programs import require
 from tests.support import sample
 
 if TYPE_CHECKING:
@@ -31,11 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     sync_api = pytest.importorskip("playwright.sync_api", reason=NO_PLAYWRIGHT)
-    executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no chromium on PATH: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=require("chromium"), args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -37,6 +36,7 @@ from guestnet.lab.requests.protocol import (
     WriteFile,
 )
 from guestnet.scenario import Lab
+from guestnet.system.programs import require
 from tests.support.marked import Marked
 
 BAD_SUM = 'tcp.checksum.status == "Bad"'
@@ -238,9 +238,7 @@ def assert_intact(lab: Lab, bad_sum: str = BAD_SUM) -> None:
 
 def frames(lab: Lab, display_filter: str) -> list[str]:
     """What tshark shows of the capture, checksums verified."""
-    program = shutil.which("tshark")
-    if program is None:
-        pytest.skip("no tshark here; on Debian: apt install tshark")
+    program = str(require("tshark"))
     assert lab.trace
     verify = [word for name in ("tcp", "udp", "ip") for word in ("-o", f"{name}.check_checksum:TRUE")]
     # Ports are chosen by a kernel: many of them are somebody's, whose protocol this is not.

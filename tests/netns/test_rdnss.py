@@ -1,6 +1,5 @@
 """The guest's program that puts the resolvers of router advertisements into resolv.conf, on a real kernel."""
 
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from guestnet.core.address import Mac
+from guestnet.system.programs import require
 from guestnet.wire import ethernet, icmpv6, ipv6, ndp
 from guestnet.wire.ipv6 import ALL_NODES, Ip6, ip6
 
@@ -64,8 +64,7 @@ def advertisement(servers: tuple[Ip6, ...], lifetime: int) -> str:
 
 
 def test_resolvers_come_and_go_as_they_are_advertised() -> None:
-    if shutil.which("perl") is None:
-        pytest.skip("no perl here; on Debian: apt install perl-base")
+    require("perl")
     dhcp = "search lab,nameserver 192.168.65.1,"
     one, two = "nameserver fd65:6775:6573:7400::1,", "nameserver 2001:db8::1:0:0:53,"
     link_local = "nameserver fe80::1%eth0,"

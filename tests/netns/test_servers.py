@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 
@@ -77,8 +76,6 @@ WORLD = World(
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if shutil.which("iperf3") is None:
-        pytest.skip("iperf3 is not installed")
     description = LabDescription(scenario="servers", seed=1, guests=0, profile=WORLD)
     with Lab.start(description, tmp_path_factory.mktemp("lab")) as lab:
         yield lab

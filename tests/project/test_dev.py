@@ -7,30 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from guestnet.system.programs import SYSTEM_PATH, table
+
 ROOT = Path(__file__).parents[2]
 BASICS = (
     "sh", "bash", "env", "readlink", "dirname", "cat", "cmp", "head", "flock", "mkdir", "chmod", "cp",
 )  # fmt: skip
-TOOLS = (
-    "qemu-system-x86_64",
-    "dnsmasq",
-    "ip",
-    "nft",
-    "unshare",
-    "dpkg-deb",
-    "mksquashfs",
-    "lz4",
-    "zstd",
-    "slirp4netns",
-    "passt",
-    "curl",
-    "iperf3",
-    "ssh",
-    "dropbear",
-    "nmap",
-    "tshark",
-    "chromium",
-)
+WORDS = {
+    "demo": {"labs", "guests", "images"},
+    "scenarios": {"labs", "guests", "images", "netns", "laptop"},
+    "bench": {"labs", "guests", "images", "netns", "laptop", "slirp", "passt", "bench"},
+    "test": {"labs", "guests", "images", "netns", "laptop", "slirp", "passt", "bench", "tests"},
+    "bare": {"bare"},
+    "compiled": {"compiled"},
+    "lint": set(),
+}
+"""Words of ``./dev``, and what of the table of programs each needs."""
 
 APT = '#!/bin/sh\necho "apt-get $*" >>"$LOG"\n'
 SUDO = '#!/bin/sh\necho "sudo $*" >>"$LOG"\ncase $1 in -n) exit 0;; esac\nexec "$@"\n'
@@ -54,6 +46,9 @@ class Machine:
         self.path.mkdir()
         self.log.touch()
         shutil.copy(ROOT / "dev", self.checkout)
+        system = self.checkout / "harness" / "guestnet" / "system"
+        system.mkdir(parents=True)
+        shutil.copy(ROOT / "harness" / "guestnet" / "system" / "programs.txt", system)
         (self.checkout / "pyproject.toml").write_text("[project]\n")
         for name in BASICS:
             found = shutil.which(name)
@@ -66,9 +61,14 @@ class Machine:
         (self.path / name).write_text(script)
         (self.path / name).chmod(0o755)
 
+    def put_all(self) -> None:
+        """Every program of the table, and a Python."""
+        for name in (*table(), "python3"):
+            self.put(name, PYTHON)
+
     def dev(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run it, without a terminal."""
-        environment = {"PATH": str(self.path), "LOG": str(self.log), "DEV_SYSTEM_PATH": "", **variables}
+        environment = {"PATH": str(self.path), "LOG": str(self.log), SYSTEM_PATH: "", **variables}
         return subprocess.run(
             [str(self.checkout / "dev"), *words], env=environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=60, check=False,
@@ -91,27 +91,25 @@ debian = pytest.mark.skipif(not Path("/etc/debian_version").exists(), reason="ab
 
 @debian
 def test_a_plain_user_without_sudo_gets_the_exact_command(machine: Machine) -> None:
-    for tool in (*TOOLS, "python3"):
-        machine.put(tool, PYTHON)
-    (machine.path / "tshark").unlink()
-    (machine.path / "qemu-system-x86_64").unlink()
+    machine.put_all()
+    for program in ("editcap", "mergecap", "qemu-system-x86_64"):
+        (machine.path / program).unlink()
     machine.put("apt-get", APT)
 
-    done = machine.dev("demo")
+    done = machine.dev("test")
 
     assert done.returncode == 2
-    assert "missing: qemu-system-x86_64 (runs the guests)" in done.stderr
+    assert "missing: qemu-system-x86_64 (it runs guests)" in done.stderr
     assert (
         "sudo apt-get update && sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y"
-        " --no-install-recommends qemu-system-x86 tshark\n"
+        " --no-install-recommends qemu-system-x86 wireshark-common\n"
     ) in done.stderr
     assert machine.calls() == []
 
 
 @debian
 def test_with_sudo_just_what_is_missing_is_installed(machine: Machine) -> None:
-    for tool in (*TOOLS, "python3"):
-        machine.put(tool, PYTHON)
+    machine.put_all()
     (machine.path / "dnsmasq").unlink()
     machine.put("apt-get", APT)
     machine.put("sudo", SUDO)
@@ -119,7 +117,7 @@ def test_with_sudo_just_what_is_missing_is_installed(machine: Machine) -> None:
     done = machine.dev("demo")
 
     assert done.returncode == 0, done.stderr
-    assert "missing: dnsmasq" in done.stderr
+    assert "missing: dnsmasq (it resolves" in done.stderr
     apt = [call for call in machine.calls() if call.startswith("apt-get")]
     assert apt == [
         "apt-get -q update",
@@ -133,8 +131,20 @@ def test_elsewhere_the_names_of_the_packages_are_said(machine: Machine) -> None:
     done = machine.dev("test")
 
     assert done.returncode == 2
-    assert "sudo dnf install qemu-system-x86-core dnsmasq iproute" in done.stderr
-    assert "sudo pacman -S qemu-system-x86 dnsmasq iproute2" in done.stderr
+    assert "sudo dnf install dnsmasq nftables util-linux-core qemu-system-x86-core apt" in done.stderr
+    assert "sudo pacman -S dnsmasq nftables util-linux qemu-system-x86 apt" in done.stderr
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_asks_for_what_it_needs_and_no_more(machine: Machine, word: str) -> None:
+    machine.put("python3", PYTHON)
+
+    done = machine.dev(word)
+
+    wanted = [each for each in table().values() if set(each.needed_by) & WORDS[word]]
+    said = [line for line in done.stderr.splitlines() if line.startswith("dev: missing: ")]
+    assert said == [f"dev: missing: {each.name} (it {each.purpose})" for each in wanted]
+    assert done.returncode == (2 if wanted else 0)
 
 
 def test_without_a_python_nothing_is_made(machine: Machine) -> None:

@@ -1,8 +1,9 @@
 """A third party's verdict on a capture."""
 
-import shutil
 import subprocess
 from pathlib import Path
+
+from guestnet.system.programs import require
 
 # Once in 65,536 segments: Linux writes a sum of 0 that it makes itself as 0xffff (skb_checksum_help).
 COMPLAINTS = (
@@ -13,8 +14,6 @@ COMPLAINTS = (
 
 def complaints(capture: Path) -> str:
     """What tshark calls an error, a line each: malformed, bad checksums, ACKs of what was never sent."""
-    if shutil.which("tshark") is None:
-        return ""
     options = [
         "-o",
         "tcp.check_checksum:TRUE",
@@ -25,5 +24,5 @@ def complaints(capture: Path) -> str:
     ]
     # What TCP carries here is random, but ports are chosen by a kernel: many of them are somebody's.
     options += ["-d", "tcp.port==1-65535,data"]
-    command = ["tshark", "-r", str(capture), *options, "-Y", COMPLAINTS]
+    command = [str(require("tshark")), "-r", str(capture), *options, "-Y", COMPLAINTS]
     return subprocess.run(command, capture_output=True, check=True, text=True).stdout

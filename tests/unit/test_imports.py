@@ -49,11 +49,14 @@ MAY_IMPORT = {
         "core", "system", "edge", "stacks", "world", "guest", "journal",
         "lab.requests", "lab.controls", "lab.process",
     },
-    "scenario": {"core", "wire", "link", "journal", "lab", "guest"},
+    "scenario": {"core", "system", "wire", "link", "journal", "lab", "guest"},
     "report": {"core", "wire", "journal"},
     "bench": {"core", "guest", "lab", "scenario", "journal", "system", "world"},
     "plugin": {"core", "journal", "lab", "scenario", "report", "guest"},
-    "cli": {"core", "journal", "lab", "scenario", "report", "guest", "world", "stacks", "bench", "plugin"},
+    "cli": {
+        "core", "system", "journal", "lab", "scenario", "report", "guest", "world", "stacks", "bench",
+        "plugin",
+    },
 }  # fmt: skip
 """By package, or by room of a package: what each may import beside itself. A package that has rooms means the
 files beside them here, and the rooms too where it is imported."""

@@ -4,7 +4,6 @@ Names of what they return are those of ``flows.QUANTITIES``.
 """
 
 import resource
-import shutil
 import statistics
 import sys
 import tempfile
@@ -19,10 +18,11 @@ import msgspec
 
 from guestnet.bench import flows_server
 from guestnet.bench.processes import Processes
-from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.core.errors import GuestError
 from guestnet.core.events import GuestStarted
 from guestnet.lab.requests.description import GuestKind, LabDescription
 from guestnet.scenario import Lab
+from guestnet.system.programs import require
 
 Part = Literal["latency", "memory", "cpu", "capture"]
 """What is measured in one lab; "capture" takes two at a time."""
@@ -217,8 +217,7 @@ def serving(stack: str, guest: GuestKind, capture: Capture = "headers") -> Itera
 
     Raises EnvironmentMissing and what labs raise.
     """
-    if shutil.which("iperf3") is None:
-        raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
+    require("iperf3")
     description = LabDescription(
         scenario=f"bench flows {stack}", seed=1, stack=stack, guest=guest, memory=_MEMORY, capture=capture
     )

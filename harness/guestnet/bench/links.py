@@ -8,7 +8,6 @@ that. Where the kernel has netem, the same delays and the same loss are measured
 """
 
 import math
-import shutil
 import statistics
 import sys
 import tempfile
@@ -23,10 +22,11 @@ import msgspec
 from guestnet.bench.form import Figure, Unit, figure
 from guestnet.bench.links_probe import Order, Seen
 from guestnet.bench.throughput import received
-from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.core.errors import GuestError
 from guestnet.lab.process.python import python_path
 from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Burst, Lab
+from guestnet.system.programs import require
 from guestnet.world.described.model import Host, Link
 from guestnet.world.described.world import World
 
@@ -280,8 +280,7 @@ def bursts(seen: Seen) -> dict[str, float]:
 
 def _ratio(lab: Lab) -> float:
     """How much of the plain pair's throughput the link of the world has, in the median of three turns."""
-    if shutil.which("iperf3") is None:
-        raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
+    require("iperf3")
     lab.hosts["peer"].run(f"iperf3 --server --daemon --port {_IPERF_PORT}", check=True)
     ratios = []
     for _ in range(3):

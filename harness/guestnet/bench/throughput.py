@@ -6,7 +6,6 @@ first stretch of each transfer, slow start, is left out. The capture keeps heade
 netns guests slirp is slirp4netns and passt is pasta.
 """
 
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -16,10 +15,11 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from guestnet.bench.form import Figure, figure
-from guestnet.core.errors import DescriptionError, EnvironmentMissing, GuestError
+from guestnet.core.errors import DescriptionError, GuestError
 from guestnet.core.events import GuestStarted
 from guestnet.lab.requests.description import GuestKind, LabDescription
 from guestnet.scenario import Lab
+from guestnet.system.programs import require
 
 Direction = Literal["up", "down"]
 Progress = Callable[[str, int, int], None]
@@ -95,8 +95,7 @@ def received(report: bytes | str) -> float:
 
 def sample(cell: Cell, seconds: int) -> Sample:
     """One lab, ``seconds`` each way. Raises EnvironmentMissing, GuestError and what labs raise."""
-    if shutil.which("iperf3") is None:
-        raise EnvironmentMissing("iperf3 is not installed", remedy="sudo apt-get install iperf3")
+    require("iperf3")
     description = LabDescription(
         scenario=f"bench throughput {cell.stack}",
         seed=1,

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import platform
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,26 +11,17 @@ from typing import Final, Literal
 import msgspec
 
 from guestnet.core.errors import EnvironmentMissing, GuestnetError
+from guestnet.system import programs
+from guestnet.system.programs import Program
 
 Verdict = Literal["ok", "missing", "optional"]
 """``optional``: it is missing, and only what ``purpose`` names can't be done."""
 
-Family = Literal["debian", "fedora", "arch"]
+NEEDED: Final = {"labs", "guests", "images"}
+"""What nobody does without: a program that only others need (guestnet.system.programs) is optional."""
 
-QEMU: Final = "qemu-system-x86_64"
 NEEDED_BYTES: Final = 1 << 30
 """For an image, its packages and its snapshots."""
-
-SYSTEM_PATH: Final = "/usr/sbin:/sbin"
-"""Where some systems keep programs that a plain user's PATH does not show."""
-
-
-class Package(msgspec.Struct, frozen=True):
-    """Who brings a program, by family of distribution."""
-
-    debian: str
-    fedora: str
-    arch: str
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,63 +34,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str = ""
 
 
-PROGRAMS: Final = {
-    QEMU: Package("qemu-system-x86", "qemu-system-x86-core", "qemu-system-x86"),
-    "dnsmasq": Package("dnsmasq-base", "dnsmasq", "dnsmasq"),
-    "nft": Package("nftables", "nftables", "nftables"),
-    "ip": Package("iproute2", "iproute", "iproute2"),
-    "apt-get": Package("apt", "apt", "apt"),
-    "dpkg-deb": Package("dpkg", "dpkg", "dpkg"),
-    "mksquashfs": Package("squashfs-tools", "squashfs-tools", "squashfs-tools"),
-    "lz4": Package("lz4", "lz4", "lz4"),
-    "zstd": Package("zstd", "zstd", "zstd"),
-    "slirp4netns": Package("slirp4netns", "slirp4netns", "slirp4netns"),
-    "passt": Package("passt", "passt", "passt"),
-    "iperf3": Package("iperf3", "iperf3", "iperf3"),
-    "tshark": Package("tshark", "wireshark-cli", "wireshark-cli"),
-    "chromium": Package("chromium", "chromium", "chromium"),
-}
-
-
-def family(os_release: Path = Path("/etc/os-release")) -> Family | None:
-    """Of the distribution, by os-release(5); None when it is another."""
-    try:
-        lines = os_release.read_text().splitlines()
-    except OSError:
-        return None
-    values = [line.partition("=")[2].strip('"') for line in lines if line.startswith(("ID=", "ID_LIKE="))]
-    words = set(" ".join(values).split())
-    if words & {"debian", "ubuntu"}:
-        return "debian"
-    if words & {"fedora", "rhel"}:
-        return "fedora"
-    return "arch" if "arch" in words else None
-
-
-def remedy_for(program: str, on: Family | None) -> str:
-    """The exact command that installs ``program`` on that family, or on each."""
-    package = PROGRAMS[program]
-    commands = {
-        "debian": f"sudo apt-get install --no-install-recommends {package.debian}",
-        "fedora": f"sudo dnf install {package.fedora}",
-        "arch": f"sudo pacman -S {package.arch}",
-    }
-    return commands[on] if on else "; ".join(f"{name}: {command}" for name, command in commands.items())
-
-
-def find(program: str) -> str | None:
-    """Path of ``program``, also where only root's PATH looks."""
-    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SYSTEM_PATH}")
-
-
-def check_program(program: str, purpose: str, *, optional: bool = False) -> Finding:
+def check_program(program: Program) -> Finding:
     """Whether it is installed."""
-    path = find(program)
+    path = programs.find(program.name)
     if path is not None:
-        return Finding(name=program, verdict="ok", found=path, purpose=purpose)
-    verdict: Verdict = "optional" if optional else "missing"
-    remedy = remedy_for(program, family())
-    return Finding(name=program, verdict=verdict, found="not installed", purpose=purpose, remedy=remedy)
+        return Finding(name=program.name, verdict="ok", found=str(path), purpose=program.purpose)
+    return Finding(
+        name=program.name, verdict="missing" if NEEDED & set(program.needed_by) else "optional",
+        found="not installed", purpose=program.purpose, remedy=programs.remedy(program.name),
+    )  # fmt: skip
 
 
 def check_python() -> Finding:
@@ -118,9 +60,10 @@ def check_data_path() -> Finding:
 
 def check_qemu() -> Finding:
     """QEMU of at least 7.2, the first with ``-netdev stream``."""
-    from guestnet.guest.machine import find_qemu
+    from guestnet.guest.machine import PROGRAM, find_qemu
 
-    return check(QEMU, "runs the guests", lambda: find_qemu().version)
+    program = programs.table()[PROGRAM]
+    return check(program.name, program.purpose, lambda: find_qemu().version)
 
 
 def check_lab() -> Finding:

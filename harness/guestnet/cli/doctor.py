@@ -7,6 +7,7 @@ from rich.table import Table
 from guestnet.cli import checks
 from guestnet.cli.checks import Finding
 from guestnet.cli.output import json_option, say_json
+from guestnet.system import programs
 
 STYLES = {"ok": "green", "missing": "bold red", "optional": "yellow"}
 
@@ -27,31 +28,24 @@ def doctor(as_json: bool, quick: bool) -> int:
 def examine(quick: bool) -> list[Finding]:
     """All checks, in the order in which they build on each other."""
     from guestnet.guest.image import require
+    from guestnet.guest.machine import PROGRAM
 
+    # QEMU's version counts too.
+    others = [program for program in programs.table().values() if program.name != PROGRAM]
+    needed = [program for program in others if checks.NEEDED & set(program.needed_by)]
     return [
         checks.check_python(),
         checks.check_data_path(),
         checks.check_qemu(),
-        checks.check_program("dnsmasq", "the world's resolver"),
-        checks.check_program("nft", "a world's NAT, VPNs and portals"),
+        *(checks.check_program(program) for program in needed),
         checks.check_lab(),
         checks.check_impairments(),
         checks.check_tun(),
-        checks.check_program("apt-get", "building images"),
-        checks.check_program("dpkg-deb", "building images"),
-        checks.check_program("mksquashfs", "building images"),
-        checks.check_program("lz4", "building images"),
-        checks.check_program("zstd", "building images"),
         checks.check_cache(),
         checks.check("image tiny", "guests", lambda: require("tiny").title),
         *([] if quick else [checks.check("accelerator", "speed of guests", checks.accelerator)]),
         checks.check_proxies(),
-        checks.check_program("ip", "looking around in a lab", optional=True),
-        checks.check_program("slirp4netns", "--stack slirp for netns guests", optional=True),
-        checks.check_program("passt", "--stack passt", optional=True),
-        checks.check_program("iperf3", "bench throughput", optional=True),
-        checks.check_program("tshark", "tests of captures", optional=True),
-        checks.check_program("chromium", "tests of reports", optional=True),
+        *(checks.check_program(program) for program in others if program not in needed),
     ]
 
 

@@ -21,6 +21,7 @@ from guestnet.guest import cpio, elf, kernel
 from guestnet.guest.cache import Cache, says_disk_full
 from guestnet.guest.packages import Apt, Package, Progress
 from guestnet.guest.recipe import Recipe, files, is_script
+from guestnet.system import programs
 
 KERNEL: Final = "kernel"
 INITRAMFS: Final = "initramfs"
@@ -38,11 +39,9 @@ def check_tools() -> None:
             f"images are built on x86_64, not on {platform.machine()}",
             remedy="build it there and copy the cache",
         )
-    for tool, package in (("mksquashfs", "squashfs-tools"), ("lz4", "lz4")):
-        if shutil.which(tool) is None:
-            raise EnvironmentMissing(
-                f"{tool} is needed to build an image", remedy=f"sudo apt-get install {package}"
-            )
+    for program in programs.table().values():
+        if "images" in program.needed_by:
+            programs.require(program.name)
 
 
 class Built(msgspec.Struct, frozen=True):

@@ -17,6 +17,7 @@ import msgspec
 
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.guest import elf
+from guestnet.system.programs import require
 
 _SETUP_SECTORS: Final = 0x1F1
 _PAYLOAD: Final = 0x248
@@ -116,13 +117,9 @@ def _decompressed(data: bytes) -> bytes | None:
 
 
 def _through(command: list[str], data: bytes) -> bytes:
+    require(command[0])
     try:
         return subprocess.run(command, input=data, capture_output=True, check=True).stdout
-    except FileNotFoundError:
-        raise EnvironmentMissing(
-            f"{command[0]} is needed to unpack the guest's kernel",
-            remedy=f"sudo apt-get install {command[0]}",
-        ) from None
     except subprocess.CalledProcessError as error:
         raise EnvironmentMissing(
             f"{command[0]} can't unpack the kernel: {error.stderr.decode(errors='replace').strip()}",

@@ -9,7 +9,6 @@ import hashlib
 import json
 import platform
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -19,13 +18,13 @@ import msgspec
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
 from guestnet.guest.cache import Cache
 from guestnet.guest.image import Image
+from guestnet.system.programs import remedy, require
 
 OLDEST_QEMU: Final = (7, 2)
 """The first with ``-netdev stream``."""
 
-_PROGRAM: Final = "qemu-system-x86_64"
+PROGRAM: Final = "qemu-system-x86_64"
 _VERSION: Final = re.compile(r"version (\d+)\.(\d+)(?:\.(\d+))?")
-_INSTALL: Final = "sudo apt-get install qemu-system-x86 (Fedora: qemu-system-x86-core, Arch: qemu-system-x86)"
 _SNAPSHOT_FORMAT: Final = "1"
 MAX_GUESTS: Final = 250
 
@@ -205,10 +204,7 @@ class Channels(msgspec.Struct, frozen=True):
 
 def find_qemu(cache: Cache | None = None) -> Qemu:
     """The installed QEMU. Raises EnvironmentMissing when there is none or it is older than 7.2."""
-    found = shutil.which(_PROGRAM)
-    if found is None:
-        raise EnvironmentMissing(f"{_PROGRAM} is not installed", remedy=_INSTALL)
-    program = Path(found).resolve()
+    program = require(PROGRAM).resolve()
     status = program.stat()
     identity = f"{program}:{status.st_size}:{status.st_mtime_ns}"
     cache = cache or Cache()
@@ -221,12 +217,12 @@ def find_qemu(cache: Cache | None = None) -> Qemu:
             cache.remember(remembered, output.encode())
     match = _VERSION.search(output)
     if match is None:
-        raise EnvironmentMissing(f"{program} does not tell its version", remedy=_INSTALL)
+        raise EnvironmentMissing(f"{program} does not tell its version", remedy=remedy(PROGRAM))
     version = tuple(int(part or 0) for part in match.groups())
     if version[:2] < OLDEST_QEMU:
         raise EnvironmentMissing(
             f"QEMU {version[0]}.{version[1]} is too old: 7.2 is the first with -netdev stream",
-            remedy="Debian 12, Ubuntu 23.04, Fedora 38 or newer have it: " + _INSTALL,
+            remedy="Debian 12, Ubuntu 23.04, Fedora 38 or newer have it: " + remedy(PROGRAM),
         )
     return Qemu(program, ".".join(map(str, version)), identity)
 

@@ -11,19 +11,19 @@ stops its processes, not its kernel, which goes on answering ARP, pings and TCP 
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-from guestnet.core.errors import EnvironmentMissing, GuestError
+from guestnet.core.errors import GuestError
 from guestnet.core.result import Ran
 from guestnet.guest import tap
 from guestnet.guest.base import Command
 from guestnet.guest.command import OUTPUT_LIMIT, TooMuchOutput, run_to_end
 from guestnet.guest.netns_body import ENVIRONMENT, Body, Plan, make
 from guestnet.guest.terminal import Terminal, open_terminal
+from guestnet.system.programs import require
 
 _FILE_WITHIN: Final = 20.0
 _SIGNAL_WITHIN: Final = 5.0
@@ -64,7 +64,7 @@ class NetnsGuest:
         self._groups: set[int] = set()
         self._goes_on = asyncio.Event()
         self._goes_on.set()
-        self._nsenter = shutil.which("nsenter")
+        self._nsenter = ""
 
     async def __aenter__(self) -> Self:
         return self
@@ -87,8 +87,7 @@ class NetnsGuest:
 
     async def start(self) -> None:
         """Be there: commands run, the NIC is up, the DHCP client asks. Raises EnvironmentMissing."""
-        if self._nsenter is None:
-            raise EnvironmentMissing("nsenter is not installed", remedy="sudo apt-get install util-linux")
+        self._nsenter = str(require("nsenter"))
         # In the loop's own thread: it takes milliseconds, and a cancelled caller leaves nothing half made.
         body, device = make(self._plan, self._network)
         self._adopt(body)
@@ -294,7 +293,7 @@ class NetnsGuest:
     def _entering(self, body: Body, words: list[str]) -> list[str]:
         """``words``, to be run in all namespaces of ``body``, whose descriptors must be passed on."""
         links = {name: f"/proc/self/fd/{descriptor}" for name, descriptor in body.namespaces.items()}
-        enter = [self._nsenter or "", *(f"--{name}={link}" for name, link in links.items())]
+        enter = [self._nsenter, *(f"--{name}={link}" for name, link in links.items())]
         return [*enter, f"--wd=/proc/self/fd/{body.home}", "--", *words]
 
     async def _file(self, words: list[str], content: bytes) -> bytes:

@@ -11,7 +11,6 @@ time-outs, credentials.
 import fnmatch
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ import msgspec
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.guest import debian
 from guestnet.guest.cache import Cache, says_disk_full
+from guestnet.system.programs import require
 
 Progress = Callable[[str, int, int], None]
 """``progress(stage, done, total)``: ``stage`` is for people; the unit differs from stage to stage."""
@@ -82,12 +82,8 @@ class Apt:
         self._cache = cache
         self._release = release
         self._key = debian.key_of(release)
-        for tool in ("apt-get", "dpkg-deb"):
-            if shutil.which(tool) is None:
-                raise EnvironmentMissing(
-                    f"{tool} is needed to build an image, which is made of Debian packages",
-                    remedy="build it on Debian or Ubuntu (amd64), or copy ~/.cache/guestnet from there",
-                )
+        for tool in ("apt-get", "dpkg-deb", "tar"):
+            require(tool)
         for part in ("archives/partial", "lists/partial", "sources"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / "status").touch()

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shutil
 import signal
 import socket
 import time
@@ -30,6 +29,7 @@ from guestnet.guest.base import Command
 from guestnet.guest.console import Console
 from guestnet.guest.machine import Channels, Machine
 from guestnet.guest.rewind import States
+from guestnet.system.programs import require
 
 BOOT_WITHIN: Final = 60.0
 """Seconds that a guest may take from power on until its agent answers; ample for a busy machine."""
@@ -413,10 +413,7 @@ class QemuGuest:
 
 
 def _dying_with_us() -> list[str]:
-    setpriv = shutil.which("setpriv")
-    if setpriv is None:
-        raise EnvironmentMissing("setpriv is not installed", remedy="sudo apt-get install util-linux")
-    return [setpriv, "--pdeathsig", "KILL", "--"]
+    return [str(require("setpriv")), "--pdeathsig", "KILL", "--"]
 
 
 Say = Callable[[str], None]

@@ -3,7 +3,6 @@
 It is unpacked once, beside the image, and goes when the image goes. Whoever uses it mounts it read-only.
 """
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.guest.cache import Cache, says_disk_full
 from guestnet.guest.image import Image
+from guestnet.system.programs import require
 
 _NAME: Final = "tree"
 _INSIDE: Final = "root"
@@ -38,12 +38,7 @@ def unpack(image: Image, cache: Cache) -> Path:
 
 
 def _unsquash(squashfs: Path, into: Path, cache: Cache) -> None:
-    unsquashfs = shutil.which("unsquashfs")
-    if unsquashfs is None:
-        raise EnvironmentMissing(
-            "unsquashfs is needed to unpack an image for netns guests",
-            remedy="sudo apt-get install squashfs-tools",
-        )
+    unsquashfs = str(require("unsquashfs"))
     command = [unsquashfs, "-no-progress", "-no-xattrs", "-quiet", "-dest", str(into), str(squashfs)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     said = (result.stdout + result.stderr).strip()

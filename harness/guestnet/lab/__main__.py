@@ -24,6 +24,7 @@ from guestnet.lab.requests import protocol
 from guestnet.lab.run import run_lab
 from guestnet.system import forks
 from guestnet.system.forked import take_standard_streams
+from guestnet.system.programs import search_path
 
 _NEEDED: Final = (
     "guestnet.stacks.builtin", "guestnet.world.servers.process", "guestnet.world.vpn.tunnels",
@@ -80,7 +81,7 @@ def _take_over(surroundings: Surroundings) -> None:
     own = {name: os.environ[name] for name in ("PYTHONPATH", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
     os.environb.clear()
     os.environb.update(surroundings.environment)
-    os.environ.update(own)
+    os.environ.update(own, PATH=search_path())
     os.chdir(surroundings.folder)
 
 

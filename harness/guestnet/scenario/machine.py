@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, get_args
 import dns.rdatatype
 import msgspec
 
-from guestnet.core.errors import DescriptionError, EnvironmentMissing, GuestError, GuestnetError
+from guestnet.core.errors import DescriptionError, GuestError, GuestnetError
 from guestnet.lab.process.python import python_path
 from guestnet.lab.requests.protocol import RunOn
 from guestnet.lab.requests.request import Request
@@ -28,16 +28,13 @@ from guestnet.scenario.matchers.endpoint import Endpoint
 from guestnet.scenario.observer import Duration, Observer, in_seconds
 from guestnet.scenario.results import Address, Answer, Attempt, Exchange, Offer, Page, Ping, Ran, Transfer
 from guestnet.scenario.verbs import verb
+from guestnet.system import programs
 
 GRACE: Final = 20.0
 """Seconds that a tool gets beyond the time it was told to take."""
 
 _NOT_FOUND: Final = 127
 _NTP: Final = 123
-_PACKAGES: Final = {
-    "curl": "curl", "dig": "bind9-dnsutils (Debian) or bind-utils (Fedora)", "ip": "iproute2",
-    "perl": "perl", "ping": "iputils-ping (Debian) or iputils (Fedora)",
-}  # fmt: skip
 _CURL: Final = (
     "curl --silent --location --connect-timeout {timeout:g} --max-time {timeout:g}"
     " --write-out '%{{stderr}}%{{json}}'"
@@ -301,7 +298,7 @@ class Machine(ABC):
 
     def _lacks(self, tool: str) -> GuestnetError:
         if self._is_here:
-            return EnvironmentMissing(f"this machine has no {tool}", remedy=f"install {_PACKAGES[tool]}")
+            return programs.missing(tool)
         remedy = "use an image that has it, or add it to its recipe"
         return GuestError(f"{self.name} has no {tool}", remedy=remedy)
 

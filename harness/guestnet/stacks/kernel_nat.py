@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -47,12 +46,12 @@ from guestnet.services.dns.names import OwnNames
 from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.processes import Processes
 from guestnet.system import dnsmasq
+from guestnet.system.programs import require
 from guestnet.wire.dns import PORT, failure, octets
 
 BRIDGE: Final = "guests"
 _OLDEST_DNSMASQ: Final = "2.90 (Debian 12)"
 _TABLE: Final = "ip guests"
-_PLACES: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _TIMEOUT: Final = 10.0
 _LEASE: Final = 86400
 _BATCH: Final = 64
@@ -107,7 +106,7 @@ class KernelNatStack:
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing."""
-        await asyncio.to_thread(self._build, _find("nft", "nftables"))
+        await asyncio.to_thread(self._build, str(require("nft")))
         self._processes.start("guests", "guests", self._dhcp())
         self._resolver = DnsServer(self._resolve, [bind_resolver(str(self._gateway))])
 
@@ -281,15 +280,6 @@ class _Cable:
     def _lose(self, frames: Sequence[Frame], rule: str) -> None:
         for event in dropped(self.link, rule, frames, self._options.clock.now()):
             self._options.recorder.event(event)
-
-
-def _find(program: str, package: str) -> str:
-    found = shutil.which(program) or shutil.which(program, path=_PLACES)
-    if found is None:
-        raise EnvironmentMissing(
-            f"{program} is not installed", remedy=f"apt install {package}, or choose --stack builtin"
-        )
-    return found
 
 
 def _other(device: str) -> str:

@@ -17,16 +17,16 @@ were all.
 IPv6 is off: passt takes it from an interface of the laptop that has a default route, and none is there yet.
 """
 
-import shutil
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
 from guestnet.core.address import Mac
-from guestnet.core.errors import DescriptionError, EnvironmentMissing
+from guestnet.core.errors import DescriptionError
 from guestnet.edge.qemu_port import socket_pair
 from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.processes import Processes
+from guestnet.system.programs import require
 
 _OLDEST: Final = "that of Debian 12 (2023-03-09)"
 
@@ -47,8 +47,7 @@ class PasstStack:
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing when passt is not installed."""
-        if shutil.which("passt") is None:
-            raise EnvironmentMissing("passt is not installed", remedy="sudo apt-get install passt")
+        require("passt")
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``."""
@@ -69,8 +68,7 @@ class PasstStack:
 
     async def plug_netns(self, guest: str, mac: Mac, link: str, network: Path) -> None:
         """As of ``Stack``. Raises EnvironmentMissing when passt is installed without pasta."""
-        if shutil.which("pasta") is None:
-            raise EnvironmentMissing("pasta is not installed", remedy="sudo apt-get install passt")
+        require("pasta")
         words = self._words(
             "pasta", mac, "--netns-only", "--netns", str(network), "--no-netns-quit", "--ns-ifname", "eth0",
             "--tcp-ns", "none", "--udp-ns", "none", "--dhcp-dns",

@@ -10,15 +10,15 @@ that the laptop gets for its connect; and a stream that the server resets at onc
 it were whole, now and then with octets missing.
 """
 
-import shutil
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
 from guestnet.core.address import Mac
-from guestnet.core.errors import DescriptionError, EnvironmentMissing
+from guestnet.core.errors import DescriptionError
 from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.processes import Processes
+from guestnet.system.programs import require
 
 _QEMU_MTU: Final = 1500
 _OLDEST: Final = "slirp4netns 1.2.0"
@@ -58,11 +58,8 @@ class SlirpStack:
 
     async def plug_netns(self, guest: str, mac: Mac, link: str, network: Path) -> None:
         """As of ``Stack``. Raises EnvironmentMissing when slirp4netns is not installed."""
-        if shutil.which("slirp4netns") is None:
-            raise EnvironmentMissing(
-                "slirp4netns is not installed", remedy="sudo apt-get install slirp4netns, or use --guest qemu"
-            )
-        words = ("slirp4netns", "--netns-type=path", f"--cidr={self._network}", f"--mtu={self._mtu}")
+        program = str(require("slirp4netns"))
+        words = (program, "--netns-type=path", f"--cidr={self._network}", f"--mtu={self._mtu}")
         await self._processes.start_ready(
             guest, link, lambda ready: [*words, f"--ready-fd={ready.descriptor}", str(network), "eth0"]
         )

@@ -1,26 +1,11 @@
 """dnsmasq as a child of ours: what all of its command lines have in common."""
 
-import shutil
 from typing import Final
 
-from guestnet.core.errors import EnvironmentMissing
+from guestnet.system.programs import require
 
 STARTED: Final = "]: started, "
 """What dnsmasq says when it listens."""
-
-# A plain user has no /sbin in the path in Debian, and there it is.
-_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-
-
-def find_dnsmasq() -> str:
-    """Path of the program. Raises EnvironmentMissing."""
-    found = shutil.which("dnsmasq") or shutil.which("dnsmasq", path=_PATH)
-    if found is None:
-        raise EnvironmentMissing(
-            "dnsmasq is not installed",
-            remedy="install it: apt install dnsmasq-base, dnf install dnsmasq, or pacman -S dnsmasq",
-        )
-    return found
 
 
 def command(*options: str, conf_file: str = "/dev/null") -> list[str]:
@@ -32,6 +17,6 @@ def command(*options: str, conf_file: str = "/dev/null") -> list[str]:
     EnvironmentMissing.
     """
     return [
-        find_dnsmasq(), f"--conf-file={conf_file}", "--keep-in-foreground", "--user=", "--group=",
+        str(require("dnsmasq")), f"--conf-file={conf_file}", "--keep-in-foreground", "--user=", "--group=",
         "--pid-file=", "--log-facility=-", "--bind-interfaces", *options,
     ]  # fmt: skip

@@ -1,7 +1,6 @@
 """Programs that people use, in a namespace guest, through the builtin stack to the laptop."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
+from guestnet.system.programs import require
 
 pytestmark = pytest.mark.netns
 
@@ -34,8 +34,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 @pytest.fixture(scope="module")
 def iperf(lab: Lab) -> str:
     """How a client begins."""
-    if shutil.which("iperf3") is None:
-        pytest.skip("iperf3 is not installed: sudo apt-get install iperf3")
+    require("iperf3")
     lab.laptop.run(f"iperf3 --server --daemon --port {PORT}", check=True)
     return f"iperf3 --client {HOST} --port {PORT} --json"
 

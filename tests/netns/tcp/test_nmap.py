@@ -6,7 +6,8 @@ import pytest
 
 from guestnet.core import events
 from guestnet.scenario import Lab
-from tests.netns.tcp.tools import in_network_of, require
+from guestnet.system.programs import require
+from tests.netns.tcp.tools import in_network_of
 
 pytestmark = [pytest.mark.netns, pytest.mark.lab(guest="netns", capture="headers")]
 
@@ -28,7 +29,7 @@ def scan(lab: Lab, words: str) -> dict[tuple[str, str], str]:
 
 
 def test_a_scan_tells_open_closed_and_silent_ports_apart_and_leaves_nothing(lab: Lab) -> None:
-    require(nmap="nmap")
+    require("nmap")
     # So that the laptop gives up a silent host within seconds, instead of minutes.
     lab.laptop.run("echo 1 >/proc/sys/net/ipv4/tcp_syn_retries", check=True)
 

@@ -10,7 +10,8 @@ import pytest
 
 from guestnet.core import events
 from guestnet.scenario import Lab, tcp
-from tests.netns.tcp.tools import PATH, in_network_of, require
+from guestnet.system.programs import require
+from tests.netns.tcp.tools import in_network_of
 
 pytestmark = [pytest.mark.netns, pytest.mark.lab(guest="netns")]
 
@@ -18,9 +19,8 @@ SERVER: Final = "203.0.113.30"
 PORT: Final = 2222
 
 # In the lab's own /run, which goes with it.
-PREPARE: Final = f"""
+PREPARE: Final = """
 set -e
-{PATH}
 mkdir -p /run/ssh/home/.ssh
 cd /run/ssh
 mkfifo up
@@ -32,7 +32,6 @@ echo 'user:x:1000:1000::/run/ssh/home:/bin/sh' >passwd
 """
 # A server that is root changes users, which not every namespace of users allows; so it is not root.
 SERVE: Final = f"""
-{PATH}
 exec unshare --mount sh -c '
 mount --bind /run/ssh/passwd /etc/passwd
 exec unshare --user --map-user=1000 --map-group=1000 \
@@ -55,7 +54,8 @@ cat down error
 @pytest.fixture
 def session(lab: Lab) -> Lab:
     """The lab, with a session open in it."""
-    require(ssh="openssh-client", dropbear="dropbear-bin", unshare="util-linux")
+    for program in ("ssh", "ssh-keygen", "dropbear", "dropbearkey", "unshare"):
+        require(program)
     lab.laptop.run(PREPARE, check=True)
     lab.hosts["internet"].run(SERVE, check=True)
     lab.laptop.run(["sh", "-c", OPEN, "sh", str(lab.status().pids["guest1"])], check=True)

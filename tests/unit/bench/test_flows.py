@@ -1,6 +1,5 @@
 """Flows: ratios within a run, what the guest's script says, and what is read from proc(5)."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from guestnet.bench.flows_lab import Counted, Transfer, counted, transferred
 from guestnet.bench.flows_server import __file__ as server_program
 from guestnet.bench.processes import anonymous
 from guestnet.core.errors import GuestError
+from guestnet.system.programs import require
 
 
 def test_more_of_a_rate_and_less_of_a_time_are_better() -> None:
@@ -104,12 +104,10 @@ def echo_port() -> Iterator[int]:
 
 @pytest.mark.parametrize("verb", ["serial", "parallel", "first", "rtt", "udp"])
 def test_script_and_server_understand_each_other(verb: str, echo_port: int) -> None:
-    perl = shutil.which("perl")
-    if perl is None:
-        pytest.skip("no perl here; on Debian: apt install perl-base")
     script = files("guestnet.bench").joinpath("flows.pl").read_bytes()
     ran = subprocess.run(
-        [perl, "-Mstrict", "-Mwarnings=FATAL,all", "-", verb, "127.0.0.1", str(echo_port), "20", "5"],
+        [require("perl"), "-Mstrict", "-Mwarnings=FATAL,all", "-",
+         verb, "127.0.0.1", str(echo_port), "20", "5"],
         input=script, capture_output=True, timeout=30, check=False,
     )  # fmt: skip
     assert ran.stderr == b""

@@ -9,13 +9,14 @@ from guestnet.cli import checks
 from guestnet.core.errors import EnvironmentMissing
 from guestnet.gateway import gateway
 from guestnet.lab.process.client import LabProcess
+from guestnet.system.programs import SYSTEM_PATH, remedy, table
 
 
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The only folder with programs."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(checks, "SYSTEM_PATH", str(tmp_path))
+    monkeypatch.setenv(SYSTEM_PATH, str(tmp_path))
     monkeypatch.setenv("GUESTNET_CACHE", str(tmp_path / "cache"))
     return tmp_path
 
@@ -33,30 +34,6 @@ def test_whether_the_data_path_is_compiled(monkeypatch: pytest.MonkeyPatch, modu
     monkeypatch.setattr(gateway, "__file__", f"/usr/lib/guestnet/gateway/{module}")
 
     assert checks.check_data_path().found == found
-
-
-@pytest.mark.parametrize(
-    ("text", "family"),
-    [
-        ('ID=debian\nVERSION_ID="12"\n', "debian"),
-        ("ID=linuxmint\nID_LIKE='ubuntu debian'\n".replace("'", '"'), "debian"),
-        ("ID=fedora\n", "fedora"),
-        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "fedora"),
-        ("ID=arch\n", "arch"),
-        ("ID=nixos\nNAME=arch\n", None),
-    ],
-)
-def test_the_family_of_a_distribution(tmp_path: Path, text: str, family: str | None) -> None:
-    (tmp_path / "os-release").write_text(text)
-    assert checks.family(tmp_path / "os-release") == family
-
-
-def test_without_os_release_every_family_is_named(tmp_path: Path) -> None:
-    assert checks.family(tmp_path / "missing") is None
-    remedy = checks.remedy_for("tshark", None)
-    assert "apt-get install --no-install-recommends tshark" in remedy
-    assert "dnf install wireshark-cli" in remedy
-    assert "pacman -S wireshark-cli" in remedy
 
 
 def test_a_missing_qemu_comes_with_its_package(programs: Path) -> None:
@@ -77,10 +54,16 @@ def test_qemu_must_know_stream_netdevs(programs: Path, version: str, verdict: st
 
 
 def test_a_program_of_the_tests_is_optional(programs: Path) -> None:
-    assert checks.check_program("chromium", "tests", optional=True).verdict == "optional"
+    chromium = table()["chromium"]
+    finding = checks.check_program(chromium)
+    assert (finding.verdict, finding.remedy) == ("optional", remedy("chromium"))
     put(programs, "chromium", "")
-    finding = checks.check_program("chromium", "tests", optional=True)
+    finding = checks.check_program(chromium)
     assert (finding.verdict, finding.found) == ("ok", str(programs / "chromium"))
+
+
+def test_a_program_of_every_lab_is_needed(programs: Path) -> None:
+    assert checks.check_program(table()["nft"]).verdict == "missing"
 
 
 def test_a_kernel_without_egress_hooks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,13 @@
 """The initramfs archive, read back by the system's own cpio."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from guestnet.guest import cpio
+from guestnet.system.programs import require
 
 ENTRIES = [
     cpio.Entry("bin", cpio.DIRECTORY),
@@ -18,9 +17,8 @@ ENTRIES = [
 ]
 
 
-@pytest.mark.skipif(shutil.which("cpio") is None, reason="cpio is not installed")
 def test_cpio_unpacks_what_was_archived(tmp_path: Path) -> None:
-    subprocess.run(["cpio", "-i", "--quiet"], input=cpio.archive(ENTRIES), cwd=tmp_path, check=True)
+    subprocess.run([require("cpio"), "-i", "--quiet"], input=cpio.archive(ENTRIES), cwd=tmp_path, check=True)
 
     assert (tmp_path / "bin/init").read_bytes() == b"#!/bin/sh\n"
     assert (tmp_path / "bin/init").stat().st_mode & 0o777 == 0o755

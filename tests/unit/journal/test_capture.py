@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from scapy.utils import RawPcapNgReader, RawPcapReader
 from guestnet.frames import virtio
 from guestnet.frames.train import Train
 from guestnet.journal.capture import HEADERS, NOTHING, WHOLE, CaptureReader, CaptureWriter, Record
+from guestnet.system.programs import require
 from tests.support.runs import undone
 
 T0 = 1_700_000_000_123_456_789
@@ -187,9 +187,7 @@ def write_everything(path: Path) -> None:
 
 
 def tshark(path: Path, *words: str) -> str:
-    program = shutil.which("tshark")
-    if program is None:
-        pytest.skip("no tshark here; on Debian: apt install tshark")
+    program = require("tshark")
     done = subprocess.run(
         [program, "-n", "-r", str(path), *words], capture_output=True, text=True, check=True
     )
@@ -305,9 +303,7 @@ def test_they_do_so_with_several_links_but_for_reordercap(path: Path, words: tup
 
 def test_tshark_uses_the_names_it_brings(path: Path) -> None:
     write_everything(path)
-    program = shutil.which("tshark")
-    if program is None:
-        pytest.skip("no tshark here; on Debian: apt install tshark")
+    program = require("tshark")
 
     out = subprocess.run(
         [program, "-N", "n", "-r", str(path), "-T", "json", "-c", "1"],

@@ -1,7 +1,6 @@
 """sockets.pl against real sockets on the loopback interface."""
 
 import hashlib
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,6 +12,7 @@ from importlib.resources import files
 import pytest
 
 from guestnet.scenario.reading import Told
+from guestnet.system.programs import require
 
 SCRIPT = files("guestnet.scenario").joinpath("sockets.pl").read_bytes()
 WAIT = 10.0
@@ -21,11 +21,8 @@ WAIT = 10.0
 def tell(
     verb: str, port: int, data: bytes = b"", *, host: str = "127.0.0.1", wait: float = WAIT, family: int = 4
 ) -> tuple[bytes, Told]:
-    perl = shutil.which("perl")
-    if perl is None:
-        pytest.skip("no perl here; on Debian: apt install perl-base")
     done = subprocess.run(
-        [perl, "-Mstrict", "-Mwarnings=FATAL,all", "-",
+        [require("perl"), "-Mstrict", "-Mwarnings=FATAL,all", "-",
          verb, host, str(port), f"{wait:g}", str(family)],
         input=SCRIPT + b"__END__\n" + data, capture_output=True, check=True, timeout=WAIT * 3,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_an_nft_that_does_not_end_is_said(monkeypatch: pytest.MonkeyPatch) -> No
     def hang(words: list[str], *, timeout: float, **given: object) -> None:
         raise subprocess.TimeoutExpired(words, timeout)
 
-    monkeypatch.setattr(nft, "find_nft", lambda: "nft")
+    monkeypatch.setattr(nft, "require", Path)
     monkeypatch.setattr(subprocess, "run", hang)
     with pytest.raises(LabError, match="nft took more than 10 s over the rules of ap"):
         nft.load(Here(), "ap", "table inet x", what="the rules of ap")

@@ -1,11 +1,11 @@
 """Signatures of the package repository, as the program that apt asks sees them."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from guestnet.system.programs import require
 from guestnet.world.servers import packages
 from guestnet.world.servers.openpgp import Signer
 
@@ -14,12 +14,10 @@ TEXT = "Origin: guestnet\nSuite: stable\n"
 
 
 def verify(folder: Path, keyring: bytes, signed: str) -> "subprocess.CompletedProcess[str]":
-    gpgv = shutil.which("gpgv")
-    if gpgv is None:
-        pytest.skip("gpgv is not installed")
-    (folder / "keyring.gpg").write_bytes(keyring)
-    (folder / "signed").write_text(signed)
-    command = [gpgv, "--keyring", str(folder / "keyring.gpg"), "--output", "-", str(folder / "signed")]
+    keyring_file, signed_file = folder / "keyring.gpg", folder / "signed"
+    command: list[str | Path] = [require("gpgv"), "--keyring", keyring_file, "--output", "-", signed_file]
+    keyring_file.write_bytes(keyring)
+    signed_file.write_text(signed)
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 
 

@@ -1,13 +1,10 @@
 import asyncio
 import hashlib
-import shutil
 import socket
 from pathlib import Path
 
 import pytest
 
-from guestnet.core.errors import EnvironmentMissing
-from guestnet.system.dnsmasq import find_dnsmasq
 from guestnet.world.described.model import Record, Server
 from guestnet.world.servers.broken import wait_until_sent
 from guestnet.world.servers.content import BLOCK, blocks, content, digest
@@ -29,13 +26,6 @@ def test_content_is_a_prefix_of_longer_content_and_does_not_repeat() -> None:
 
 def test_content_is_the_same_for_ever() -> None:
     assert digest(1_000_000) == "83d0d9175fb452a0cf6ca35bdf361d063076f9bf936e85a14bd9d2c79f1f1d19"
-
-
-def test_a_missing_dnsmasq_is_said_with_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
-
-    with pytest.raises(EnvironmentMissing, match=r"dnsmasq is not installed: .*apt install dnsmasq-base"):
-        find_dnsmasq()
 
 
 def test_records_become_dnsmasqs_words(tmp_path: Path) -> None:

@@ -1,25 +1,16 @@
 """nftables rulesets (nft(8)) in the namespaces of hosts."""
 
-import shutil
 import subprocess
 from typing import Final
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing, LabError
+from guestnet.system.programs import require
 from guestnet.world.kernel.namespaces import Namespaces
 
-_PLACES: Final = "/usr/sbin:/sbin:/usr/bin:/bin"
 _TIMEOUT: Final = 10.0
 _MODPROBE: Final = "as root, run: modprobe nf_tables"
 _UNABLE: Final = ("Operation not supported", "No such file", "unknown chain hook")
 """What nft says when it, or the kernel, is too old or lacks a part."""
-
-
-def find_nft() -> str:
-    """The program. Raises EnvironmentMissing."""
-    found = shutil.which("nft") or shutil.which("nft", path=_PLACES)
-    if found is None:
-        raise EnvironmentMissing("nft is not installed", remedy="install nftables")
-    return found
 
 
 def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str, remedy: str = _MODPROBE) -> None:
@@ -32,7 +23,7 @@ def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str, remedy: 
     try:
         with namespaces.inside(host):
             ran = subprocess.run(
-                [find_nft(), "-f", "-"],
+                [require("nft"), "-f", "-"],
                 input=ruleset, capture_output=True, text=True, timeout=_TIMEOUT, check=False,
             )  # fmt: skip
     except subprocess.TimeoutExpired as error:

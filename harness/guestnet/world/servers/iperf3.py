@@ -1,26 +1,17 @@
 """iperf3 as a server: its command line and what it says."""
 
 import re
-import shutil
 from typing import Final
 
-from guestnet.core.errors import EnvironmentMissing
+from guestnet.system.programs import require
 
 STARTED: Final = "Server listening on"
 _ACCEPTED: Final = re.compile(r"Accepted connection from (\S+), port (\d+)")
 
 
-def find_iperf3() -> str:
-    """Path of the program. Raises EnvironmentMissing."""
-    found = shutil.which("iperf3")
-    if found is None:
-        raise EnvironmentMissing("iperf3 is not installed", remedy="install iperf3")
-    return found
-
-
 def command(address: str, port: int) -> list[str]:
     """Serve one test after the other."""
-    return [find_iperf3(), "--server", "--bind", address, "--port", str(port), "--forceflush"]
+    return [str(require("iperf3")), "--server", "--bind", address, "--port", str(port), "--forceflush"]
 
 
 def client(line: str) -> str | None:

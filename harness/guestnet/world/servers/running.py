@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import logging
 import os
-import shutil
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -14,9 +13,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from guestnet.core.errors import EnvironmentMissing, LabError
-from guestnet.system.dnsmasq import STARTED, find_dnsmasq
+from guestnet.core.errors import LabError
+from guestnet.system.dnsmasq import STARTED
 from guestnet.system.forked import Forked, Spawner
+from guestnet.system.programs import require
 from guestnet.world.described.model import Server
 from guestnet.world.described.server_problems import WITH_TLS
 from guestnet.world.described.world import World
@@ -106,10 +106,10 @@ class Servers:
 
     async def prepare(self) -> None:
         """Start what needs no world: Python's imports take a while. Raises EnvironmentMissing."""
-        if (self._named("dns") or self._world.portals) and find_dnsmasq():
-            self._require_nsenter()
-        if self._named("iperf3") and iperf3.find_iperf3():
-            self._require_nsenter()
+        dnsmasq = ["dnsmasq"] if self._named("dns") or self._world.portals else []
+        iperf3 = ["iperf3"] if self._named("iperf3") else []
+        for program in ("nsenter", *dnsmasq, *iperf3):
+            require(program)
         # A proxy takes the longest, so it comes first.
         for name in self._named("proxy"):
             module, path = "guestnet.world.servers.proxy", str(package_alone())
@@ -149,10 +149,6 @@ class Servers:
 
     def _named(self, kind: str) -> dict[str, Server]:
         return {name: server for name, server in self._world.servers.items() if server.kind == kind}
-
-    def _require_nsenter(self) -> None:
-        if shutil.which("nsenter") is None:
-            raise EnvironmentMissing("nsenter is not installed", remedy="install util-linux")
 
     async def _python_process(
         self, name: str, module: str, python: str = sys.executable, **environment: str

@@ -20,12 +20,12 @@ from guestnet.core.events import VpnChanged
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
 from guestnet.system.forked import Spawner
+from guestnet.system.programs import require
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.described.place import Problem, WorldError
 from guestnet.world.described.vpn import FIXED, Vpn
 from guestnet.world.described.vpn_problems import address_problems, setting_problems
 from guestnet.world.described.world import World
-from guestnet.world.kernel import nft
 from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.laptop.resolving import LaptopResolver
 from guestnet.world.links.diversion import End
@@ -119,7 +119,7 @@ class Vpns:
     async def prepare(self) -> None:
         """Start what needs no world. Raises EnvironmentMissing."""
         if self._clients:
-            nft.find_nft()
+            require("nft")
             # Nobody waits for it before the world is there.
             self._choosing = asyncio.create_task(self._choose(), name="transports")
 

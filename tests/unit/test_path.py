@@ -38,12 +38,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     info = root / "dpkg" / "info"
     info.mkdir(parents=True)
     (root / "dpkg" / "status").write_text(STATUS)
-    for package, places in {
-        "coreutils": ("bin/cat", "usr/sbin/chroot"), "procps": ("usr/bin/ps",), "libc-bin:amd64": ("usr/bin/ldd",),
-    }.items():  # fmt: skip
+    packages = {"coreutils": ("bin/cat", "usr/sbin/chroot"), "libc-bin:amd64": ("usr/bin/ldd",)}
+    for package, places in (packages | {"procps": ("usr/bin/ps",)}).items():
         files = [put(root / place) for place in places]
         (info / f"{package}.list").write_text("\n".join(["/.", "/etc/bin/gone", *files]))
     put(root / "usr/bin/tshark")
+    put(root / "usr/bin/ip")
+    put(root / "usr/sbin/ip")
     put(root / "usr/sbin/nft")
     put(root / "usr/bin/handmade")
     monkeypatch.setenv("PATH", f"{root}/usr/bin:{root}/bin")
@@ -58,7 +59,7 @@ def test_it_has_the_table_the_base_system_and_nothing_else(root: Path, tmp_path:
     variables = only_known(folder, root / "dpkg")
 
     found = {str(place.relative_to(folder)) for place in folder.rglob("*") if not place.is_dir()}
-    assert found == {"bin/cat", "sbin/chroot", "bin/ldd", "bin/tshark", "sbin/nft"}
+    assert found == {"bin/cat", "sbin/chroot", "bin/ldd", "bin/tshark", "bin/ip", "sbin/ip", "sbin/nft"}
     assert (folder / "bin/cat").readlink() == root / "bin/cat"
     assert variables[SYSTEM_PATH] == f"{folder}/sbin"
     assert variables["PATH"].endswith(f"{folder}/bin")

@@ -12,7 +12,6 @@ import os
 import secrets
 import select
 import shlex
-import shutil
 import socket
 import struct
 import subprocess
@@ -28,6 +27,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from guestnet.core.errors import GuestnetError
+from guestnet.system import programs
 
 if TYPE_CHECKING:
     from guestnet.lab.process.client import LabProcess
@@ -101,7 +101,7 @@ def _folder(wanted: Path | None) -> Iterator[Path]:
 
 def _say_hello(lab: "LabProcess", folder: Path, beside: bool) -> None:
     follow = [sys.executable, "-m", "guestnet.cli", "events", str(folder), "--follow"]
-    if beside and os.environ.get("TMUX") and shutil.which("tmux"):
+    if beside and os.environ.get("TMUX") and programs.find("tmux"):
         subprocess.run(["tmux", "split-window", "-d", "-h", shlex.join(follow)], check=False)
     else:
         if beside:

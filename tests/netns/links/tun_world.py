@@ -16,6 +16,7 @@ from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
 from guestnet.link.settings import impairments
 from guestnet.system.calls import CLONE_NEWNET, setns, unshare
+from guestnet.system.programs import search_path
 from guestnet.world.described.model import Host
 from guestnet.world.described.vpn import Vpn
 from guestnet.world.described.world import World
@@ -66,6 +67,7 @@ class Tunnel:
         ran = await asyncio.create_subprocess_exec(
             "nsenter", f"--net=/proc/{os.getpid()}/fd/{descriptor}", "bash", "-c", command,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "PATH": search_path()},
         )  # fmt: skip
         said, _ = await ran.communicate()
         return said.decode()

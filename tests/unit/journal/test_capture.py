@@ -262,8 +262,7 @@ def captures(folder: Path) -> list[Path]:
 
 def rewrite(path: Path, program: str, *words: str) -> Path:
     """What ``program`` makes of the capture at ``path``."""
-    if (found := shutil.which(program)) is None:
-        pytest.skip(f"no {program} here; on Debian: apt install tshark")
+    found = require(program)
     out = path.with_suffix(".out")
     rest = [word.format(path, out) for word in words]
     done = subprocess.run([found, *rest], capture_output=True, text=True, check=False)

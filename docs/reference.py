@@ -12,8 +12,10 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).parents[1]
 _FENCE: Final = "```"
-_INTERNAL: Final = ("check", "settled")
-"""Methods of settings that only the link calls."""
+_INTERNAL: Final = ("check", "settled", "show", "filtered", "build", "draw", "server", "fixed", "each")
+"""What only the link asks of settings and rules."""
+_RULES: Final = ("EntryKind", "Delay")
+"""Bases of rules by when frames meet them: to an author they are rules."""
 TARGET: Final = ROOT / "docs" / "reference.md"
 PACKAGE: Final = ROOT / "harness" / "guestnet"
 
@@ -26,11 +28,13 @@ a unit.
 
 
 class Section(NamedTuple):
-    """Classes or functions of one module under one heading; without names, all that is public."""
+    """Classes or functions of one module, or of all that match, under one heading: those of these names, the
+    classes with one of these bases, or without either all that is public."""
 
     title: str
     module: str
     names: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
 
 
 SECTIONS: Final = (
@@ -49,10 +53,7 @@ SECTIONS: Final = (
     Section("Results", "scenario/results.py"),
     Section("Commands", "core/result.py"),
     Section("Impairments", "link/settings.py", ("Impairments", "Step")),
-    Section("Rules", "link/kinds.py", (
-        "Loss", "Burst", "GilbertElliott", "Constant", "Uniform", "Normal", "Pareto", "Recorded",
-        "Duplicate", "Reorder", "Corrupt", "Mtu", "Codel", "Flap",
-    )),
+    Section("Rules", "link/rules/*.py", bases=("Kind", "Rule", *_RULES)),
     *(
         Section(f"Matchers: {name}", f"scenario/matchers/{name}.py")
         for name in ("tcp", "udp", "icmp", "icmpv6", "arp", "ndp", "dhcp", "dhcpv6", "dns")
@@ -67,9 +68,9 @@ def render() -> str:
     parts = [INTRODUCTION]
     for section in SECTIONS:
         parts.append(f"## {section.title}\n")
-        tree = ast.parse((PACKAGE / section.module).read_text("utf-8"))
-        shown = (node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef))
-        found = [node for node in shown if _is_meant(node, section.names)]
+        bodies = [ast.parse(path.read_text("utf-8")).body for path in sorted(PACKAGE.glob(section.module))]
+        shown = (node for body in bodies for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef))
+        found = [node for node in shown if _is_meant(node, section)]
         missing = set(section.names) - {node.name for node in found}
         if missing:
             raise LookupError(f"{section.module} has no {', '.join(sorted(missing))}: mend docs/reference.py")
@@ -80,12 +81,15 @@ def render() -> str:
     return "\n".join(parts)
 
 
-def _is_meant(node: ast.ClassDef | ast.FunctionDef, names: tuple[str, ...]) -> bool:
-    return node.name in names if names else not node.name.startswith("_")
+def _is_meant(node: ast.ClassDef | ast.FunctionDef, section: Section) -> bool:
+    if section.bases:
+        has_one = isinstance(node, ast.ClassDef) and {*map(ast.unparse, node.bases)} & {*section.bases}
+        return bool(has_one) and node.name not in section.bases
+    return node.name in section.names if section.names else not node.name.startswith("_")
 
 
 def _class(node: ast.ClassDef) -> Iterator[str]:
-    bases = [ast.unparse(base) for base in node.bases]
+    bases = ["Rule" if ast.unparse(base) in _RULES else ast.unparse(base) for base in node.bases]
     shown = [base for base in bases if not re.match(r"msgspec|ABC|Generic|TypedDict|Kind", base)]
     yield f"### {node.name}{f' ({shown[0]})' if shown else ''}\n"
     yield _text(node)
@@ -96,7 +100,8 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
             decorators = {ast.unparse(one) for one in method.decorator_list}
             text = ast.get_docstring(method)
             # A method without a docstring does what that of its base class says.
-            if text is not None and decorators & {"property", "cached_property"}:
+            is_property = bool(decorators & {"property", "cached_property"})
+            if text is not None and is_property and method.name not in _INTERNAL:
                 yield f"- `{method.name}: {_returns(method)}`: {_in_line(text)}"
     yield ""
     for method in node.body:

@@ -3,7 +3,7 @@
 import pytest
 
 from guestnet.core import events
-from guestnet.scenario import Burst, Corrupt, Lab, Mtu, Reorder, arp, dhcp, tcp
+from guestnet.scenario import Burst, Constant, Corrupt, Lab, Mtu, Reorder, arp, dhcp, tcp
 
 pytestmark = pytest.mark.lab(needs="impairments")
 
@@ -105,7 +105,7 @@ def test_settings_stay_when_others_change(lab: Lab) -> None:
     with lab.cable.impaired(delay="60ms"):
         assert lab.cable.settings.down.loss == Burst("1%", length=3)
         assert min(lab.guest.ping("192.168.65.1", count=2, interval=0.02).rtts) >= 0.12
-    assert lab.cable.settings.up.delay == "20ms"
+    assert lab.cable.settings.up.delay == Constant("20ms")
     lab.cable.clear("loss")
     assert lab.cable.settings.down.loss is None
     assert min(lab.guest.ping("192.168.65.1", count=2, interval=0.02).rtts) >= 0.04

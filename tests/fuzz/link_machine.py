@@ -5,7 +5,7 @@ from typing import Final
 from guestnet.core.errors import DescriptionError
 from guestnet.core.events import VERDICTS, FrameDropped, FrameImpaired, FramesDropped, FramesImpaired
 from guestnet.core.time import HOUR, SECOND
-from guestnet.link.filter import parse
+from guestnet.link.filter.language import parse
 from guestnet.link.link import Link
 from guestnet.link.passed import Passed
 from guestnet.link.settings import (

@@ -20,20 +20,22 @@ from typing import Final
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Direction
 from guestnet.core.rng import Stream, stream
-from guestnet.core.time import duration, earliest
-from guestnet.link import build
-from guestnet.link.delay import DelayLine
-from guestnet.link.entry import EntryRule
+from guestnet.core.time import earliest
 from guestnet.link.item import Item
+from guestnet.link.line import DelayLine
 from guestnet.link.passed import Passed
-from guestnet.link.queue import Queue, Server, Shaper
-from guestnet.link.reorder import Overtaking
-from guestnet.link.settings import FIELDS, NOTHING, Impairments
+from guestnet.link.quantities import bound, duration
+from guestnet.link.rules import rate
+from guestnet.link.rules.base import EntryKind, EntryRule
+from guestnet.link.rules.delay import Delay, constant, jittered
+from guestnet.link.rules.queue import DEFAULT, Queue, Server, Shaper, managing
+from guestnet.link.rules.reorder import Overtaking, Reorder
+from guestnet.link.rules.trace import Trace
+from guestnet.link.settings import ENTRY, FIELDS, NOTHING, Impairments
 from guestnet.link.verdicts import Verdicts
 from guestnet.link.words import describe, rule
 from guestnet.wire.ip import IpAddress
 
-_ENTRY: Final = ("mtu", "drop", "loss", "duplicate", "corrupt")
 _SHAPING: Final = frozenset({"rate", "burst", "queue", "codel", "trace"})
 _SERVING: Final = frozenset({"rate", "burst", "trace"})
 _DELAYING: Final = frozenset({"delay", "jitter", "keep_order"})
@@ -86,20 +88,18 @@ class Lane:
             for field in FIELDS
             if getattr(fresh, field) is not None or getattr(old, field) != getattr(settings, field)
         }
-        for field in changed & set(_ENTRY):
-            self._entry[field] = build.entry(settings, field, self._stream, self._addresses)
-        self._rules = [each for field in _ENTRY for each in self._entry.get(field, ())]
+        for field in changed & set(ENTRY):
+            self._entry[field] = self._rules_of(field)
+        self._rules = [each for field in ENTRY for each in self._entry.get(field, ())]
         if changed & _DELAYING:
-            draw, fixed = build.delay(settings, self._stream, now)
-            only = build.check(settings.delay)
-            keep_order = settings.keep_order is not False
-            name = rule(settings, "delay")
-            self._line.set(name, draw, fixed=fixed, check=only, keep_order=keep_order)
+            self._delay(now)
         if changed & _SHAPING:
             self._reshape(changed, now)
         if "reorder" in changed:
             held = self._reorder.take_all() if self._reorder is not None else []
-            self._reorder = build.reorder(settings, self._stream)
+            self._reorder = None
+            if isinstance(wanted := settings.reorder, Reorder):
+                self._reorder = wanted.build(rule(settings, "reorder"), self._stream)
             self._queued(held, now)
         if "flap" in changed:
             flap = settings.flap
@@ -110,19 +110,45 @@ class Lane:
             getattr(settings, field) is not None for field in ("delay", "jitter", "reorder", "rate", "trace")
         )
 
+    def _rules_of(self, field: str) -> list[EntryRule]:
+        wanted: EntryKind | None = getattr(self.settings, field)
+        if wanted is None:
+            return []
+        return wanted.build(rule(self.settings, field), self._stream, self._addresses)
+
+    def _delay(self, now: int) -> None:
+        settings = self.settings
+        wanted = settings.delay if isinstance(settings.delay, Delay) else None
+        draw, fixed = constant(0), 0 if wanted is None else wanted.fixed
+        if wanted is not None:
+            draw = wanted.draw(self._stream, now)
+        if jitter := duration(settings.jitter) if settings.jitter is not None else 0:
+            draw, fixed = jittered(draw, self._stream("jitter"), jitter), None
+        self._line.set(
+            rule(settings, "delay"), draw, fixed=fixed,
+            check=None if wanted is None else wanted.filter, keep_order=settings.keep_order is not False,
+        )  # fmt: skip
+
     def _reshape(self, changed: set[str], now: int) -> None:
-        self._queue.bound = build.bound(self.settings)
+        settings = self.settings
+        self._queue.bound = DEFAULT if settings.queue is None else bound(settings.queue)
         if "codel" in changed:
-            self._queue.codel = build.codel(self.settings)
+            wanted = managing(settings.codel)
+            self._queue.codel = None if wanted is None else wanted.build()
         if changed & _SERVING:
             # A frame that is being sent is sent to its end.
-            self._server = build.server(self.settings, now, max(now, self._line.last_arrival))
+            self._server = None
+            if isinstance(settings.trace, Trace):
+                self._server = settings.trace.server(now)
+            elif settings.rate is not None:
+                busy_until = max(now, self._line.last_arrival)
+                self._server = rate.server(settings.rate, settings.burst, now, busy_until)
         if self._server is None:
             self._shaper = None
             while (entry := self._queue.pop()) is not None:
                 self._line.push([(now, entry[1])], self._verdicts)
             return
-        name = rule(self.settings, "rate" if self.settings.trace is None else "trace")
+        name = rule(settings, "rate" if settings.trace is None else "trace")
         self._shaper = Shaper(name, self._queue, self._server, self._verdicts)
 
     def _stream(self, name: str) -> Stream:

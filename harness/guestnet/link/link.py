@@ -24,10 +24,11 @@ from msgspec import structs
 from guestnet.core.events import Event, LinkChanged
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Direction
-from guestnet.core.time import duration, earliest
-from guestnet.link.flapping import Flapping
+from guestnet.core.time import earliest
 from guestnet.link.lane import Lane
 from guestnet.link.passed import NOTHING, Passed
+from guestnet.link.quantities import duration
+from guestnet.link.rules.flap import Flapping
 from guestnet.link.settings import NOTHING as UNSET
 from guestnet.link.settings import Impairments, Schedule, cleared, merged
 from guestnet.link.timetable import Timetable

@@ -20,36 +20,25 @@ import msgspec
 
 from guestnet.core.errors import DescriptionError
 from guestnet.core.time import MILLISECOND
-from guestnet.link import drop as drops
 from guestnet.link import quantities
-from guestnet.link.kinds import (
-    Burst,
-    Codel,
-    Constant,
-    Corrupt,
-    Duplicate,
-    Duration,
-    Flap,
-    GilbertElliott,
-    Loss,
-    Mtu,
-    Normal,
-    Pareto,
-    Recorded,
-    Reorder,
-    Rule,
-    Share,
-    Uniform,
-    a_delay,
-    within,
-)
+from guestnet.link.filter import language as filters
 from guestnet.link.quantities import duration
-from guestnet.link.trace import times_of
+from guestnet.link.rules.base import Duration, EntryKind, Kind, Rule, Share, a_delay, within
+from guestnet.link.rules.codel import Codel
+from guestnet.link.rules.corrupt import Corrupt
+from guestnet.link.rules.delay import Constant, Normal, Pareto, Recorded, Uniform
+from guestnet.link.rules.drop import Drop
+from guestnet.link.rules.duplicate import Duplicate
+from guestnet.link.rules.flap import Flap
+from guestnet.link.rules.loss import Burst, GilbertElliott, Loss
+from guestnet.link.rules.mtu import Mtu
+from guestnet.link.rules.reorder import Reorder
+from guestnet.link.rules.trace import Trace
 
 __all__ = [
-    "FIELDS", "NOTHING", "Burst", "Codel", "Constant", "Corrupt", "Duplicate", "Duration", "Flap",
+    "FIELDS", "NOTHING", "Burst", "Codel", "Constant", "Corrupt", "Drop", "Duplicate", "Duration", "Flap",
     "GilbertElliott", "Impairments", "Loss", "Mtu", "Normal", "Pareto", "Recorded", "Reorder", "Schedule",
-    "SettingError", "Share", "Step", "Uniform", "cleared", "impairments", "merged",
+    "SettingError", "Share", "Step", "Trace", "Uniform", "cleared", "impairments", "merged",
 ]  # fmt: skip
 
 
@@ -61,43 +50,31 @@ class SettingError(DescriptionError):
         self.field = field
 
 
-def _filter(text: str) -> None:
-    # Here, since it brings numpy: a process that enters namespaces can't have the threads of that.
-    from guestnet.link import filter as filters
+RULES: Final[Mapping[str, type[Kind]]] = {
+    "mtu": Mtu,
+    "drop": Drop,
+    "loss": Loss,
+    "duplicate": Duplicate,
+    "corrupt": Corrupt,
+    "reorder": Reorder,
+    "trace": Trace,
+    "delay": Constant,
+}
+"""The fields that hold rules, in the order in which frames meet them: what a plain value stands for."""
 
-    filters.parse(text)
+ENTRY: Final = tuple(name for name, kind in RULES.items() if issubclass(kind, EntryKind))
+"""Those that frames meet as they enter."""
 
-
-def _drop(value: str | tuple[str, ...]) -> None:
-    for rule in (value,) if isinstance(value, str) else value:
-        drops.parse(rule)
-
-
-def _filtered_drop(value: str | tuple[str, ...], only: str) -> tuple[str, ...]:
-    return tuple(drops.parse(rule).also(only) for rule in ((value,) if isinstance(value, str) else value))
-
+_FILTERABLE: Final = tuple(name for name, kind in RULES.items() if issubclass(kind, Rule))
 
 _CHECKS: Final[Mapping[str, Callable[[Any], object]]] = {
-    "only": _filter,
-    "delay": a_delay,
+    "only": filters.parse,
     "jitter": a_delay,
-    "loss": quantities.share,
-    "drop": _drop,
-    "duplicate": quantities.share,
-    "reorder": quantities.share,
-    "corrupt": quantities.share,
     "rate": quantities.rate,
     "burst": lambda value: within("a burst", quantities.size(value), 64, 1 << 30),
     "queue": quantities.bound,
-    "trace": times_of,
-    "mtu": lambda value: within("an MTU", value, 68, 65535),
 }
-"""Of values that are no struct; these check themselves."""
-
-_FILTERABLE: Final[Mapping[str, Callable[..., object]]] = {
-    "delay": Constant, "loss": Loss, "drop": _filtered_drop, "duplicate": Duplicate, "reorder": Reorder,
-    "corrupt": Corrupt, "mtu": Mtu,
-}  # fmt: skip
+"""Of the other fields."""
 
 
 class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -116,8 +93,8 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     In order, a frame waits for the one before it: of many at once most wait for the slowest.
     """
     loss: Share | Loss | Burst | GilbertElliott | None = None
-    drop: str | tuple[str, ...] | None = None
-    """Frames lost by their number: ``"first 2 tcp syn-ack to :443"``; see ``link.drop``."""
+    drop: str | tuple[str, ...] | Drop | None = None
+    """Frames lost by their number: ``"first 2 tcp syn-ack to :443"``; see ``link.rules.drop``."""
     duplicate: Share | Duplicate | None = None
     reorder: Share | Reorder | None = None
     corrupt: Share | Corrupt | None = None
@@ -128,22 +105,26 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     queue: str | int | None = None
     """What waits for ``rate`` or ``trace`` at most: ``"64KiB"``, ``"100 packets"``; else 1,000 packets."""
     codel: bool | Codel | None = None
-    trace: str | tuple[int, ...] | None = None
-    """Delivery opportunities as of mahimahi, in ms, or the text of such a file: see ``link.trace``."""
+    trace: str | tuple[int, ...] | Trace | None = None
+    """Delivery opportunities as of mahimahi, in ms, or the text of such a file: see
+    ``link.rules.trace``."""
     mtu: int | Mtu | None = None
     down: bool | None = None
     flap: Flap | None = None
     only: str | None = None
-    """A filter (see ``link.filter``) for the rules set together with it that have none of their own."""
+    """A filter (``link.filter.language``) for the rules set together with it that have none of their own."""
 
     def __post_init__(self) -> None:
-        for field, check in _CHECKS.items():
+        made: Mapping[str, Callable[[Any], object]] = {**_CHECKS, **RULES}
+        for field, make in made.items():
             value = getattr(self, field)
-            if value is not None and not isinstance(value, msgspec.Struct):
+            if value is not None and not isinstance(value, Kind):
                 try:
-                    check(value)
+                    rule = make(value)
                 except DescriptionError as error:
                     raise SettingError(field, error.message, error.remedy) from error
+                if isinstance(rule, Kind):
+                    msgspec.structs.force_setattr(self, field, rule)
         if self.only is not None and all(getattr(self, field) is None for field in _FILTERABLE):
             remedy = "set it together with one of " + ", ".join(_FILTERABLE)
             raise SettingError("only", "nothing that is set takes a filter", remedy)
@@ -156,12 +137,9 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if self.only is None:
             return self
         changes: dict[str, Any] = {"only": None}
-        for field, plain in _FILTERABLE.items():
-            value = getattr(self, field)
-            if isinstance(value, Rule):
-                changes[field] = value if value.only else msgspec.structs.replace(value, only=self.only)
-            elif value is not None:
-                changes[field] = plain(value, only=self.only)
+        for field in _FILTERABLE:
+            if (value := getattr(self, field)) is not None:
+                changes[field] = value.filtered(self.only)
         return msgspec.structs.replace(self, **changes)
 
 

@@ -62,6 +62,7 @@ from guestnet.link.settings import (
     Codel,
     Constant,
     Corrupt,
+    Drop,
     Duplicate,
     Flap,
     GilbertElliott,
@@ -73,6 +74,7 @@ from guestnet.link.settings import (
     Recorded,
     Reorder,
     Step,
+    Trace,
     Uniform,
 )
 from guestnet.scenario.expecting import JournalView, LinkView
@@ -115,6 +117,7 @@ __all__ = [
     "Corrupt",
     "Detection",
     "Dhcpv6Answer",
+    "Drop",
     "Duplicate",
     "Endpoint",
     "Exchange",
@@ -144,6 +147,7 @@ __all__ = [
     "Reorder",
     "Result",
     "Step",
+    "Trace",
     "Transfer",
     "Uniform",
     "UplinkView",

@@ -20,6 +20,7 @@ from guestnet.link.settings import (
     Codel,
     Constant,
     Corrupt,
+    Drop,
     Duplicate,
     Flap,
     GilbertElliott,
@@ -29,6 +30,7 @@ from guestnet.link.settings import (
     Pareto,
     Recorded,
     Reorder,
+    Trace,
     Uniform,
 )
 
@@ -40,7 +42,7 @@ class Impairing(TypedDict, total=False):
     jitter: str
     keep_order: bool
     loss: str | float | Loss | Burst | GilbertElliott
-    drop: str | Sequence[str]
+    drop: str | Sequence[str] | Drop
     duplicate: str | float | Duplicate
     reorder: str | float | Reorder
     corrupt: str | float | Corrupt
@@ -48,7 +50,7 @@ class Impairing(TypedDict, total=False):
     burst: str
     queue: str
     codel: bool | Codel
-    trace: str | Sequence[int]
+    trace: str | Sequence[int] | Trace
     mtu: int | Mtu
     down: bool
     flap: Flap

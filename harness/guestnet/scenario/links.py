@@ -12,7 +12,7 @@
     lab.links.corp.impair(loss="10%")                           inside the tunnel of the VPN "corp"
     lab.links.wifi.clear("delay"); lab.links.wifi.clear()
 
-`guestnet.link.settings.Impairments` has all settings, `guestnet.link.filter` the language of filters.
+`guestnet.link.settings.Impairments` has all settings, `guestnet.link.filter.language` the words of filters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

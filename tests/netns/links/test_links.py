@@ -15,7 +15,7 @@ from guestnet.journal.pcapng import Direction
 from guestnet.lab.requests.description import LabDescription
 from guestnet.lab.requests.links import LinkSettings
 from guestnet.link.settings import NOTHING
-from guestnet.scenario import Burst, Lab, Mtu, Reorder, at, icmp, tcp
+from guestnet.scenario import Burst, Constant, Lab, Mtu, Reorder, at, icmp, tcp
 from guestnet.world.profiles.load import parse_profile
 
 pytestmark = pytest.mark.netns
@@ -222,7 +222,7 @@ def test_a_profile_impairs_its_links_from_the_start(tmp_path: Path) -> None:
     with Lab.start(description, tmp_path) as lab:
         ran = lab.laptop.run("ping -n -c 3 -i 0.05 -W 1 10.9.2.3")
         assert "3 packets transmitted, 2 received" in ran.stdout
-        assert lab.links.near.settings.down.delay == "20ms"
+        assert lab.links.near.settings.down.delay == Constant("20ms")
         assert len(lab.links.far.packets(icmp.echo_request())) == 2
         assert all(packet.direction == "up" for packet in lab.links.far.packets(icmp.echo_request()))
 

@@ -9,7 +9,7 @@ import pytest
 from guestnet.core import events
 from guestnet.core.errors import DescriptionError
 from guestnet.lab.requests.description import LabDescription
-from guestnet.scenario import Flap, Lab, icmp
+from guestnet.scenario import Constant, Flap, Lab, icmp
 from guestnet.wire.ipv4 import ip4
 from guestnet.world.profiles.load import load_profile, parse_profile, profile_folder
 from tests.netns.links.test_links import HOOKS, expect_plain
@@ -113,7 +113,7 @@ def test_a_profile_impairs_a_tunnel_from_the_start_and_a_lab_may_end_so(tmp_path
         assert len(round_trips) == 2
         assert min(round_trips) >= 20
         assert lab.links.corp.dropped.expect(icmp.echo_request()).comment == "drop 1st icmp"
-        assert lab.links.corp.settings.down.delay == "10ms"
+        assert lab.links.corp.settings.down.delay == Constant("10ms")
         assert "_w" in lab.laptop.run(HOOKS).stdout
 
 

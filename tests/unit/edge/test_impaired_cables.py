@@ -2,7 +2,7 @@
 
 from guestnet.core.events import FrameDropped, FrameImpaired, FramesDelayed, LinkChanged
 from guestnet.core.time import HOUR
-from guestnet.link.mtu import NAMELESS4
+from guestnet.link.rules.mtu import NAMELESS4
 from guestnet.link.settings import Impairments, impairments
 from guestnet.wire import ethernet, ipv4
 from guestnet.wire.ethernet import EtherType

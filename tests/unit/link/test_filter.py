@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from guestnet.core.errors import DescriptionError
-from guestnet.link import terms
-from guestnet.link.filter import parse
+from guestnet.link.filter import terms
+from guestnet.link.filter.language import parse
 from guestnet.wire.ipv4 import Ipv4, Protocol, ip4
 from guestnet.wire.tcp import Flags
 from tests.unit.link.frames import (

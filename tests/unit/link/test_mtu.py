@@ -4,7 +4,7 @@ import pytest
 
 from guestnet.core.events import FrameImpaired
 from guestnet.link.link import Link
-from guestnet.link.mtu import NAMELESS4, NAMELESS6
+from guestnet.link.rules.mtu import NAMELESS4, NAMELESS6
 from guestnet.link.settings import Mtu, impairments
 from guestnet.tcpip.reassembly import Reassembler
 from guestnet.wire import icmp, icmpv6

@@ -6,7 +6,7 @@ import pytest
 
 from guestnet.core.events import FrameImpaired
 from guestnet.core.time import MILLISECOND, SECOND
-from guestnet.link import delay
+from guestnet.link import line
 from guestnet.link.link import Link
 from guestnet.link.settings import (
     Corrupt,
@@ -159,13 +159,13 @@ def test_frames_that_a_filter_spares_are_not_delayed() -> None:
 
 
 def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delay, "MOST_FRAMES", 3)
+    monkeypatch.setattr(line, "MOST_FRAMES", 3)
     road = linked(delay="1s")
     road.offer(FRAMES[:5], START)
     assert lost(road) == [3, 4]
     assert road.dropped[0].rule == "delay 1 s: the line is full"
-    monkeypatch.setattr(delay, "MOST_FRAMES", 100)
-    monkeypatch.setattr(delay, "MOST_OCTETS", 250)
+    monkeypatch.setattr(line, "MOST_FRAMES", 100)
+    monkeypatch.setattr(line, "MOST_OCTETS", 250)
     road.offer(FRAMES[5:7], START)
     assert lost(road) == [3, 4, 6]
     road.until(START + 2 * SECOND)

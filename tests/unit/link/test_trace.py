@@ -1,12 +1,15 @@
 """mahimahi's traces: the format, and what they let through when."""
 
+import msgspec
 import pytest
 
 from guestnet.core.errors import DescriptionError
 from guestnet.core.time import MILLISECOND
 from guestnet.link.link import Link
-from guestnet.link.settings import Recorded, impairments
-from guestnet.link.trace import parse_delays, parse_trace
+from guestnet.link.rules import trace as traces
+from guestnet.link.rules.delay import parse_delays
+from guestnet.link.rules.trace import parse_trace
+from guestnet.link.settings import Impairments, Recorded, impairments
 from tests.support.road import START, Road, numbered
 
 
@@ -39,9 +42,27 @@ def test_a_setting_may_be_the_text_of_a_trace() -> None:
         impairments(trace="1\nx\n")
 
 
+def test_the_text_of_a_trace_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have ten million lines, and no frame moves while they are read."""
+    read = []
+
+    def counted(text: str, file: str) -> tuple[int, ...]:
+        read.append(text)
+        return parse_trace(text, file)
+
+    monkeypatch.setattr(traces, "parse_trace", counted)
+    sent = msgspec.msgpack.encode(impairments(trace="3\n7\n10\n"))
+    link = Link("lte")
+    link.impair(msgspec.msgpack.decode(sent, type=Impairments), START)
+    link.impair(impairments(loss="3%"), START + 1)
+    link.clear(START + 2, "loss")
+    assert link.settings("down") == impairments(trace=(3, 7, 10))
+    assert len(read) == 1
+
+
 def test_delays_may_be_the_text_of_a_file() -> None:
     assert parse_delays("12.5ms\n 1s\n", "x.delays") == ("12.5ms", "1s")
-    assert Recorded("5ms\n7ms").each == ("5ms", "7ms")
+    assert Recorded("5ms\n7ms").delays == ("5ms", "7ms")
     with pytest.raises(DescriptionError, match="delays:2: 'soon' is no duration"):
         Recorded("1s\nsoon")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.link.settings import Burst, Impairments
+from guestnet.link.settings import Burst, Constant, Impairments
 from guestnet.world.described.impair import LinkImpairments
 from guestnet.world.profiles.load import parse_profile
 
@@ -43,7 +43,7 @@ def test_down_is_a_setting_too() -> None:
 
 def test_a_filter_is_for_the_settings_beside_it() -> None:
     link = impaired('{ loss = "1%", only = "tcp", down = { delay = "5ms" } }')
-    assert link.of("down").delay == "5ms"
+    assert link.of("down").delay == Constant("5ms")
     assert link.of("down").only is None
 
 

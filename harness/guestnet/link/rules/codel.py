@@ -8,10 +8,31 @@ seen, as the RFC permits.
 from math import sqrt
 from typing import Protocol
 
+from guestnet.core.errors import DescriptionError
 from guestnet.link.item import Item
+from guestnet.link.quantities import duration, show_duration
+from guestnet.link.rules.base import Duration, Kind, a_delay
 
 Entry = tuple[int, Item]
 """When it was queued, and the frame."""
+
+
+class Codel(Kind, frozen=True):
+    """Controlled delay (RFC 8289): frames that waited too long are dropped at the head of the queue."""
+
+    target: Duration = "5ms"
+    interval: Duration = "100ms"
+
+    def check(self) -> None:
+        if not 0 < a_delay(self.target) <= a_delay(self.interval):
+            raise DescriptionError("the target is 0, or above the interval", remedy="give 5% to 10% of it")
+
+    def show(self) -> str:
+        return f"CoDel {show_duration(duration(self.target))} {show_duration(duration(self.interval))}"
+
+    def build(self) -> "ControlledDelay":
+        """What carries it out."""
+        return ControlledDelay(duration(self.target), duration(self.interval))
 
 
 class Source(Protocol):
@@ -26,7 +47,7 @@ class Source(Protocol):
         """Lose what ``pop`` gave."""
 
 
-class Codel:
+class ControlledDelay:
     """The state of RFC 8289 5.1; ``target`` and ``interval`` in nanoseconds."""
 
     def __init__(self, target: int, interval: int) -> None:

@@ -4,14 +4,42 @@ netem lets a share of frames jump the delay of the others, so there is no reorde
 distance is said in frames, so that the same frames are overtaken by the same ones whatever the rate.
 """
 
+from guestnet.core.errors import DescriptionError
 from guestnet.core.rng import Stream
-from guestnet.link.headers import Headers
+from guestnet.core.time import MILLISECOND
+from guestnet.link.filter.headers import Check, Headers
 from guestnet.link.item import Item, noted
-from guestnet.link.terms import Check
+from guestnet.link.quantities import duration, show_share
+from guestnet.link.quantities import share as share_of
+from guestnet.link.rules.base import Duration, Rule, Share, Streams, a_delay, within
 from guestnet.link.verdicts import Verdicts
 
 _MOST = 1000
 """Frames that are held: no more are chosen then."""
+
+
+class Reorder(Rule, frozen=True):
+    """``share`` of the frames are overtaken by the ``distance`` next ones, or wait ``within`` at most."""
+
+    share: Share
+    distance: int = 3
+    within: Duration = "100ms"
+
+    def check(self) -> None:
+        share_of(self.share)
+        within("distance", self.distance, 1, 1000)
+        if a_delay(self.within) < MILLISECOND:
+            raise DescriptionError(f"within is {self.within!r}", remedy="give 1 ms at least")
+
+    def show(self) -> str:
+        return f"{show_share(share_of(self.share))} by {self.distance}"
+
+    def build(self, name: str, streams: Streams) -> "Overtaking":
+        """What carries it out; ``name`` is the rule in words."""
+        return Overtaking(
+            name, self.filter, streams("reorder"), share_of(self.share),
+            distance=self.distance, within=duration(self.within),
+        )  # fmt: skip
 
 
 class _Held:

@@ -1,36 +1,46 @@
-"""Rules that let frames through, but not as they were: twice, or with bits turned over."""
+"""Frames with bits turned over."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from guestnet.core.rng import Stream
-from guestnet.link.headers import IPV4, TCP, UDP, Headers
+from guestnet.link.filter.headers import IPV4, TCP, UDP, Check, Headers
 from guestnet.link.item import Item, noted
-from guestnet.link.terms import Check
+from guestnet.link.quantities import share as share_of
+from guestnet.link.quantities import show_share
+from guestnet.link.rules.base import EntryKind, EntryRule, Share, Streams, within
 from guestnet.link.verdicts import Verdicts
 from guestnet.wire import checksum
+from guestnet.wire.ip import IpAddress
 
 _ETHERNET: Final = 14
 
 
-class Duplicates:
-    """``share`` of the frames come twice, the copy right behind."""
+class Corrupt(EntryKind, frozen=True):
+    """``share`` of the frames have ``bits`` bits turned over, anywhere after the ethernet header.
 
-    def __init__(self, name: str, check: Check | None, stream: Stream, share: float) -> None:
-        self._name = name
-        self._check = check
-        self._random = stream.random
-        self._share = share
+    ``repair``: in the payload of TCP or UDP only, and the checksum made right, so that nobody notices below
+    the application; frames without such a payload pass.
+    """
 
-    def apply(self, items: list[Item], now: int, verdicts: Verdicts) -> list[Item]:
-        """``items`` and the copies."""
-        random, share, check, name = self._random, self._share, self._check, self._name
-        out = []
-        for item in items:
-            out.append(item)
-            if (check is None or check(Headers(item[0]))) and random() < share:
-                verdicts.changed(item, name, now)
-                out.append((item[0], noted(item[1], name), item[2], item[3]))
-        return out
+    share: Share
+    bits: int = 1
+    repair: bool = False
+
+    def check(self) -> None:
+        share_of(self.share)
+        within("bits", self.bits, 1, 64)
+
+    def show(self) -> str:
+        share = show_share(share_of(self.share))
+        bits = f" by {self.bits} bits" if self.bits > 1 else ""
+        return f"{share}{bits}{' with a good checksum' if self.repair else ''}"
+
+    def build(self, name: str, streams: Streams, addresses: Sequence[IpAddress]) -> list[EntryRule]:
+        share, luck = share_of(self.share), streams("corrupt")
+        if not share:
+            return []
+        return [Corruption(name, self.filter, luck, share, bits=self.bits, repair=self.repair)]
 
 
 class Corruption:

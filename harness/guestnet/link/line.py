@@ -1,83 +1,24 @@
-"""Delay: how long each frame is held, and the line in which it waits.
+"""The line in which frames wait for the end of their delay.
 
-Every distribution draws one number a frame and turns it over its inverse (so a change of parameters does not
-shift the luck of other frames); jitter draws from a stream of its own. Times are in nanoseconds.
-
-The line is one sorted list. Frames that keep their order are appended; others are put where they belong. What
-is due is cut off its front in one go.
+It is one sorted list. Frames that keep their order are appended; others are put where they belong. What is
+due is cut off its front in one go. Times are in nanoseconds.
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Sequence
-from statistics import NormalDist
+from collections.abc import Iterable
 from typing import Final
 
-from guestnet.core.rng import Stream
-from guestnet.link.headers import Headers
+from guestnet.link.filter.headers import Check, Headers
 from guestnet.link.item import Arrival, Item
-from guestnet.link.terms import Check
+from guestnet.link.rules.delay import Draw, constant
 from guestnet.link.verdicts import Verdicts
 
 MOST_FRAMES: Final = 1 << 17
 MOST_OCTETS: Final = 64 << 20
 """What one direction holds for its delay: a second at half a gigabit."""
 
-Draw = Callable[[int], int]
-"""The delay of the next frame, which enters at the time given."""
 Entry = tuple[int, int, Item, str]
 """When it is due; a number, so that equal times keep their order; the frame; what held it, in words."""
-
-
-# Distributions
-
-
-def constant(delay: int) -> Draw:
-    """Always ``delay``."""
-    return lambda now: delay
-
-
-def uniform(stream: Stream, least: int, most: int) -> Draw:
-    """Between the two."""
-    random, width = stream.random, most - least
-    return lambda now: least + int(random() * width)
-
-
-def normal(stream: Stream, mean: int, deviation: int) -> Draw:
-    """Gauss's bell, cut off at nothing."""
-    if not deviation:
-        return constant(mean)
-    random, inverse = stream.random, NormalDist(mean, deviation).inv_cdf
-    # 0 has no inverse; random() never returns 1.
-    return lambda now: max(int(inverse(random() or 0.5)), 0)
-
-
-def pareto(stream: Stream, least: int, shape: float, most: int) -> Draw:
-    """P(delay > x) = (least / x) ** shape."""
-    random, power = stream.random, -1 / shape
-    return lambda now: int(min(least * (1 - random()) ** power, most))
-
-
-def recorded(delays: Sequence[int], every: int | None, start: int) -> Draw:
-    """One after the other, a frame each or for ``every`` nanoseconds from ``start`` on; then again."""
-    if every is not None:
-        return lambda now: delays[(now - start) // every % len(delays)]
-    index = -1
-
-    def draw(now: int) -> int:
-        nonlocal index
-        index = (index + 1) % len(delays)
-        return delays[index]
-
-    return draw
-
-
-def jittered(draw: Draw, stream: Stream, jitter: int) -> Draw:
-    """``draw``, up to ``jitter`` more or less, and never less than nothing."""
-    random, width = stream.random, 2 * jitter
-    return lambda now: max(draw(now) - jitter + int(random() * width), 0)
-
-
-# The line
 
 
 class DelayLine:

@@ -35,16 +35,13 @@ port 53", "tcp rst from 203.0.113.0/24", "ipv6 and not icmpv6", "tcp data size >
 """
 
 import re
-from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Final
 
 from guestnet.core.errors import DescriptionError
 from guestnet.core.port import Frame
-from guestnet.link import terms
-from guestnet.link.headers import Headers
-
-Check = Callable[[Headers], bool]
+from guestnet.link.filter import terms
+from guestnet.link.filter.headers import Check, Headers
 
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<symbol>[()]|[<>!]=|[=<>])"

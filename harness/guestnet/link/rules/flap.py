@@ -1,14 +1,32 @@
-"""When a link that flaps goes down and up, for the journal: a frame's fate is computed from its own time."""
+"""A link that goes down and up. A frame's fate is computed from its own time; what `Flapping` says of the
+changes is for the journal."""
 
 from typing import Final
 
-from guestnet.core.time import MILLISECOND, SECOND, duration
-from guestnet.link.kinds import Flap
+from guestnet.core.errors import DescriptionError
+from guestnet.core.time import MILLISECOND, SECOND
+from guestnet.link.quantities import duration, show_duration
+from guestnet.link.rules.base import Duration, Kind
 
 _FAST: Final = 100 * MILLISECOND
 """Of links that go down and up within less, only the number of changes is told, once a second."""
 _BEHIND: Final = 1000
 """What is told one by one after a jump of the clock; of more, only how many."""
+
+
+class Flap(Kind, frozen=True):
+    """Up for ``up``, then down for ``down``, over and over from when it is set."""
+
+    up: Duration
+    down: Duration
+
+    def check(self) -> None:
+        for name, time in (("up", self.up), ("down", self.down)):
+            if duration(time) < MILLISECOND:
+                raise DescriptionError(f"{name} is {time!r}", remedy="give 1 ms at least")
+
+    def show(self) -> str:
+        return f"{show_duration(duration(self.up))} up, {show_duration(duration(self.down))} down"
 
 
 class Flapping:

@@ -5,6 +5,7 @@ things are: offsets into the frame, ports, flags. What is not there is zero or e
 """
 
 import struct
+from collections.abc import Callable
 from typing import Final
 
 from guestnet.core.errors import WireError
@@ -107,3 +108,7 @@ class Headers:
         elif left < 1:
             return
         self.transport = at
+
+
+Check = Callable[[Headers], bool]
+"""Whether a frame with these headers is meant."""

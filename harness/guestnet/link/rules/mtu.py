@@ -14,9 +14,9 @@ from typing import Final
 
 from guestnet.core.errors import WireError
 from guestnet.core.port import Frame
-from guestnet.link.headers import IPV4, IPV6, Headers
+from guestnet.link.filter.headers import IPV4, IPV6, Check, Headers
 from guestnet.link.item import Item
-from guestnet.link.terms import Check
+from guestnet.link.rules.base import EntryKind, EntryRule, Streams, within
 from guestnet.link.verdicts import Verdicts
 from guestnet.tcpip.reassembly import fragment
 from guestnet.wire import ethernet, icmp, icmpv6, ipv4, ipv6
@@ -29,6 +29,26 @@ _QUOTE4: Final = 576 - ipv4.HEADER - icmp.HEADER
 _QUOTE6: Final = ipv6.MIN_MTU - ipv6.HEADER - icmpv6.HEADER
 NAMELESS4: Final = ip4("192.0.0.8")
 NAMELESS6: Final = ip6("fe80::c0:8")
+
+
+class Mtu(EntryKind, frozen=True):
+    """IP packets of more than ``size`` octets don't fit.
+
+    They are answered with "fragmentation needed" or "packet too big" (RFC 1191, RFC 8201), or in a
+    ``black_hole`` with silence. IPv4 packets that may be fragmented are.
+    """
+
+    size: int
+    black_hole: bool = False
+
+    def check(self) -> None:
+        within("an MTU", self.size, 68, 65535)
+
+    def show(self) -> str:
+        return f"{self.size}{' black hole' if self.black_hole else ''}"
+
+    def build(self, name: str, streams: Streams, addresses: Sequence[IpAddress]) -> list[EntryRule]:
+        return [TooBig(name, self.filter, self.size, black_hole=self.black_hole, addresses=addresses)]
 
 
 class TooBig:

@@ -1,4 +1,4 @@
-"""What the words of a filter mean: a check of ``Headers`` for each. ``link.filter`` has the grammar."""
+"""What the words of a filter mean: a check of ``Headers`` for each. ``language`` has the grammar."""
 
 import difflib
 import operator
@@ -12,12 +12,11 @@ import dns.flags
 import dns.message
 import dns.name
 
-from guestnet.link.headers import IPV4, IPV6, TCP, UDP, Headers
+from guestnet.link.filter.headers import IPV4, IPV6, TCP, UDP, Check, Headers
 from guestnet.wire import frame as layers
 from guestnet.wire.ethernet import EtherType
 from guestnet.wire.ipv4 import Protocol
 
-Check = Callable[[Headers], bool]
 Field = Callable[[Headers], int]
 Relation = Callable[[int, int], bool]
 Side = Literal["from", "to", "either"]
@@ -289,4 +288,6 @@ _OTHER: Final = ("and", "or", "not", "from", "to", "host", "net", "port", "name"
 def suggestion(word: str) -> str:
     """What may have been meant by ``word``."""
     close = difflib.get_close_matches(word, [*WORDS, *_OTHER], n=3)
-    return f"did you mean {' or '.join(close)}?" if close else "see guestnet.link.filter for the words"
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return "see guestnet.link.filter.language for the words"

@@ -79,6 +79,12 @@ def kernel(session: nox.Session) -> None:
 
 
 @nox.session
+def bare(session: nox.Session) -> None:
+    """``SUITE [COMMAND…]``: the README's commands on a machine that has git, Python and a base system."""
+    session.run("python", "-m", "tests.bare", *session.posargs)
+
+
+@nox.session
 def compiled(session: nox.Session) -> None:
     """Nightly: the same with the data path compiled, as ``GUESTNET_COMPILE=1 pip install .`` has it."""
     with tempfile.TemporaryDirectory(prefix="guestnet-") as folder:

@@ -37,7 +37,6 @@ def test_every_line_of_the_table_is_whole() -> None:
     for name, program in programs.table().items():
         assert all(program), name
         assert set(program.needed_by) <= PARTS, name
-        assert len(program.needed_by) == 1 or not {"bare", "compiled"} & set(program.needed_by), name
 
 
 def test_a_program_is_found_where_only_root_looks(folders: tuple[Path, Path]) -> None:

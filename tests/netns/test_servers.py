@@ -128,6 +128,8 @@ def test_an_image_is_pulled_by_digest(lab: Lab) -> None:
 
     assert lab.laptop.fetch(base, trust=lab.ca).headers["docker-distribution-api-version"] == "registry/2.0"
     assert f"sha256:{hashlib.sha256(layer.body).hexdigest()}" == digest
+    tags = json.loads(lab.laptop.fetch(f"{base}library/hello/tags/list", trust=lab.ca).body)
+    assert tags == {"name": "library/hello", "tags": ["latest"]}
 
 
 def test_the_clock_is_the_labs_and_its_offset(lab: Lab) -> None:

@@ -3,7 +3,10 @@
 import datetime
 import gzip
 import hashlib
+import io
 import json
+import subprocess
+import tarfile
 from pathlib import Path
 
 import dns.flags
@@ -19,6 +22,8 @@ from guestnet.world.described.place import WorldError
 from guestnet.world.described.world import World
 from guestnet.world.servers import faults, packages, registry
 from guestnet.world.servers.certificates import WRONG_NAME, Authority
+from guestnet.world.servers.content import content
+from guestnet.world.servers.hello import SAID
 from guestnet.world.servers.iperf3 import client
 from guestnet.world.servers.ntp import answer, timestamp
 from guestnet.world.servers.running import certificate_names, fault_address_of, prohibiting
@@ -183,6 +188,30 @@ def test_everything_in_an_image_has_its_digest() -> None:
     for part in (manifest["config"], *manifest["layers"]):
         blob = image.blobs[part["digest"]]
         assert (part["digest"], part["size"]) == ("sha256:" + hashlib.sha256(blob).hexdigest(), len(blob))
+
+
+def test_an_image_can_be_unpacked_and_run(tmp_path: Path) -> None:
+    image = registry.image()
+    manifest = json.loads(image.manifest)
+    config = json.loads(image.blobs[manifest["config"]["digest"]])
+
+    assert manifest["mediaType"] == "application/vnd.oci.image.manifest.v1+json"
+    assert manifest["config"]["mediaType"] == "application/vnd.oci.image.config.v1+json"
+    assert set(image.blobs) == {part["digest"] for part in (manifest["config"], *manifest["layers"])}
+    assert (config["architecture"], config["os"], config["rootfs"]["type"]) == ("amd64", "linux", "layers")
+    assert len(config["history"]) == len(config["rootfs"]["diff_ids"]) == len(manifest["layers"]) == 2
+    for part, diff in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
+        assert part["mediaType"] == "application/vnd.oci.image.layer.v1.tar+gzip"
+        archive = gzip.decompress(image.blobs[part["digest"]])
+        assert diff == "sha256:" + hashlib.sha256(archive).hexdigest()
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:", errorlevel=2) as layer:
+            for member in layer.getmembers():
+                assert (member.isreg(), member.uid, member.gid) == (True, 0, 0)
+            layer.extractall(tmp_path, filter="data")
+    (program,) = config["config"]["Cmd"]
+    ran = subprocess.run([f"{tmp_path}{program}"], capture_output=True, check=True)
+    assert ran.stdout == SAID
+    assert (tmp_path / "data").read_bytes() == content(1 << 18)
 
 
 def test_iperf3_says_who_came() -> None:

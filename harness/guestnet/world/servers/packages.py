@@ -8,16 +8,13 @@
 They are made when the server starts, the same octets every time.
 """
 
-import gzip
 import hashlib
-import io
-import tarfile
 from functools import cache
-from pathlib import PurePosixPath
 from typing import Final
 
 from tornado.web import HTTPError
 
+from guestnet.world.servers.archives import BUILT, gzipped, tar
 from guestnet.world.servers.content import content
 from guestnet.world.servers.http import Handler, Routes
 from guestnet.world.servers.openpgp import Signer
@@ -28,8 +25,6 @@ _PACKAGES: Final = {
 }
 """The one file that each has: its path and what is in it."""
 _VERSION: Final = "1.0-1"
-_BUILT: Final = 1_750_000_000
-"""Modification time of everything, seconds since the epoch."""
 _DATE: Final = "Sun, 15 Jun 2025 15:06:40 UTC"
 _INDEX: Final = "main/binary-amd64/Packages"
 KEYRING: Final = "archive-keyring.gpg"
@@ -40,13 +35,13 @@ def deb(name: str, path: str, octets: bytes) -> bytes:
     """A binary package (deb(5)) with one file at ``path``; a program, if it begins with ``#!``."""
     parts = {
         "debian-binary": b"2.0\n",
-        "control.tar.gz": _tar({"control": _control(name)}),
-        "data.tar.gz": _tar({path: octets}, folders=True),
+        "control.tar.gz": gzipped(tar({"control": _control(name)})),
+        "data.tar.gz": gzipped(tar({path: octets}, folders=True)),
     }
     archive = b"!<arch>\n"
     for part, packed in parts.items():
         # ar(5): name, time, owner, group, mode, size, magic; parts begin at even places.
-        head = f"{part:<16}{_BUILT:<12}{0:<6}{0:<6}{'100644':<8}{len(packed):<10}`\n"
+        head = f"{part:<16}{BUILT:<12}{0:<6}{0:<6}{'100644':<8}{len(packed):<10}`\n"
         archive += head.encode() + packed + b"\n" * (len(packed) % 2)
     return archive
 
@@ -62,13 +57,13 @@ def tree() -> dict[str, bytes]:
         files[path] = package
         control = _control(name).decode()
         index += f"{control}Filename: {path}\nSize: {len(package)}\nSHA256: {_sha256(package)}\n\n"
-    indexes = {_INDEX: index.encode(), f"{_INDEX}.gz": gzip.compress(index.encode(), mtime=_BUILT)}
+    indexes = {_INDEX: index.encode(), f"{_INDEX}.gz": gzipped(index.encode())}
     sums = "".join(f" {_sha256(each)} {len(each):8} {path}\n" for path, each in indexes.items())
     release = (
         f"Origin: guestnet\nSuite: stable\nCodename: stable\nDate: {_DATE}\nArchitectures: all amd64\n"
         f"Components: main\nSHA256:\n{sums}"
     )
-    signer = Signer("guestnet packages <nobody@example.org>", _BUILT)
+    signer = Signer("guestnet packages <nobody@example.org>", BUILT)
     files[KEYRING] = signer.keyring
     files["dists/stable/Release"] = release.encode()
     files["dists/stable/InRelease"] = signer.clearsigned(release).encode()
@@ -95,28 +90,6 @@ def _control(name: str) -> bytes:
         f"Package: {name}\nVersion: {_VERSION}\nArchitecture: all\n"
         f"Maintainer: nobody <nobody@example.org>\nDescription: {name}, for tests\n"
     ).encode()
-
-
-def _tar(files: dict[str, bytes], *, folders: bool = False) -> bytes:
-    """With ``folders`` those of the files come first: dpkg makes none that a package does not have."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        above = (
-            {str(folder) for name in files for folder in PurePosixPath(name).parents} if folders else set()
-        )
-        for folder in sorted(above - {"."}):
-            archive.addfile(_member(f"./{folder}", tarfile.DIRTYPE, 0o755))
-        for name, octets in files.items():
-            member = _member(f"./{name}", tarfile.REGTYPE, 0o755 if octets.startswith(b"#!") else 0o644)
-            member.size = len(octets)
-            archive.addfile(member, io.BytesIO(octets))
-    return gzip.compress(packed.getvalue(), compresslevel=1, mtime=_BUILT)
-
-
-def _member(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
-    member = tarfile.TarInfo(name)
-    member.type, member.mode, member.mtime = kind, mode, _BUILT
-    return member
 
 
 def _sha256(octets: bytes) -> str:

@@ -3,8 +3,10 @@
 - ``GET /v2/`` what clients ask first: is this a registry?
 - ``GET /v2/NAME/manifests/REFERENCE`` the manifest, by tag "latest" or by digest
 - ``GET /v2/NAME/blobs/DIGEST`` configuration and layers
+- ``GET /v2/NAME/tags/list`` "latest"
 
-Every name has the same image: one layer of 256 KiB.
+Every name has the same image (OCI image specification 1.1), for x86-64: a layer with the program /hello,
+which says hello, and one with 256 KiB in /data.
 """
 
 import hashlib
@@ -14,13 +16,16 @@ from typing import Final, NamedTuple
 
 from tornado.web import HTTPError
 
+from guestnet.world.servers.archives import gzipped, tar
 from guestnet.world.servers.content import content
+from guestnet.world.servers.hello import program
 from guestnet.world.servers.http import Handler, Routes
 
 _MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG: Final = "application/vnd.oci.image.config.v1+json"
-_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+_LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 _TAG: Final = "latest"
+_CREATED: Final = "2025-06-15T15:06:40Z"
 
 
 class Image(NamedTuple):
@@ -34,13 +39,16 @@ class Image(NamedTuple):
 @cache
 def image() -> Image:
     """The same everywhere."""
-    layer = content(1 << 18)
+    archives = [tar({"hello": program()}), tar({"data": content(1 << 18)})]
+    layers = [gzipped(archive) for archive in archives]
     config = _json(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Cmd": ["/hello"]},
-            "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+            "created": _CREATED,
+            "config": {"Cmd": ["/hello"], "Env": ["PATH=/"], "WorkingDir": "/"},
+            "rootfs": {"type": "layers", "diff_ids": [_digest(archive) for archive in archives]},
+            "history": [{"created": _CREATED, "created_by": "guestnet"}] * len(archives),
         }
     )
     manifest = _json(
@@ -48,10 +56,10 @@ def image() -> Image:
             "schemaVersion": 2,
             "mediaType": _MANIFEST,
             "config": _descriptor(_CONFIG, config),
-            "layers": [_descriptor(_LAYER, layer)],
+            "layers": [_descriptor(_LAYER, layer) for layer in layers],
         }
     )
-    return Image(_digest(manifest), manifest, {_digest(each): each for each in (config, layer)})
+    return Image(_digest(manifest), manifest, {_digest(each): each for each in (config, *layers)})
 
 
 class _Registry(Handler):
@@ -63,6 +71,11 @@ class _Registry(Handler):
 class _Base(_Registry):
     def get(self) -> None:
         self.finish({})
+
+
+class _Tags(_Registry):
+    def get(self, name: str) -> None:
+        self.finish({"name": name, "tags": [_TAG]})
 
 
 class _Manifest(_Registry):
@@ -91,6 +104,7 @@ class _Blob(_Registry):
 
 ROUTES: Final[Routes] = [
     (r"/v2/", _Base),
+    (r"/v2/([a-z0-9._/-]+)/tags/list", _Tags),
     (r"/v2/[a-z0-9._/-]+/manifests/([A-Za-z0-9._:-]+)", _Manifest),
     (r"/v2/[a-z0-9._/-]+/blobs/(sha256:[0-9a-f]{64})", _Blob),
 ]

@@ -87,9 +87,13 @@ class Edge:
             return events.ConnectFailed(command.flow, errno)
         if isinstance(command, commands.Receive):
             return self._stream(command.flow, choice, errno)
-        if isinstance(command, commands.Resolve):
+        if isinstance(command, commands.ListServers):
+            return events.ServersListed(command.token, ["192.0.2.53", "192.0.2.54"][: choice & 3])
+        if isinstance(command, commands.AskServer):
             answer = command.query[:2] + bytes((command.query[2] | 0x80,)) + command.query[3:]
-            return events.Resolved(command.token, (None, answer, b"", script.block())[choice & 3])
+            if choice & 3 == 0:
+                return events.ServerFailed(command.token)
+            return events.ServerAnswered(command.token, (b"", answer, b"", script.block())[choice & 3])
         if isinstance(command, commands.OpenDatagram):
             if choice & 1:
                 return events.DatagramOpened(command.flow, "127.0.0.1:1")

@@ -7,7 +7,8 @@ from guestnet.core.address import Mac
 from guestnet.core.errors import WireError
 from guestnet.core.time import SECOND
 from guestnet.services.dhcp import DhcpConfig, DhcpServer, client_key
-from guestnet.services.dns.service import DnsService, Forward
+from guestnet.services.dns.forwarding import AskServer
+from guestnet.services.dns.service import DnsService, ListServers
 from guestnet.tcpip import neighbour, reassembly
 from guestnet.tcpip.arp import ArpCache
 from guestnet.tcpip.reassembly import Reassembler
@@ -99,17 +100,19 @@ def dns_service(data: bytes) -> None:
         kind = script.number()
         if kind & 3 == 3:
             now += script.duration()
-            service.expire(now)
+            told = service.due(now)
         elif kind & 3 == 2 and tokens:
             answer = script.block()
-            service.resolved(tokens.pop(kind >> 2 & len(tokens) - 1), answer or None, now)
+            token = tokens.pop(kind >> 2 & len(tokens) - 1)
+            told = service.answered(token, answer, now) if answer else service.failed(token, now)
         else:
             asked = service.query(script.block(), 1, f"192.168.65.3:{kind}", now, stream=bool(kind & 4))
-            if isinstance(asked, Forward):
-                tokens.append(asked.token)
+            servers = ["192.0.2.53", "192.0.2.54"][: kind >> 3 & 3]
+            told = service.listed(asked.token, servers, now) if isinstance(asked, ListServers) else []
+        tokens += [each.token for each in told if isinstance(each, AskServer)]
         assert service.pending <= 4
         tokens = tokens[-4:]
-    fall_silent(service.poll_at, service.expire, now)
+    fall_silent(service.poll_at, service.due, now)
     assert service.pending == 0
 
 

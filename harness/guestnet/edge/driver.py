@@ -23,17 +23,18 @@ from guestnet.core.port import Frame, Port
 from guestnet.core.recorder import Direction, Mark, Recorder
 from guestnet.core.time import earliest
 from guestnet.edge.clock import LabClock
+from guestnet.edge.dns_client import DnsClient
 from guestnet.edge.host_ping import HostPing
 from guestnet.edge.host_tcp import HostTcp
 from guestnet.edge.host_udp import HostUdp
 from guestnet.edge.poller import Poller
 from guestnet.edge.qemu_port import QemuPort
-from guestnet.edge.resolver import Resolver
+from guestnet.edge.resolv_conf import ResolvConf
 from guestnet.edge.tap_port import TapPort, has_offloads
 from guestnet.edge.timer import Timer
 from guestnet.frames.train import Train
 from guestnet.gateway import commands
-from guestnet.gateway.events import Event, FramesReceived
+from guestnet.gateway.events import Event, FramesReceived, ServersListed
 from guestnet.gateway.gateway import Gateway
 from guestnet.link.link import DIRECTIONS, Link
 from guestnet.link.passed import ANSWER, DROPPED, Passed
@@ -86,7 +87,8 @@ class Driver:
         self.tcp = HostTcp(self._poller, emit)
         self.udp = HostUdp(self._poller, emit)
         self.ping = HostPing(self._poller, emit)
-        self.resolver = Resolver(resolv_conf, emit, self.turn)
+        self._dns = DnsClient(emit, self.turn)
+        self._resolv_conf = ResolvConf(resolv_conf)
         self._execute: dict[type[commands.Command], Callable[[Any], None]] = {
             commands.SendFrames: self._to_guests,
             commands.Record: lambda command: recorder.event(command.event),
@@ -102,7 +104,9 @@ class Driver:
             commands.CloseDatagram: self.udp.close_flow,
             commands.SendEcho: self.ping.send,
             commands.CloseEcho: self.ping.close_flow,
-            commands.Resolve: self.resolver.resolve,
+            commands.ListServers: self._list_servers,
+            commands.AskServer: self._dns.ask,
+            commands.ForgetServer: self._dns.forget,
         }
 
     # --- cables ---
@@ -246,6 +250,9 @@ class Driver:
                 self._leave("down", port, self.cables[port].offer("down", batch, now), now)
         self._record(self._switch.take_events())
 
+    def _list_servers(self, command: commands.ListServers) -> None:
+        self._pending.append(ServersListed(command.token, self._resolv_conf.servers))
+
     def _record(self, events: Sequence[JournalEvent]) -> None:
         for event in events:
             self._recorder.event(event)
@@ -319,7 +326,7 @@ class Driver:
         self._timer.close()
         for link in list(self._ports):
             self.detach(link)
-        await self.resolver.close()
+        await self._dns.close()
         self.tcp.close()
         self.udp.close()
         self.ping.close()

@@ -1,170 +1,86 @@
-"""The laptop's resolver, for raw queries: what libc would ask, without its parsing.
+"""A resolver for whoever waits: the forwarder's policy (`guestnet.services.dns.forwarding`) on real sockets.
 
-A query goes as it is, only under an id of its own, to the nameservers of resolv.conf in their order, twice
-around; UDP first, TCP when the answer says that it was truncated. An answer counts when it comes from the
-server that was asked, has the id and repeats the question (RFC 5452 9.1). SERVFAIL, REFUSED and NOTIMP let
-the next server try; the last one's answer is given when no other has a better one.
+The builtin stack has the same forwarder in its gateway, in the lab's time; here it is this machine's.
 """
 
 import asyncio
-import secrets
 import socket
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Final
+from itertools import count
+from typing import Any, Final
 
-import dns.exception
-import dns.rcode
-import dns.resolver
+from guestnet.edge.dns_client import DnsClient, Opening
+from guestnet.gateway.events import Event, ServerAnswered, ServerFailed
+from guestnet.services.dns.forwarding import Answered, AskServer, ForgetServer, Forwarder, Outcome
+from guestnet.wire.dns import PORT
 
-from guestnet.edge import dns_stream, error_queue
-from guestnet.gateway.commands import Resolve
-from guestnet.gateway.events import Event, Resolved
-from guestnet.wire.dns import LARGEST, PORT, is_answer, is_truncated, rcode_of, with_id
-
-PER_SERVER: Final = 2.0
-"""Seconds that one server has for one try."""
-DEADLINE: Final = 10.0
-"""Seconds for one query in all."""
-_ROUNDS: Final = 2
-_TRY_NEXT: Final = frozenset({dns.rcode.SERVFAIL, dns.rcode.REFUSED, dns.rcode.NOTIMP})
+_NANO: Final = 1_000_000_000
 
 
 class Resolver:
-    """Executes ``Resolve``; ``emit`` and then ``woken`` are called when the answer is there."""
+    """Asks servers on ``port`` with sockets that ``opening`` makes, under the running loop, until ``close``.
 
-    def __init__(
-        self,
-        resolv_conf: Path,
-        emit: Callable[[Event], None],
-        woken: Callable[[], None],
-        *,
-        port: int = PORT,
-    ) -> None:
-        """``port`` is that of all nameservers: a resolv.conf has no place for it."""
-        self._path = resolv_conf
-        self._emit = emit
-        self._woken = woken
-        self._port = port
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._read_at: tuple[int, int, int] | None = None
-        self._servers: list[str] = []
+    It remembers from one query to the next which of them are silent.
+    """
 
-    @property
-    def servers(self) -> list[str]:
-        """The addresses of the nameservers; read again when the file has changed."""
+    def __init__(self, *, opening: Opening = socket.socket, port: int = PORT) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._events: list[Event] = []
+        self._client = DnsClient(self._events.append, self._woken, opening=opening, port=port)
+        self._forwarder = Forwarder()
+        self._waiting: dict[int, asyncio.Future[bytes | None]] = {}
+        self._numbers = count(1)
+        self._timer: asyncio.TimerHandle | None = None
+        self._execute: dict[type[Outcome], Callable[[Any], None]] = {
+            AskServer: self._client.ask, ForgetServer: self._client.forget, Answered: self._answered,
+        }  # fmt: skip
+
+    async def ask(self, query: bytes, servers: Sequence[str]) -> bytes | None:
+        """The answer of ``servers`` to ``query``, under any id; None when none of them answered."""
+        number = next(self._numbers)
+        future: asyncio.Future[bytes | None] = self._loop.create_future()
+        self._waiting[number] = future
         try:
-            status = self._path.stat()
-        except OSError:
-            self._read_at, self._servers = None, []
-            return []
-        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
-        if stamp != self._read_at:
-            self._read_at, self._servers = stamp, read_servers(self._path)
-        return self._servers
-
-    def resolve(self, command: Resolve) -> None:
-        """Start to ask; never blocks."""
-        task = asyncio.get_running_loop().create_task(
-            self._answer(command, [(server, self._port) for server in self.servers])
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._carry_out(self._forwarder.ask(number, query, servers, self._now()))
+            return await future
+        finally:
+            del self._waiting[number]
+            self._carry_out(self._forwarder.give_up(number))
 
     async def close(self) -> None:
-        """Give up all queries."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Give up all queries: who waits for one gets None."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._client.close()
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_result(None)
 
-    async def _answer(self, command: Resolve, servers: list[tuple[str, int]]) -> None:
-        answer = await ask(command.query, servers)
-        self._emit(Resolved(command.token, answer))
-        self._woken()
+    def _now(self) -> int:
+        return int(self._loop.time() * _NANO)
 
+    def _answered(self, outcome: Answered) -> None:
+        future = self._waiting[outcome.number]
+        if not future.done():
+            future.set_result(outcome.answer)
 
-Opening = Callable[[socket.AddressFamily, socket.SocketKind], socket.socket]
-"""Makes a socket, in whatever network the servers are to be asked from."""
+    def _woken(self) -> None:
+        events, now = self._events[:], self._now()
+        self._events.clear()
+        for event in events:
+            if isinstance(event, ServerAnswered):
+                self._carry_out(self._forwarder.answered(event.token, event.answer, now))
+            elif isinstance(event, ServerFailed):
+                self._carry_out(self._forwarder.failed(event.token, now))
 
+    def _carry_out(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._execute[type(outcome)](outcome)
+        if self._timer is not None:
+            self._timer.cancel()
+        at = self._forwarder.poll_at()
+        self._timer = None if at is None else self._loop.call_at(at / _NANO, self._time_is_over)
 
-async def ask(
-    query: bytes, servers: Sequence[tuple[str, int]], opening: Opening = socket.socket
-) -> bytes | None:
-    """The answer of ``servers`` to ``query``, under another id; None if none came within `DEADLINE`."""
-    last: list[bytes] = []
-    try:
-        async with asyncio.timeout(DEADLINE):
-            return await _ask_all(query, servers, opening, last)
-    except TimeoutError:
-        return last[-1] if last else None
-
-
-def read_servers(path: Path) -> list[str]:
-    """The nameservers in a resolv.conf; none when it cannot be read."""
-    config = dns.resolver.Resolver(configure=False)
-    try:
-        with path.open() as file:
-            config.read_resolv_conf(file)
-    except (OSError, UnicodeDecodeError, dns.exception.DNSException):
-        return []
-    return [str(server) for server in config.nameservers]
-
-
-async def _ask_all(
-    query: bytes, servers: Sequence[tuple[str, int]], opening: Opening, last: list[bytes]
-) -> bytes | None:
-    for _ in range(_ROUNDS):
-        for server in servers:
-            answer = await _ask(query, server, opening)
-            if answer is None:
-                continue
-            if rcode_of(answer) not in _TRY_NEXT:
-                return answer
-            last.append(answer)
-        if last:
-            break
-    return last[-1] if last else None
-
-
-async def _ask(query: bytes, server: tuple[str, int], opening: Opening) -> bytes | None:
-    """One server's answer; None when it has none within its time."""
-    message = with_id(query, secrets.token_bytes(2))
-    try:
-        async with asyncio.timeout(PER_SERVER):
-            answer = await _over_udp(message, server, opening)
-            if is_truncated(answer):
-                answer = await _over_tcp(message, server, opening)
-            return answer
-    except (OSError, EOFError, TimeoutError):
-        return None
-
-
-async def _over_udp(message: bytes, server: tuple[str, int], opening: Opening) -> bytes:
-    loop = asyncio.get_running_loop()
-    with opening(_family(server), socket.SOCK_DGRAM) as sock:
-        sock.setblocking(False)
-        # Connected: the kernel drops what others send, and tells when the port is closed; with the error
-        # queue also when there is no way to the host, or nobody there.
-        error_queue.enable(sock)
-        sock.connect(server)
-        await loop.sock_sendall(sock, message)
-        while True:
-            answer = await loop.sock_recv(sock, LARGEST)
-            if is_answer(answer, message):
-                return answer
-
-
-async def _over_tcp(message: bytes, server: tuple[str, int], opening: Opening) -> bytes:
-    with opening(_family(server), socket.SOCK_STREAM) as sock:
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, server)
-        await dns_stream.send(sock, message)
-        answer = await dns_stream.receive(sock, bytearray())
-    if not is_answer(answer, message):
-        raise EOFError
-    return answer
-
-
-def _family(server: tuple[str, int]) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+    def _time_is_over(self) -> None:
+        # A float has not every nanosecond.
+        self._carry_out(self._forwarder.due(self._now() + 1000))

@@ -7,7 +7,30 @@ from msgspec import Struct
 
 from guestnet.core.events import Event as JournalEvent
 from guestnet.core.port import Frame
+from guestnet.services.dns.forwarding import AskServer, ForgetServer
+from guestnet.services.dns.service import ListServers
 from guestnet.wire.octets import Octets
+
+__all__ = [
+    "AskServer",
+    "Close",
+    "CloseDatagram",
+    "CloseEcho",
+    "Command",
+    "Connect",
+    "ForgetServer",
+    "ListServers",
+    "Mark",
+    "OpenDatagram",
+    "Receive",
+    "Record",
+    "Reset",
+    "Send",
+    "SendDatagram",
+    "SendEcho",
+    "SendFrames",
+    "ShutdownWrite",
+]
 
 
 class SendFrames(Struct):
@@ -125,13 +148,6 @@ class CloseEcho(Struct):
     flow: int
 
 
-class Resolve(Struct):
-    """Bring ``query`` to the laptop's resolver: Resolved."""
-
-    token: int
-    query: bytes
-
-
 Command: TypeAlias = (
     SendFrames
     | Record
@@ -147,5 +163,7 @@ Command: TypeAlias = (
     | CloseDatagram
     | SendEcho
     | CloseEcho
-    | Resolve
+    | ListServers
+    | AskServer
+    | ForgetServer
 )

@@ -144,11 +144,24 @@ class EchoLost(Struct):
     errno: int
 
 
-class Resolved(Struct):
-    """The laptop's resolver answered ``commands.Resolve``; None when none of its servers did."""
+class ServersListed(Struct):
+    """Whom the laptop's resolver asks now, in its order, as ``commands.ListServers`` wanted to know."""
 
     token: int
-    answer: bytes | None
+    servers: Sequence[str]
+
+
+class ServerAnswered(Struct):
+    """A server answered ``commands.AskServer``; its answer has any id, and the question of the query."""
+
+    token: int
+    answer: bytes
+
+
+class ServerFailed(Struct):
+    """There is no answer from a server: its socket has an error, or its stream an end."""
+
+    token: int
 
 
 class PortalTold(Struct):
@@ -172,6 +185,8 @@ Event: TypeAlias = (
     | EchoReplied
     | EchoFailed
     | EchoLost
-    | Resolved
+    | ServersListed
+    | ServerAnswered
+    | ServerFailed
     | PortalTold
 )

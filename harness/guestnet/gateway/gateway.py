@@ -100,7 +100,9 @@ class Gateway:
             events.EchoReplied: self.icmp.replied,
             events.EchoFailed: self.icmp.failed,
             events.EchoLost: self.icmp.lost,
-            events.Resolved: self.local.resolved,
+            events.ServersListed: self.local.servers_listed,
+            events.ServerAnswered: self.local.server_answered,
+            events.ServerFailed: self.local.server_failed,
             events.PortalTold: self._portal_told,
         }
 

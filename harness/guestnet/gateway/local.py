@@ -4,13 +4,14 @@ DNS over TCP (RFC 7766): a connection without a host socket, messages after thei
 connections, in queries that wait and in silence.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
 
 from guestnet.core.rng import Stream
 from guestnet.core.time import SECOND
-from guestnet.gateway import commands, events
+from guestnet.gateway import events
 from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.interface import Interface
 from guestnet.gateway.outbox import Outbox
@@ -18,7 +19,7 @@ from guestnet.gateway.timers import Timers
 from guestnet.gateway.turned_away import TurnedAway
 from guestnet.services.dhcp import DhcpConfig, DhcpServer
 from guestnet.services.dhcpv6 import Dhcpv6Config, Dhcpv6Server
-from guestnet.services.dns.service import DnsService, Forward, Reply
+from guestnet.services.dns.service import DnsService, ListServers, Outcome, Reply
 from guestnet.tcpip.icmp import Quoted
 from guestnet.tcpip.tcp.config import Config
 from guestnet.tcpip.tcp.connection import Connection
@@ -134,16 +135,25 @@ class LocalServices:
         client = _UdpClient(packet.source, datagram.source_port, packet.destination)
         address = show_end(packet.source, datagram.source_port)
         outcome = self._dns.query(bytes(datagram.payload), client, address, now, stream=False)
-        self._carry_out(outcome)
+        self._carry_out([outcome] if outcome is not None else [])
 
-    def resolved(self, event: events.Resolved, now: int) -> None:
-        """The laptop's resolver answered, or gave up."""
-        self._carry_out(self._dns.resolved(event.token, event.answer, now))
+    def servers_listed(self, event: events.ServersListed, now: int) -> None:
+        """Whom the laptop's resolver asks."""
+        self._carry_out(self._dns.listed(event.token, event.servers, now))
 
-    def _carry_out(self, outcome: Reply[_Client] | Forward | None) -> None:
-        if isinstance(outcome, Forward):
-            self._outbox.command(commands.Resolve(outcome.token, outcome.query))
-        elif outcome is not None:
+    def server_answered(self, event: events.ServerAnswered, now: int) -> None:
+        """One of these servers answered."""
+        self._carry_out(self._dns.answered(event.token, event.answer, now))
+
+    def server_failed(self, event: events.ServerFailed, now: int) -> None:
+        """One of them can't be asked."""
+        self._carry_out(self._dns.failed(event.token, now))
+
+    def _carry_out(self, outcomes: Sequence[Outcome[_Client] | ListServers]) -> None:
+        for outcome in outcomes:
+            if not isinstance(outcome, Reply):
+                self._outbox.command(outcome)
+                continue
             if outcome.event is not None:
                 self._outbox.record(outcome.event)
             self._reply(outcome.client, outcome.message)
@@ -234,7 +244,7 @@ class LocalServices:
             outcome = self._dns.query(message, _StreamClient(key), address, now, stream=True)
             if outcome is None:
                 stream.pending -= 1
-            self._carry_out(outcome)
+            self._carry_out([outcome] if outcome is not None else [])
 
     def _forget(self, key: StreamKey) -> None:
         self._streams.pop(key, None)
@@ -249,8 +259,7 @@ class LocalServices:
 
     def flush(self, now: int) -> None:
         """At the end of a turn: deadlines, then what the streams have to say."""
-        for reply in self._dns.expire(now):
-            self._carry_out(reply)
+        self._carry_out(self._dns.due(now))
         for key in self._timers.due(now):
             stream = self._streams.get(key)
             if stream is not None:

@@ -39,7 +39,8 @@ from guestnet.core.events import LinkChanged
 from guestnet.core.port import Frame
 from guestnet.edge.dns_server import Asked, DnsServer, bind_resolver
 from guestnet.edge.qemu_port import QemuPort, socket_pair
-from guestnet.edge.resolver import ask, read_servers
+from guestnet.edge.resolv_conf import ResolvConf
+from guestnet.edge.resolver import Resolver
 from guestnet.gateway.config import GATEWAY_NAME, HOST_NAME
 from guestnet.link.verdicts import dropped
 from guestnet.services.dns.names import OwnNames
@@ -47,7 +48,7 @@ from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.processes import Processes
 from guestnet.system import dnsmasq
 from guestnet.system.programs import require
-from guestnet.wire.dns import PORT, failure, octets
+from guestnet.wire.dns import failure, octets
 
 BRIDGE: Final = "guests"
 _OLDEST_DNSMASQ: Final = "2.90 (Debian 12)"
@@ -102,13 +103,16 @@ class KernelNatStack:
         self._names = OwnNames({GATEWAY_NAME: [self._gateway.packed], HOST_NAME: [self._host.packed]})
         self._cables: dict[str, _Cable] = {}
         self._processes = Processes(options.artifacts, _OLDEST_DNSMASQ)
-        self._resolver: DnsServer | None = None
+        self._resolv_conf = ResolvConf(options.resolv_conf)
+        self._resolver: Resolver | None = None
+        self._dns: DnsServer | None = None
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing."""
         await asyncio.to_thread(self._build, str(require("nft")))
         self._processes.start("guests", "guests", self._dhcp())
-        self._resolver = DnsServer(self._resolve, [bind_resolver(str(self._gateway))])
+        self._resolver = Resolver()
+        self._dns = DnsServer(self._resolve, [bind_resolver(str(self._gateway))])
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``."""
@@ -148,9 +152,10 @@ class KernelNatStack:
         """As of ``Stack``. The bridge goes with its namespace."""
         for guest in list(self._cables):
             self.unplug(guest)
-        resolver, self._resolver = self._resolver, None
-        if resolver is not None:
-            await resolver.close()
+        for ending in (self._dns, self._resolver):
+            if ending is not None:
+                await ending.close()
+        self._dns = self._resolver = None
         self._processes.end_all()
 
     # --- what the kernel is told ---
@@ -207,8 +212,8 @@ table {_TABLE} {{
     async def _resolve(self, asked: Asked) -> bytes:
         if (own := self._names.answer(asked.query)) is not None:
             return octets(own)
-        servers = [(server, PORT) for server in read_servers(self._options.resolv_conf)]
-        answer = await ask(asked.wire, servers)
+        assert self._resolver is not None
+        answer = await self._resolver.ask(asked.wire, self._resolv_conf.servers)
         return answer if answer is not None else failure(asked.query, dns.rcode.SERVFAIL)
 
     def _left(self, guest: str, why: str) -> None:

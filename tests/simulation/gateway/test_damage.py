@@ -67,8 +67,12 @@ def answer(command: commands.Command, rng: random.Random) -> events.Event | None
             events.ConnectionLost(command.flow, 104),
         ]
         return rng.choice(choices)
-    if isinstance(command, commands.Resolve):
-        return events.Resolved(command.token, rng.choice([None, command.query, b"", bytes(11)]))
+    if isinstance(command, commands.ListServers):
+        return events.ServersListed(command.token, ["192.0.2.53"] * rng.randint(0, 2))
+    if isinstance(command, commands.AskServer):
+        if rng.random() < 0.25:
+            return events.ServerFailed(command.token)
+        return events.ServerAnswered(command.token, rng.choice([command.query, b"", bytes(11)]))
     if isinstance(command, commands.SendEcho):
         return events.EchoReplied(command.flow, command.address, command.sequence, command.payload)
     return None

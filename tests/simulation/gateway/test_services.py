@@ -12,7 +12,6 @@ from guestnet.core.time import MINUTE, SECOND
 from guestnet.gateway import commands, events
 from guestnet.gateway.config import GatewayConfig
 from guestnet.gateway.gateway import Gateway
-from guestnet.services.dns.service import DEADLINE
 from guestnet.wire import arp, ethernet, ipv4, udp
 from guestnet.wire.dhcp import MessageType
 from guestnet.wire.ethernet import EtherType
@@ -56,23 +55,47 @@ def test_a_guest_without_address_gets_one() -> None:
 # --- DNS ---
 
 
+def forwarded(bench: Bench) -> commands.AskServer:
+    """What the laptop's first server is asked."""
+    listing = bench.take(commands.ListServers)
+    bench.tell(events.ServersListed(listing.token, ["192.0.2.53", "192.0.2.54"]))
+    return bench.take(commands.AskServer)
+
+
+def test_a_server_that_can_not_be_asked_gives_way_to_the_next_and_a_late_answer_is_passed_over() -> None:
+    bench = Bench()
+    asked = query(bench, "shop.example", "A")
+    first = forwarded(bench)
+    bench.tell(events.ServerFailed(first.token))
+    second = bench.take(commands.AskServer)
+    assert second.server == "192.0.2.54"
+    bench.advance(2 * SECOND)
+    third = bench.take(commands.AskServer)
+    response = dns.message.make_response(asked).to_wire()
+    bench.tell(events.ServerAnswered(second.token, response))
+    assert answer(bench).rcode() == dns.rcode.NOERROR
+    assert bench.take(commands.ForgetServer).token == third.token
+    bench.tell(events.ServerAnswered(third.token, response))
+    assert not bench.guest.datagrams
+
+
 def test_own_names_are_answered_without_the_laptop() -> None:
     bench = Bench()
     asked = query(bench, "host.docker.internal")
     message = answer(bench)
     assert message.id == asked.id
     assert str(message.answer[0][0]) == "192.168.65.2"
-    assert not bench.has(commands.Resolve)
+    assert not bench.has(commands.ListServers)
 
 
 def test_other_names_are_the_laptops_business() -> None:
     bench = Bench()
     asked = query(bench, "shop.example", "MX")
-    resolve = bench.take(commands.Resolve)
-    assert resolve.query == asked.to_wire()
+    resolve = forwarded(bench)
+    assert (resolve.query, resolve.server, resolve.stream) == (asked.to_wire(), "192.0.2.53", False)
     response = dns.message.make_response(asked)
     response.answer.append(dns.rrset.from_text("shop.example.", 77, "IN", "MX", "10 mail.example."))
-    bench.tell(events.Resolved(resolve.token, response.to_wire()))
+    bench.tell(events.ServerAnswered(resolve.token, response.to_wire()))
     assert answer(bench).answer == response.answer
     (noted,) = bench.noted(DnsAnswered)
     assert (noted.client, noted.source, noted.rcode) == ("192.168.65.3:5000", "host", "NOERROR")
@@ -81,7 +104,8 @@ def test_other_names_are_the_laptops_business() -> None:
 def test_a_resolver_that_never_answers_is_servfail_in_the_end() -> None:
     bench = Bench()
     query(bench, "shop.example")
-    bench.advance(DEADLINE)
+    forwarded(bench)
+    bench.advance(10 * SECOND)
     assert answer(bench).rcode() == dns.rcode.SERVFAIL
 
 
@@ -94,11 +118,11 @@ def test_dns_over_tcp_answers_several_queries_on_one_connection() -> None:
         wire = message.to_wire()
         stream.send(len(wire).to_bytes(2, "big") + wire)
     bench.settle()
-    resolve = bench.take(commands.Resolve)
+    resolve = forwarded(bench)
     response = dns.message.make_response(second)
     many = [f"10.0.{number}.1" for number in range(200)]
     response.answer.append(dns.rrset.from_text("many.example.", 5, "IN", "A", *many))
-    bench.tell(events.Resolved(resolve.token, response.to_wire()))
+    bench.tell(events.ServerAnswered(resolve.token, response.to_wire()))
     octets = bytes(stream.received)
     length = int.from_bytes(octets[:2], "big")
     assert str(dns.message.from_wire(octets[2 : 2 + length]).answer[0][0]) == "192.168.65.2"

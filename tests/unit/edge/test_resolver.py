@@ -13,10 +13,10 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from guestnet.edge import resolver as resolver_module
-from guestnet.edge.resolver import Resolver, read_servers
-from guestnet.gateway.commands import Resolve
-from guestnet.gateway.events import Event, Resolved
+from guestnet.core.time import SECOND
+from guestnet.edge.resolv_conf import ResolvConf, read_servers
+from guestnet.edge.resolver import Resolver
+from guestnet.services.dns import forwarding
 
 Answer = Callable[[bytes], bytes | None]
 
@@ -27,6 +27,7 @@ class Nameserver(asyncio.DatagramProtocol):
     def __init__(self, udp: Answer, tcp: Answer) -> None:
         self.udp, self.tcp = udp, tcp
         self.asked: list[bytes] = []
+        self.was_asked = asyncio.Event()
         self.transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -34,6 +35,7 @@ class Nameserver(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self.asked.append(data)
+        self.was_asked.set()
         answer = self.udp(data)
         if answer is not None and self.transport is not None:
             self.transport.sendto(answer, addr)
@@ -88,28 +90,22 @@ async def nameserver(
         await server.wait_closed()
 
 
-async def resolve(tmp_path: Path, port: int, count: int = 1) -> tuple[dns.message.Message, bytes | None]:
+async def resolve(port: int, count: int = 1) -> tuple[dns.message.Message, bytes | None]:
     """Ask for shop.example: nameservers are 127.0.0.1, 127.0.0.2, …, all on ``port``."""
-    told: list[Event] = []
-    woken = asyncio.Event()
-    path = tmp_path / "resolv.conf"
-    path.write_text("".join(f"nameserver 127.0.0.{number + 1}\n" for number in range(count)))
-    asker = Resolver(path, told.append, woken.set, port=port)
+    resolver = Resolver(port=port)
     query = dns.message.make_query("shop.example", "A")
-    asker.resolve(Resolve(5, query.to_wire()))
-    async with asyncio.timeout(20):
-        await woken.wait()
-    await asker.close()
-    (event,) = told
-    assert isinstance(event, Resolved)
-    assert event.token == 5
-    return query, event.answer
+    try:
+        async with asyncio.timeout(20):
+            servers = [f"127.0.0.{number + 1}" for number in range(count)]
+            return query, await resolver.ask(query.to_wire(), servers)
+    finally:
+        await resolver.close()
 
 
-def test_a_query_is_forwarded_under_another_id_and_the_answer_comes_back_raw(tmp_path: Path) -> None:
+def test_a_query_is_forwarded_under_another_id_and_the_answer_comes_back_raw() -> None:
     async def scenario() -> None:
         async with nameserver(good) as (port, server):
-            query, answer = await resolve(tmp_path, port)
+            query, answer = await resolve(port)
             assert server.asked[0][2:] == query.to_wire()[2:]
             assert answer is not None
             assert answer == good(server.asked[0])
@@ -117,10 +113,10 @@ def test_a_query_is_forwarded_under_another_id_and_the_answer_comes_back_raw(tmp
     asyncio.run(scenario())
 
 
-def test_a_truncated_answer_is_asked_for_again_over_tcp(tmp_path: Path) -> None:
+def test_a_truncated_answer_is_asked_for_again_over_tcp() -> None:
     async def scenario() -> None:
         async with nameserver(truncated, good) as (port, _):
-            _, answer = await resolve(tmp_path, port)
+            _, answer = await resolve(port)
             assert answer is not None
             assert str(dns.message.from_wire(answer).answer[0][0]) == "192.0.2.1"
 
@@ -129,27 +125,27 @@ def test_a_truncated_answer_is_asked_for_again_over_tcp(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [failing, lambda query: failing(query, dns.rcode.REFUSED), silent])
 def test_the_next_server_is_asked_when_the_first_does_not_help(
-    tmp_path: Path, first: Answer, monkeypatch: pytest.MonkeyPatch
+    first: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resolver_module, "PER_SERVER", 0.2)
+    monkeypatch.setattr(forwarding, "PER_SERVER", SECOND // 5)
 
     async def scenario() -> None:
         async with nameserver(first) as (port, _), nameserver(good, address="127.0.0.2", port=port):
-            _, answer = await resolve(tmp_path, port, 2)
+            _, answer = await resolve(port, 2)
             assert answer is not None
             assert dns.message.from_wire(answer).rcode() == dns.rcode.NOERROR
 
     asyncio.run(scenario())
 
 
-def test_nxdomain_is_an_answer(tmp_path: Path) -> None:
+def test_nxdomain_is_an_answer() -> None:
     async def scenario() -> None:
         missing = lambda query: failing(query, dns.rcode.NXDOMAIN)  # noqa: E731
         async with (
             nameserver(missing) as (port, _),
             nameserver(good, address="127.0.0.2", port=port) as (_, other),
         ):
-            _, answer = await resolve(tmp_path, port, 2)
+            _, answer = await resolve(port, 2)
             assert answer is not None
             assert dns.message.from_wire(answer).rcode() == dns.rcode.NXDOMAIN
             assert other.asked == []
@@ -157,18 +153,18 @@ def test_nxdomain_is_an_answer(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_the_last_failure_is_given_when_there_is_nothing_better(tmp_path: Path) -> None:
+def test_the_last_failure_is_given_when_there_is_nothing_better() -> None:
     async def scenario() -> None:
         async with nameserver(failing) as (port, _):
-            _, answer = await resolve(tmp_path, port)
+            _, answer = await resolve(port)
             assert answer is not None
             assert dns.message.from_wire(answer).rcode() == dns.rcode.SERVFAIL
 
     asyncio.run(scenario())
 
 
-def test_answers_to_something_else_are_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolver_module, "PER_SERVER", 0.1)
+def test_answers_to_something_else_are_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding, "PER_SERVER", SECOND // 10)
 
     def forged(query: bytes) -> bytes:
         other = dns.message.make_query("evil.example", "A")
@@ -177,35 +173,53 @@ def test_answers_to_something_else_are_not_believed(tmp_path: Path, monkeypatch:
 
     async def scenario() -> None:
         async with nameserver(forged) as (port, _):
-            _, answer = await resolve(tmp_path, port)
+            _, answer = await resolve(port)
             assert answer is None
 
     asyncio.run(scenario())
 
 
-def test_a_closed_port_is_no_answer(tmp_path: Path) -> None:
+def test_a_closed_port_is_no_answer() -> None:
     async def scenario() -> None:
         async with nameserver(good) as (port, _):
             pass
-        _, answer = await resolve(tmp_path, port)
+        _, answer = await resolve(port)
         assert answer is None
 
     asyncio.run(scenario())
 
 
-def test_closing_gives_up_what_is_asked(tmp_path: Path) -> None:
+def test_closing_gives_up_what_is_asked() -> None:
     async def scenario() -> None:
-        async with nameserver(silent) as (port, _):
-            told: list[Event] = []
-            path = tmp_path / "resolv.conf"
-            path.write_text("nameserver 127.0.0.1\n")
-            asker = Resolver(path, told.append, lambda: None, port=port)
-            tasks = asyncio.all_tasks()
-            asker.resolve(Resolve(1, dns.message.make_query("x.example", "A").to_wire()))
-            assert asyncio.all_tasks() != tasks
-            await asker.close()
-            assert told == []
-            assert asyncio.all_tasks() == tasks
+        async with nameserver(silent) as (port, server):
+            before = asyncio.all_tasks()
+            resolver = Resolver(port=port)
+            query = dns.message.make_query("x.example", "A").to_wire()
+            asking = asyncio.create_task(resolver.ask(query, ["127.0.0.1"]))
+            async with asyncio.timeout(20):
+                await server.was_asked.wait()
+                await resolver.close()
+                assert await asking is None
+            assert asyncio.all_tasks() == before
+
+    asyncio.run(scenario())
+
+
+def test_who_no_longer_waits_leaves_no_socket_behind() -> None:
+    async def scenario() -> None:
+        async with nameserver(silent) as (port, server):
+            before = asyncio.all_tasks()
+            resolver = Resolver(port=port)
+            query = dns.message.make_query("x.example", "A").to_wire()
+            asking = asyncio.create_task(resolver.ask(query, ["127.0.0.1"]))
+            async with asyncio.timeout(20):
+                await server.was_asked.wait()
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                assert asyncio.all_tasks() == before
+            await resolver.close()
 
     asyncio.run(scenario())
 
@@ -230,7 +244,7 @@ def test_a_file_without_nameservers_is_none(tmp_path: Path, content: bytes | Non
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "resolv.conf"
     path.write_text("nameserver 192.0.2.1\n")
-    asker = Resolver(path, lambda _: None, lambda: None)
+    asker = ResolvConf(path)
     assert asker.servers == ["192.0.2.1"]
     path.write_text("nameserver 192.0.2.2\n")
     os.utime(path, ns=(1, 1))

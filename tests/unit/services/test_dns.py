@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guestnet.core.time import SECOND
-from guestnet.services.dns.service import DEADLINE, DnsService, Forward, Reply
+from guestnet.services.dns.forwarding import AskServer
+from guestnet.services.dns.service import DnsService, ListServers, Reply
 from guestnet.wire.ipv4 import ip4
 from guestnet.wire.ipv6 import ip6
 
@@ -35,20 +36,36 @@ def ask(
     now: int = START,
     stream: bool = False,
     **options: int,
-) -> Reply[str] | Forward | None:
+) -> Reply[str] | ListServers | None:
     query = dns.message.make_query(name, rdtype, **options)  # type: ignore[arg-type]
     return service.query(query.to_wire(), "client", GUEST, now, stream=stream)
 
 
-def answered(outcome: Reply[str] | Forward | None) -> dns.message.Message:
+def answered(outcome: Reply[str] | ListServers | None) -> dns.message.Message:
     assert isinstance(outcome, Reply)
     assert outcome.client == "client"
     return dns.message.from_wire(outcome.message)
 
 
-def forwarded(outcome: Reply[str] | Forward | None) -> Forward:
-    assert isinstance(outcome, Forward)
-    return outcome
+def forwarded(service: DnsService[str], outcome: Reply[str] | ListServers | None) -> AskServer:
+    """What the laptop's only server is asked."""
+    assert isinstance(outcome, ListServers)
+    (asked,) = service.listed(outcome.token, ["192.0.2.53"], START)
+    assert isinstance(asked, AskServer)
+    return asked
+
+
+def resolved(service: DnsService[str], asked: AskServer, wire: bytes | None) -> Reply[str]:
+    """The end of a query that the server answers with ``wire`` each time, or not at all."""
+    while True:
+        token = asked.token
+        (outcome,) = (
+            service.failed(token, START) if wire is None else service.answered(token, wire, START)
+        )
+        if isinstance(outcome, Reply):
+            return outcome
+        assert isinstance(outcome, AskServer)
+        asked = outcome
 
 
 def records(message: dns.message.Message) -> list[str]:
@@ -56,7 +73,7 @@ def records(message: dns.message.Message) -> list[str]:
 
 
 def upstream(
-    forward: Forward, *texts: str, rdtype: str = "A", rcode: dns.rcode.Rcode = dns.rcode.NOERROR
+    forward: AskServer, *texts: str, rdtype: str = "A", rcode: dns.rcode.Rcode = dns.rcode.NOERROR
 ) -> bytes:
     """What a resolver sends back, under an id of its own."""
     query = dns.message.from_wire(forward.query)
@@ -110,11 +127,10 @@ def test_all_else_is_forwarded_untouched_and_comes_back_untouched_but_for_the_id
     service: DnsService[str],
 ) -> None:
     query = dns.message.make_query("shop.example", "MX", use_edns=0, payload=4096, want_dnssec=True)
-    forward = forwarded(service.query(query.to_wire(), "client", GUEST, START, stream=False))
+    forward = forwarded(service, service.query(query.to_wire(), "client", GUEST, START, stream=False))
     assert forward.query == query.to_wire()
     wire = upstream(forward, "10 mail.shop.example.", rdtype="MX")
-    outcome = service.resolved(forward.token, wire, START)
-    assert outcome is not None
+    outcome = resolved(service, forward, wire)
     assert outcome.message[2:] == wire[2:]
     assert answered(outcome).id == query.id
     assert answered(outcome).answer[0].ttl == 123
@@ -123,51 +139,63 @@ def test_all_else_is_forwarded_untouched_and_comes_back_untouched_but_for_the_id
 
 
 def test_nxdomain_comes_back_as_it_is(service: DnsService[str]) -> None:
-    forward = forwarded(ask(service, "nothing.example"))
-    outcome = service.resolved(forward.token, upstream(forward, rcode=dns.rcode.NXDOMAIN), START)
+    forward = forwarded(service, ask(service, "nothing.example"))
+    outcome = resolved(service, forward, upstream(forward, rcode=dns.rcode.NXDOMAIN))
     assert answered(outcome).rcode() == dns.rcode.NXDOMAIN
 
 
 @pytest.mark.parametrize("wire", [None, b"\0\1\2", bytes(12)[:-1] + b"\x09"])
 def test_a_failing_resolver_is_servfail(service: DnsService[str], wire: bytes | None) -> None:
-    forward = forwarded(ask(service, "shop.example"))
-    assert answered(service.resolved(forward.token, wire, START)).rcode() == dns.rcode.SERVFAIL
+    forward = forwarded(service, ask(service, "shop.example"))
+    assert answered(resolved(service, forward, wire)).rcode() == dns.rcode.SERVFAIL
 
 
-def test_a_silent_resolver_is_servfail_at_the_deadline(service: DnsService[str]) -> None:
-    forward = forwarded(ask(service, "shop.example"))
-    assert service.poll_at() == START + DEADLINE
-    assert service.expire(START + DEADLINE - 1) == []
-    (reply,) = service.expire(START + DEADLINE)
+def test_silent_servers_are_servfail_in_the_end(service: DnsService[str]) -> None:
+    forward = forwarded(service, ask(service, "shop.example"))
+    outcomes = []
+    while (now := service.poll_at()) is not None:
+        assert service.due(now - 1) == []
+        outcomes += service.due(now)
+    reply = outcomes[-1]
+    assert isinstance(reply, Reply)
     assert answered(reply).rcode() == dns.rcode.SERVFAIL
-    assert service.poll_at() is None
-    assert service.resolved(forward.token, upstream(forward, "1.2.3.4"), START + DEADLINE) is None
+    assert service.pending == 0
+    assert service.answered(forward.token, upstream(forward, "1.2.3.4"), START) == []
+
+
+def test_a_laptop_without_a_server_is_servfail_at_once(service: DnsService[str]) -> None:
+    outcome = ask(service, "shop.example")
+    assert isinstance(outcome, ListServers)
+    (reply,) = service.listed(outcome.token, [], START)
+    assert isinstance(reply, Reply)
+    assert answered(reply).rcode() == dns.rcode.SERVFAIL
+    assert service.listed(outcome.token, ["192.0.2.53"], START) == []
 
 
 def test_a_long_answer_is_truncated_to_what_the_client_takes(service: DnsService[str]) -> None:
     many = [f"10.0.{number}.1" for number in range(100)]
-    plain = forwarded(ask(service, "many.example"))
-    short = answered(service.resolved(plain.token, upstream(plain, *many), START))
+    plain = forwarded(service, ask(service, "many.example"))
+    short = answered(resolved(service, plain, upstream(plain, *many)))
     assert short.flags & dns.flags.TC
     assert records(short) == []
-    edns = forwarded(ask(service, "many.example", use_edns=0, payload=4096))
-    assert len(records(answered(service.resolved(edns.token, upstream(edns, *many), START)))) == 100
-    stream = forwarded(ask(service, "many.example", stream=True))
-    assert len(records(answered(service.resolved(stream.token, upstream(stream, *many), START)))) == 100
+    edns = forwarded(service, ask(service, "many.example", use_edns=0, payload=4096))
+    assert len(records(answered(resolved(service, edns, upstream(edns, *many))))) == 100
+    stream = forwarded(service, ask(service, "many.example", stream=True))
+    assert len(records(answered(resolved(service, stream, upstream(stream, *many))))) == 100
 
 
 def test_a_repeated_query_is_forwarded_once_while_pending(service: DnsService[str]) -> None:
     query = dns.message.make_query("shop.example", "A").to_wire()
-    first = forwarded(service.query(query, "client", GUEST, START, stream=False))
+    first = forwarded(service, service.query(query, "client", GUEST, START, stream=False))
     assert service.query(query, "client", GUEST, START + SECOND, stream=False) is None
-    service.resolved(first.token, upstream(first, "1.2.3.4"), START)
-    forwarded(service.query(query, "client", GUEST, START + SECOND, stream=False))
+    resolved(service, first, upstream(first, "1.2.3.4"))
+    forwarded(service, service.query(query, "client", GUEST, START + SECOND, stream=False))
 
 
 def test_pending_queries_are_bounded() -> None:
     service: DnsService[str] = DnsService(NAMES, limit=2)
     for number in range(2):
-        forwarded(ask(service, f"name{number}.example"))
+        forwarded(service, ask(service, f"name{number}.example"))
     assert answered(ask(service, "one-too-many.example")).rcode() == dns.rcode.SERVFAIL
     assert service.pending == 2
 
@@ -199,6 +227,6 @@ def test_other_opcodes_are_not_implemented(service: DnsService[str]) -> None:
 def test_any_octets_are_survived(octets: bytes) -> None:
     service: DnsService[str] = DnsService(NAMES)
     outcome = service.query(octets, "client", GUEST, START, stream=False)
-    if isinstance(outcome, Forward):
-        service.resolved(outcome.token, octets, START)
+    if isinstance(outcome, ListServers):
+        resolved(service, forwarded(service, outcome), octets)
     assert service.pending == 0

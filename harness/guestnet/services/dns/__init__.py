@@ -1,1 +1,1 @@
-"""DNS as machines: our own names (`names`), and the `service` that answers with them or forwards."""
+"""DNS as machines: our own names, the service that answers with them or forwards, and how one forwards."""

@@ -8,9 +8,9 @@ record types, TTLs, NXDOMAIN, EDNS options and unknown things survive. A message
 question, to journal what was answered, and when the answer is longer than the client takes: then the
 client gets the empty answer with TC (RFC 2181 9) and comes again over TCP.
 
-Each forwarded query is a *pending* one with a token: ``query`` says what to forward, ``resolved`` takes what
-came back (None when nothing did), ``expire`` gives up at the deadline with SERVFAIL. Pending queries are
-bounded. A query that its client sends again while it is pending is not forwarded again.
+A forwarded query is a *pending* one with a token, until `guestnet.services.dns.forwarding` is over with.
+Who the servers are is asked each time (``ListServers``, ``listed``), for the laptop's network may change.
+Pending queries are bounded. A query that its client sends again while it is pending is not forwarded again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,12 @@ import dns.rdatatype
 from msgspec import Struct
 
 from guestnet.core.events import DnsAnswered
-from guestnet.core.time import SECOND
+from guestnet.services.dns.forwarding import Answered, AskServer, ForgetServer, Forwarder
+from guestnet.services.dns.forwarding import Outcome as Forwarded
 from guestnet.services.dns.names import OwnNames
 from guestnet.wire.dns import LARGEST, failure, fitted, octets, read_answer, read_query, udp_limit
 from guestnet.wire.ip import IpAddress
 
-DEADLINE: Final = 12 * SECOND
-"""Longer than the edge's resolver takes to give up, shorter than clients wait in all."""
 LIMIT: Final = 512
 """Pending queries."""
 _SHOWN: Final = 16
@@ -45,19 +44,22 @@ class Reply(Struct, Generic[Client], frozen=True):
     event: DnsAnswered | None
 
 
-class Forward(Struct, frozen=True):
-    """A query for the laptop's resolver; its answer goes to ``DnsService.resolved`` with the token."""
+class ListServers(Struct, frozen=True):
+    """Tell ``DnsService.listed`` whom the laptop's resolver asks now."""
 
     token: int
-    query: bytes
+
+
+Outcome = Reply[Client] | AskServer | ForgetServer
+"""What is to be done, in order."""
 
 
 class _Pending(Struct, Generic[Client], frozen=True):
     client: Client
     address: str
     query: dns.message.Message
+    wire: bytes
     limit: int
-    deadline: int
 
 
 class DnsService(Generic[Client]):
@@ -69,6 +71,7 @@ class DnsService(Generic[Client]):
         self._pending: dict[int, _Pending[Client]] = {}
         self._asked: set[tuple[str, int]] = set()
         self._next_token = 1
+        self._forwarder = Forwarder(limit=limit)
 
     @property
     def pending(self) -> int:
@@ -77,7 +80,7 @@ class DnsService(Generic[Client]):
 
     def query(
         self, wire: bytes, client: Client, address: str, now: int, *, stream: bool
-    ) -> Reply[Client] | Forward | None:
+    ) -> Reply[Client] | ListServers | None:
         """What to do about a message from ``client`` at ``address`` ("ip:port"); None: nothing.
 
         ``stream``: it came over TCP, where answers may have any length.
@@ -99,36 +102,44 @@ class DnsService(Generic[Client]):
             return _fail(query, client, address, now, "builtin")
         token = self._next_token
         self._next_token += 1
-        self._pending[token] = _Pending(client, address, query, limit, now + DEADLINE)
+        self._pending[token] = _Pending(client, address, query, wire, limit)
         self._asked.add((address, query.id))
-        return Forward(token, wire)
+        return ListServers(token)
 
-    def resolved(self, token: int, wire: bytes | None, now: int) -> Reply[Client] | None:
-        """The resolver answered ``wire``, or failed (None). A token that already expired has no reply."""
-        pending = self._pending.pop(token, None)
-        if pending is None:
-            return None
+    def listed(self, token: int, servers: Sequence[str], now: int) -> list[Outcome[Client]]:
+        """The servers that ``ListServers`` asked for."""
+        pending = self._pending.get(token)
+        return self._outcomes(self._forwarder.ask(token, pending.wire, servers, now), now) if pending else []
+
+    def answered(self, token: int, answer: bytes, now: int) -> list[Outcome[Client]]:
+        """A server answered ``AskServer``."""
+        return self._outcomes(self._forwarder.answered(token, answer, now), now)
+
+    def failed(self, token: int, now: int) -> list[Outcome[Client]]:
+        """A server can't be asked as ``AskServer`` wants."""
+        return self._outcomes(self._forwarder.failed(token, now), now)
+
+    def due(self, now: int) -> list[Outcome[Client]]:
+        """What time brings: another server, or SERVFAIL."""
+        return self._outcomes(self._forwarder.due(now), now)
+
+    def poll_at(self) -> int | None:
+        """When ``due`` should be called."""
+        return self._forwarder.poll_at()
+
+    def _outcomes(self, forwarded: Sequence[Forwarded], now: int) -> list[Outcome[Client]]:
+        return [
+            self._resolved(each.number, each.answer, now) if isinstance(each, Answered) else each
+            for each in forwarded
+        ]
+
+    def _resolved(self, token: int, wire: bytes | None, now: int) -> Reply[Client]:
+        pending = self._pending.pop(token)
         self._asked.discard((pending.address, pending.query.id))
         event = _event(wire, pending.address, now, "host") if wire is not None else None
         if wire is None or event is None:
             return _fail(pending.query, pending.client, pending.address, now, "host")
         return Reply(pending.client, fitted(wire, pending.query, pending.limit), event)
-
-    def expire(self, now: int) -> list[Reply[Client]]:
-        """SERVFAIL for every query whose deadline is over."""
-        # Deadlines are a constant after the query, so that the pending ones are in the order of theirs.
-        if not self._pending:
-            return []
-        late = []
-        for token, pending in self._pending.items():
-            if pending.deadline > now:
-                break
-            late.append(token)
-        return [reply for token in late if (reply := self.resolved(token, None, now)) is not None]
-
-    def poll_at(self) -> int | None:
-        """When ``expire`` should be called."""
-        return next((pending.deadline for pending in self._pending.values()), None)
 
 
 def _fail(query: dns.message.Message, client: Client, address: str, now: int, source: str) -> Reply[Client]:

@@ -8,12 +8,12 @@ the client gets the answer (`Zone.seen`): that is how clients route by name.
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
-import dns.name
 import dns.rcode
 import dns.rdatatype
 
 from guestnet.edge.dns_server import Asked, DnsServer, bind_resolver
-from guestnet.edge.resolver import ask
+from guestnet.edge.resolver import Resolver
+from guestnet.services.dns.zones import Zones
 from guestnet.wire.dns import PORT, failure, read_answer
 
 ADDRESS: Final = "127.0.0.53"
@@ -35,26 +35,24 @@ class Stub:
 
     def __init__(self, *, address: str = ADDRESS, port: int = PORT, servers_port: int = PORT) -> None:
         """Raises DescriptionError when a server of the world listens there already."""
-        self._zones: list[tuple[dns.name.Name, Zone]] = []
-        self._servers_port = servers_port
+        self._zones: Zones[Zone] = Zones({})
         self._server = DnsServer(self._answer, [bind_resolver(address, port)])
+        self._resolver = Resolver(port=servers_port)
         self.port = self._server.port
 
     def set_zones(self, zones: Sequence[Zone]) -> None:
         """From the next query on."""
-        parsed = [(dns.name.from_text(zone.name), zone) for zone in zones]
-        self._zones = sorted(parsed, key=lambda each: len(each[0]), reverse=True)
+        self._zones = Zones({zone.name: zone for zone in zones})
 
     async def close(self) -> None:
         """Give up everything."""
         await self._server.close()
+        await self._resolver.close()
 
     async def _answer(self, asked: Asked) -> bytes:
         name = asked.query.question[0].name
-        zone = next((zone for top, zone in self._zones if name.is_subdomain(top)), None)
-        answer = None
-        if zone is not None:
-            answer = await ask(asked.wire, [(server, self._servers_port) for server in zone.servers])
+        zone = self._zones.of(name)
+        answer = await self._resolver.ask(asked.wire, zone.servers) if zone is not None else None
         if zone is None or answer is None:
             return failure(asked.query, dns.rcode.SERVFAIL)
         if zone.seen is not None and (addresses := _addresses(answer)):

@@ -9,7 +9,7 @@ import dns.rdatatype
 
 from guestnet.core.errors import DescriptionError
 from guestnet.edge.dns_server import Asked, DnsServer, Sockets, bind
-from guestnet.edge.resolver import ask
+from guestnet.edge.resolver import Resolver
 from guestnet.wire.dns import PORT, failure, octets, read_answer
 from guestnet.world.described.nat64 import Nat64
 from guestnet.world.kernel.namespaces import Namespaces
@@ -31,8 +31,9 @@ class Resolving:
         """Raises DescriptionError when another server has the port."""
         self._nat64 = nat64
         self._namespaces = namespaces
-        self._upstream = [(address, port) for address in nat64.resolvers]
         self._served = served
+        self._port = port
+        self._resolver: Resolver | None = None
         self._server: DnsServer | None = None
         self._sockets: list[Sockets] = []
         try:
@@ -48,12 +49,14 @@ class Resolving:
 
     def run(self) -> None:
         """Answer from now on, under the running loop."""
+        self._resolver = Resolver(opening=self._open, port=self._port)
         self._server = DnsServer(self._answer, self._sockets)
 
     async def close(self) -> None:
         """Stop, and let go of everything. Idempotent."""
-        if self._server is not None:
-            await self._server.close()
+        for ending in (self._server, self._resolver):
+            if ending is not None:
+                await ending.close()
         self.close_sockets()
 
     def close_sockets(self) -> None:
@@ -79,7 +82,8 @@ class Resolving:
         return answer
 
     async def _ask(self, query: bytes) -> dns.message.Message | None:
-        answer = await ask(query, self._upstream, self._open)
+        assert self._resolver is not None
+        answer = await self._resolver.ask(query, self._nat64.resolvers)
         return read_answer(answer) if answer is not None else None
 
     def _open(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:

@@ -57,5 +57,5 @@ pivot_root . .around
 cd /
 umount -l .around
 rmdir .around
-echo bare >/proc/sys/kernel/hostname
+hostname bare
 "$@"

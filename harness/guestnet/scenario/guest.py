@@ -56,7 +56,7 @@ class Guest(Machine):
     """A running guest. ``cable`` is its link in the capture, ``mac`` its hardware address."""
 
     def __init__(self, info: GuestInfo, observer: Observer) -> None:
-        super().__init__(info.name, observer, is_here=info.kind == "netns")
+        super().__init__(info.name, observer)
         self.mac = Mac.parse(info.mac)
         self.kind = info.kind
         self.cable = Link(observer, info.link)
@@ -66,6 +66,10 @@ class Guest(Machine):
 
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[Ran]:
         return Run(guest=self.name, command=command, timeout=timeout, input=data)
+
+    def _lacks(self, tool: str) -> GuestError:
+        remedy = "use an image that has it, or add it to its recipe"
+        return GuestError(f"{self.name} has no {tool}", remedy=remedy)
 
     @cached_property
     def host(self) -> "TestinfraHost":

@@ -50,15 +50,11 @@ def _sockets_script() -> bytes:
 
 
 class Machine(ABC):
-    """Runs commands and does with the network what a program on it would.
+    """Runs commands and does with the network what a program on it would."""
 
-    ``is_here``: its tools are those of the machine that the lab runs on.
-    """
-
-    def __init__(self, name: str, observer: Observer, *, is_here: bool) -> None:
+    def __init__(self, name: str, observer: Observer) -> None:
         self.name = name
         self._observer = observer
-        self._is_here = is_here
 
     @abstractmethod
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[Ran]:
@@ -296,11 +292,9 @@ class Machine(ABC):
             )
         return ran
 
+    @abstractmethod
     def _lacks(self, tool: str) -> GuestnetError:
-        if self._is_here:
-            return programs.missing(tool)
-        remedy = "use an image that has it, or add it to its recipe"
-        return GuestError(f"{self.name} has no {tool}", remedy=remedy)
+        """The error that it has no ``tool``."""
 
     def _called(self) -> str:
         return self.name
@@ -312,11 +306,11 @@ class Machine(ABC):
 class Host(Machine):
     """A host of the world: the laptop, a server. Its tools are those of the machine that the lab runs on."""
 
-    def __init__(self, name: str, observer: Observer) -> None:
-        super().__init__(name, observer, is_here=True)
-
     def _request(self, command: str | list[str], timeout: float, data: bytes) -> Request[Ran]:
         return RunOn(host=self.name, command=command, timeout=timeout, input=data)
+
+    def _lacks(self, tool: str) -> GuestnetError:
+        return programs.missing(tool)
 
     @verb
     def dhcp(self, interface: str, *, within: Duration = 5.0) -> Offer | None:

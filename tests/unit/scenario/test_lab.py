@@ -11,7 +11,8 @@ from guestnet.core.errors import DescriptionError, EnvironmentMissing, Expectati
 from guestnet.core.events import Event, Noted, StepBegan, StepEnded, VerbRun
 from guestnet.journal.query import Trace
 from guestnet.lab.process.client import LabProcess
-from guestnet.lab.requests.protocol import ResetGuest, Run, RunOn, SetLink
+from guestnet.lab.requests.description import GuestKind
+from guestnet.lab.requests.protocol import GuestInfo, ResetGuest, Run, RunOn, SetLink
 from guestnet.scenario import Endpoint, Guest, Lab
 from tests.unit.scenario.fake_lab import FakeLab, tcp_frame
 
@@ -159,7 +160,10 @@ def test_requests_that_drive_the_guest(guest: Guest, fake: FakeLab) -> None:
 # Verbs
 
 
-def test_a_tool_that_the_image_lacks(guest: Guest, fake: FakeLab) -> None:
+@pytest.mark.parametrize("kind", ["qemu", "netns"])
+def test_a_tool_that_the_image_lacks(lab: Lab, fake: FakeLab, kind: GuestKind) -> None:
+    """A netns guest has the files of an image too, not this machine's."""
+    guest = Guest(GuestInfo(name="guest1", mac="52:54:00:65:00:01", link="cable", kind=kind), lab._observer)
     fake.answer(stderr="sh: exec: line 0: dig: not found\n", status=127)
 
     with pytest.raises(GuestError, match="guest1 has no dig: use an image that has it"):

@@ -10,6 +10,7 @@ import pytest
 
 from guestnet.core.errors import DescriptionError, GuestError, LabError
 from guestnet.core.events import Noted
+from guestnet.lab.requests import lab_file
 from guestnet.lab.requests.protocol import Activity, Now, Record, Run, RunOn, Status
 from guestnet.world.described import model
 from guestnet.world.profiles.load import load_profile
@@ -33,6 +34,16 @@ def test_the_journal_begins_and_ends_with_the_lab(start_lab: StartLab) -> None:
     )
     assert {"guestnet", "python", "kernel"} <= set(first["versions"])
     assert (last["type"], last["reason"]) == ("LabStopped", "stopped")
+
+
+def test_a_lab_says_from_its_beginning_what_it_is(start_lab: StartLab) -> None:
+    lab = start_lab(scenario="mine", seed=42, laptop="ipv4", mtu=9000)
+    written = lab_file.load(lab.artifacts)
+
+    assert written.description == lab.description
+    assert written.description.mtu == 9000
+    assert written.versions == events(lab)[0]["versions"]
+    assert str(lab.artifacts) not in (lab.artifacts / lab_file.LAB_FILE).read_text()
 
 
 def test_the_status_says_what_runs(start_lab: StartLab) -> None:

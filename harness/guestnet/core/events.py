@@ -29,7 +29,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=Tru
 
 
 class LabStarted(Event, frozen=True):
-    """The first line of every journal: all that is needed to run the scenario again."""
+    """The first line of every journal: what was to run. What is needed to start the same is in lab.json."""
 
     scenario: str
     seed: int

@@ -75,6 +75,25 @@ def test_what_somebody_adds_to_a_report_stays(suite: pytest.Pytester) -> None:
     assert report / result.folder != one, "no lab writes into a folder that was there"
 
 
+def test_no_link_leads_out_of_the_artifacts(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        test_it="""
+        def test_one(lab):
+            (lab.artifacts / "pictures").mkdir()
+            (lab.artifacts / "pictures" / "one.png").write_text("a run's")
+        """
+    )
+    run(suite, "--report", "r")
+    (folder,) = (suite.path / "r/scenarios").iterdir()
+    elsewhere = suite.path / "elsewhere"
+    (folder / "pictures").rename(elsewhere)
+    (folder / "pictures").symlink_to(elsewhere)
+
+    run(suite, "--report", "r")
+
+    assert everything(elsewhere) == {"one.png"}
+
+
 @pytest.mark.parametrize("keep", ["off", "retain-on-failure"])
 def test_what_is_not_kept_takes_no_other_file_with_it(suite: pytest.Pytester, keep: str) -> None:
     suite.makepyfile(

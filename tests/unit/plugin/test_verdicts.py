@@ -154,6 +154,7 @@ def test_the_page_tells_them_apart(suite: pytest.Pytester) -> None:
         assert f'<span class="badge {outcome}">{outcome}</span>' in page
     assert 'data-verdict="xfailed"' in page
     assert "Subtest [red]: AssertionError: inner" in page
+    assert '<span class="doc">bug 42</span>' in page, "why it is known to fail, not how it did"
     assert 'data-verdict="interrupted"' not in page, "there is none"
 
 
@@ -235,6 +236,7 @@ def test_an_interrupted_scenario_is_told_as_that(suite: pytest.Pytester, where: 
     assert {each: told[each].outcome for each in told} == {"before": "passed", "it": "interrupted"}
     assert told["it"].message.startswith("interrupted in its ")
     assert (suite.path / "r" / told["it"].folder / "journal.jsonl").is_file(), "whatever --keep says"
+    assert told["it"].files == ["journal.jsonl"]
     assert model.load(suite.path / "r").ended is not None
     assert '<span class="badge interrupted">' in (suite.path / "r/report.html").read_text()
     if not (again and where == "call"):

@@ -36,6 +36,7 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._former()  # not even a lock is left in somebody's folder
             self._lock.acquire()
         except filelock.Timeout:
             raise self._refusal("another run writes there now", "wait for it or give another") from None

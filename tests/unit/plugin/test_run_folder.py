@@ -48,6 +48,7 @@ def test_a_folder_that_holds_somebodys_files_is_refused(suite: pytest.Pytester) 
             ["*no report can go into project: it holds files that no run has written: scenarios: give a *"]
         )
         assert everything(suite.path / "project") == {"scenarios/test_mine.py"}
+        assert [path.name for path in (suite.path / "project").iterdir()] == ["scenarios"]
 
 
 def test_what_somebody_adds_to_a_report_stays(suite: pytest.Pytester) -> None:

@@ -94,10 +94,16 @@ def test_an_impossible_destination_fails_at_once() -> None:
     go(scenario)
 
 
+ESTABLISHED = "01"
+
+
 def timer_of(own: str) -> int:
-    """Which timer runs for the socket at ``own``, as the kernel writes it."""
+    """Which timer runs for the connection of ``own``, as the kernel writes it.
+
+    Former ones of the same port may be in TIME-WAIT.
+    """
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    (shown,) = [row[5] for row in rows if row[1] == own]
+    (shown,) = [row[5] for row in rows if row[1] == own and row[3] == ESTABLISHED]
     return int(shown.partition(":")[0], 16)
 
 

@@ -12,7 +12,8 @@ from guestnet.edge.dns_server import DnsServer, bind
 from guestnet.wire.dns import framed, octets
 from guestnet.world.servers import asking
 from guestnet.world.servers.asking import Questions, names_of
-from guestnet.world.servers.messages import AskedName, AskedPage, Name, Page, shown
+from guestnet.world.servers.messages import AskedName, AskedPage, Name, Page
+from guestnet.world.servers.reports import shown
 
 
 class Lab:

@@ -5,15 +5,10 @@ stop. The server process answers with one `Ready` or `Failed` on standard output
 each that a server answered, and asks the lab what a portal is to answer (`AskedPage`, `AskedName`).
 """
 
-from typing import Final
-
 import msgspec
 
 from guestnet.world.described.model import Server
-
-LINE_LIMIT: Final = 1 << 20
-"""Octets of a line: what a client may send to a portal, twice, with every octet written as an escape."""
-_SHOWN: Final = 2000
+from guestnet.world.servers.reports import Failed, Ready, Request
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -28,14 +23,6 @@ class Order(msgspec.Struct, frozen=True):
     names: tuple[str, ...] = ()
     fault_address: str = ""
     """Of a "dns" server: where the failing one listens that it asks for some names."""
-
-
-class ProxyOrder(msgspec.Struct, frozen=True):
-    """Run the proxy ``server`` in a process of its own, whose only order this is."""
-
-    name: str
-    server: Server
-    namespace: str
 
 
 class PortalOrder(msgspec.Struct, frozen=True):
@@ -82,26 +69,6 @@ class Clock(msgspec.Struct, frozen=True, tag="clock"):
 Told = Page | Name | Clock
 
 
-class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """All of them listen."""
-
-
-class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """``server`` could not be started; the process ends."""
-
-    server: str
-    reason: str
-
-
-class Request(msgspec.Struct, frozen=True, tag="request"):
-    """A server answered: a line of its access log, as core.events.Served has it."""
-
-    server: str
-    client: str
-    request: str
-    status: str
-
-
 class AskedPage(msgspec.Struct, frozen=True, tag="page"):
     """A client asks the access point of ``portal`` for a page; ``secure``: over TLS."""
 
@@ -125,8 +92,3 @@ class AskedName(msgspec.Struct, frozen=True, tag="name"):
 
 
 Report = Ready | Failed | Request | AskedPage | AskedName
-
-
-def shown(request: str) -> str:
-    """``request`` as the access log has it: of a long one the beginning."""
-    return request if len(request) <= _SHOWN else request[:_SHOWN] + "…"

@@ -23,21 +23,17 @@ from guestnet.world.servers import broken, packages, registry
 from guestnet.world.servers.asking import ROUTES, Questions, names_of
 from guestnet.world.servers.http import PAGES, serve_http
 from guestnet.world.servers.messages import (
-    LINE_LIMIT,
     Clock,
-    Failed,
     Order,
     Orders,
     PortalOrder,
-    Ready,
     Report,
-    Request,
     Told,
-    shown,
 )
 from guestnet.world.servers.ntp import Clock as LabTime
 from guestnet.world.servers.ntp import NtpServer
 from guestnet.world.servers.paths import CA, CA_WITH_KEY
+from guestnet.world.servers.reports import LINE_LIMIT, Failed, Ready, Request, shown
 from guestnet.world.servers.streams import UdpEcho, serve_half_close, serve_tcp_echo
 
 if TYPE_CHECKING:

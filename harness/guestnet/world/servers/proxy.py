@@ -22,16 +22,14 @@ from mitmproxy.http import HTTPFlow
 from mitmproxy.tools.dump import DumpMaster
 
 from guestnet.system.calls import CLONE_NEWNET, CLONE_NEWNS, bind, setns, unshare
-from guestnet.world.described.model import Server
-from guestnet.world.servers.messages import LINE_LIMIT, Failed, ProxyOrder, Ready, Report, Request, shown
-from guestnet.world.servers.paths import CA, CA_WITH_KEY, proxy_folder
+from guestnet.world.servers.reports import LINE_LIMIT, Failed, ProxyOrder, Ready, Request, shown
 from guestnet.world.servers.streams import show
 
 _STREAMED: Final = "64k"
 """Longer bodies pass as they come."""
 
 
-def _report(report: Report) -> None:
+def _report(report: Ready | Failed | Request) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     sys.stdout.buffer.flush()
 
@@ -83,29 +81,29 @@ def _enter(order: ProxyOrder) -> None:
     opened = os.open(order.namespace, os.O_RDONLY | os.O_CLOEXEC)
     setns(opened, CLONE_NEWNET)
     os.close(opened)
-    folder = proxy_folder(order.name)
+    folder = Path(order.folder)
     folder.mkdir()
-    shutil.copyfile(CA_WITH_KEY, folder / "mitmproxy-ca.pem")
+    shutil.copyfile(order.authority_with_key, folder / "mitmproxy-ca.pem")
     resolv_conf = folder / "resolv.conf"
-    resolv_conf.write_text("".join(f"nameserver {address}\n" for address in order.server.resolvers))
+    resolv_conf.write_text("".join(f"nameserver {address}\n" for address in order.resolvers))
     unshare(CLONE_NEWNS)
     bind(str(resolv_conf), str(Path("/etc/resolv.conf").resolve()))
 
 
-def _master(name: str, server: Server) -> Any:
+def _master(order: ProxyOrder) -> Any:
     given = options.Options(
         # An IPv6 address has no brackets here.
-        mode=[f"regular@{address}:{server.port}" for address in server.addresses],
-        confdir=str(proxy_folder(name)),
-        ignore_hosts=[] if server.intercept else [".*"],
-        ssl_verify_upstream_trusted_ca=str(CA),
+        mode=[f"regular@{address}:{order.port}" for address in order.addresses],
+        confdir=order.folder,
+        ignore_hosts=[] if order.intercept else [".*"],
+        ssl_verify_upstream_trusted_ca=order.authority,
     )
     # Much of mitmproxy has no types.
     master: Any = DumpMaster(given, with_termlog=False, with_dumper=False)
     master.options.update(stream_large_bodies=_STREAMED, onboarding=False)
-    if server.login:
-        master.options.update(proxyauth=server.login)
-    master.addons.add(_Access(name, master))
+    if order.login:
+        master.options.update(proxyauth=order.login)
+    master.addons.add(_Access(order.name, master))
     return master
 
 
@@ -115,7 +113,7 @@ async def _main() -> int:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
     order = msgspec.json.decode(await told.readline(), type=ProxyOrder)
     _enter(order)
-    master = _master(order.name, order.server)
+    master = _master(order)
     running = asyncio.create_task(master.run())
     stop = asyncio.create_task(told.read())
     await asyncio.wait([running, stop], return_when=asyncio.FIRST_COMPLETED)

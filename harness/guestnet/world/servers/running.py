@@ -26,24 +26,20 @@ from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.servers import iperf3
 from guestnet.world.servers.dnsmasq import QueryLog, command
 from guestnet.world.servers.messages import (
-    LINE_LIMIT,
     AskedName,
     AskedPage,
     Clock,
-    Failed,
     Name,
     Order,
     Orders,
     Page,
     PortalOrder,
-    ProxyOrder,
-    Ready,
     Report,
-    Request,
     Told,
 )
-from guestnet.world.servers.paths import package_alone
+from guestnet.world.servers.paths import CA, CA_WITH_KEY, package_alone, proxy_folder
 from guestnet.world.servers.processes import Processes, cannot
+from guestnet.world.servers.reports import LINE_LIMIT, Failed, ProxyOrder, Ready, Request
 
 _START_TIMEOUT: Final = 15.0
 _OURS: Final = "servers"
@@ -187,15 +183,25 @@ class Servers:
         await self._await_ready(_OURS, self._python, orders)
         await asyncio.gather(
             *(
-                self._await_ready(
-                    name, process, ProxyOrder(name, self._world.servers[name], self._path(namespaces, name))
-                )
+                self._await_ready(name, process, self._proxy_order(name, namespaces))
                 for name, process in self._proxies.items()
             )
         )
 
-    def _path(self, namespaces: Namespaces, server: str) -> str:
-        return str(namespaces.path(self._world.servers[server].host))
+    def _proxy_order(self, name: str, namespaces: Namespaces) -> ProxyOrder:
+        server = self._world.servers[name]
+        return ProxyOrder(
+            name=name,
+            namespace=str(namespaces.path(server.host)),
+            addresses=server.addresses,
+            port=server.port,
+            login=server.login,
+            intercept=server.intercept,
+            resolvers=server.resolvers,
+            folder=str(proxy_folder(name)),
+            authority=str(CA),
+            authority_with_key=str(CA_WITH_KEY),
+        )
 
     async def _await_ready(self, name: str, process: Process | Forked, orders: Orders | ProxyOrder) -> None:
         assert process.stdin is not None

@@ -26,7 +26,7 @@ from guestnet.lab.requests.description import LabDescription
 from guestnet.lab.requests.protocol import RunOn
 
 lab = LabProcess.start(LabDescription(scenario="client", seed=1, guests=0), Path(sys.argv[1]))
-print("started", lab.call(RunOn(host="laptop", command="id -u")).stdout.decode().strip(), flush=True)
+print("started", lab.call(RunOn(host="laptop", command="id -u")).stdout.strip(), flush=True)
 sys.stdin.read()
 lab.close()
 """

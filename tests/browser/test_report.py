@@ -239,6 +239,43 @@ def test_a_failed_expectation_leads_to_its_nearest_packet(page: Page, red_run: P
     expect(chosen(box).locator(".number")).to_have_text("9")
 
 
+def test_a_red_scenario_opens_at_its_failure(page: Page, red_run: Path) -> None:
+    box = show(page, red_run)
+
+    expect(chosen(box)).to_contain_text("not met: a tcp reset to 192.168.65.3:49152")
+    assert page.evaluate("location.hash") == ""
+    box.locator(".grid").scroll_into_view_if_needed()
+    expect(chosen(box)).to_be_in_viewport()
+
+
+def test_conversations_lead_to_their_first_packet(page: Page, red_run: Path) -> None:
+    box = show(page, red_run, SILENT)
+    box.get_by_role("tab", name="Conversations").click()
+    row = box.locator(".conversations tbody tr", has_text="unanswered")
+    expect(row).to_contain_text("203.0.113.98:81")
+
+    row.get_by_role("button").click()
+
+    expect(chosen(box).locator(".show")).to_contain_text("> 203.0.113.98.81: Flags [S]")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("link:wfi", "There is no link “wfi”: there are cable."),
+        ("port:htp", "“htp” is no port: write port:443."),
+        ("lnk:cable", "“lnk:” is no filter: there are link: and port:."),
+    ],
+)
+def test_a_filter_that_can_not_be_says_so(page: Page, red_run: Path, text: str, said: str) -> None:
+    box = show(page, red_run, SILENT)
+    box.get_by_label("Filter packets").fill(text)
+    expect(box.get_by_role("alert")).to_have_text(said)
+
+    box.get_by_label("Filter packets").fill("nothing-has-this")
+    expect(box.get_by_role("alert")).to_be_hidden()
+
+
 def test_a_hidden_packet_that_is_asked_for_drops_the_filter(page: Page, red_run: Path) -> None:
     box = show(page, red_run, SILENT)
     box.get_by_label("Filter packets").fill("arp")
@@ -283,7 +320,7 @@ def test_tabs_move_by_arrow_keys(page: Page, red_run: Path) -> None:
     box.get_by_role("tab", name="Packets").focus()
 
     page.keyboard.press("ArrowRight")
-    expect(box.get_by_role("tab", name="Events")).to_be_focused()
+    expect(box.get_by_role("tab", name="Conversations")).to_be_focused()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     expect(box.get_by_role("tab", name="lab.log")).to_have_attribute("aria-selected", "true")

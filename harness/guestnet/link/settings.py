@@ -122,7 +122,7 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
                 try:
                     rule = make(value)
                 except DescriptionError as error:
-                    raise SettingError(field, error.message, error.remedy) from error
+                    raise SettingError(field, error.message, error.remedy) from None
                 if isinstance(rule, Kind):
                     msgspec.structs.force_setattr(self, field, rule)
         if self.only is not None and all(getattr(self, field) is None for field in _FILTERABLE):
@@ -188,7 +188,7 @@ def impairments(**changes: Any) -> Impairments:
     except msgspec.ValidationError as error:
         for name in changes:
             _known(name)
-        raise SettingError("", str(error), "see guestnet.link.settings for what each takes") from error
+        raise SettingError("", str(error), "see guestnet.link.settings for what each takes") from None
 
 
 def merged(old: Impairments, new: Impairments) -> Impairments:

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 _WORST: Final = {"failed": 3, "error": 2, "interrupted": 1}
 
+_PRINTED: Final = 64 << 10
+"""Characters kept of the end of each."""
+_CAPTURED: Final = {
+    f"Captured {what} {when}"
+    for what in ("stdout", "stderr", "log")
+    for when in ("setup", "call", "teardown")
+}
+"""pytest's titles."""
+
 
 class Attempt(msgspec.Struct):
     """The reports of one attempt, as they come in."""
@@ -32,6 +41,7 @@ class Attempt(msgspec.Struct):
     remarks: list[str] = []
     """Of what was skipped, or known to fail."""
     longreprs: list[str] = []
+    printed: list[tuple[str, str]] = []
     subtests: list[tuple[str, "model.Verdict", str]] = []
     files: list[str] = []
     repeated: bool = False
@@ -78,6 +88,9 @@ class Attempt(msgspec.Struct):
             self.messages.append(sentence(report))
         if word in ("failed", "error", "xfailed"):
             self.longreprs.append(report.longreprtext)
+        told = [(title, text[-_PRINTED:]) for title, text in report.sections if title in _CAPTURED]
+        # A report may have those of the phases before it, too.
+        self.printed += [each for each in told if each not in self.printed]
         if report.when == "teardown":
             self.list_files()
 
@@ -142,7 +155,9 @@ class Scenario:
         return model.ScenarioResult(
             id=record.scenario, variant=record.variant, outcome=own.outcome, duration=own.duration,
             started=record.started, message=own.message, doc=record.doc, seed=record.seed, rerun=record.rerun,
-            longrepr="\n\n".join(filter(None, own.longreprs)), folder=own.folder(run_folder), files=own.files,
+            longrepr="\n\n".join(filter(None, own.longreprs)),
+            printed=own.printed if own.outcome in model.RED else [],
+            folder=own.folder(run_folder), files=own.files,
             subtests=[
                 model.Subtest(name=name, outcome=word, message=why) for name, word, why in own.subtests
             ],

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from guestnet.core.events import Expected
 from guestnet.journal.recording import CAPTURE, JOURNAL
 from guestnet.report.budget import Embedded, Limits, embed
 from guestnet.report.columns import accelerators, columns, images
@@ -20,6 +21,8 @@ from guestnet.report.text import first_line, terminal, visible
 _ORDER: Final = {"error": 0, "failed": 0, "interrupted": 1, "skipped": 3}
 """Of the scenarios on the page; all others come third."""
 _OURS: Final = re.compile(r"^guestnet\.core\.errors\.(ExpectationFailed: )?")
+_PLACE: Final = re.compile(r"^(\S+:\d+): ")
+_FRAME: Final = re.compile(r"#(\d+)\b")
 _SUFFIXES: Final = frozenset({".jsonl", ".pcapng", ".log"})
 
 
@@ -33,6 +36,12 @@ class Card(msgspec.Struct, kw_only=True):
     doc: str
     rerun: str
     message: str
+    line: str
+    """The scenario's line that failed, as the source has it."""
+    where: str
+    printed: list[tuple[str, str]]
+    misses: list[tuple[int, str]]
+    """Of the expectation that failed: the nearest packets, by number, and why they are none."""
     longrepr: str
     problems: list[str]
     files: list[tuple[str, str]]
@@ -70,6 +79,7 @@ def _card(
     evidence = gather(folder, limits.packets) if has_evidence else Evidence()
     capture = embed(evidence, folder, allowance, limits.snap)
     place, _, name = result.id.rpartition("::")
+    where, line = _failed_line(result)
     return Card(
         slug=slug,
         result=result,
@@ -78,6 +88,10 @@ def _card(
         doc=visible(first_line(result.doc)),
         rerun=visible(result.rerun),
         message=_explanation(result),
+        line=line,
+        where=where,
+        printed=[(title, terminal(text).strip("\n")) for title, text in result.printed],
+        misses=_misses(result, evidence),
         longrepr=terminal(result.longrepr).strip("\n"),
         problems=evidence.problems + _cuts(result, evidence, capture),
         files=_files(run_folder, result, target),
@@ -121,6 +135,26 @@ def _cuts(result: ScenarioResult, evidence: Evidence, embedded: Embedded) -> lis
             f"this report holds at most {embedded.snap} B of each frame; the rest is left out: {rest}"
         )
     return cuts
+
+
+def _failed_line(result: ScenarioResult) -> tuple[str, str]:
+    """Where the scenario failed and what stands there, as pytest tells it; both "" when it does not."""
+    lines = terminal(result.longrepr).splitlines() if result.outcome in RED else []
+    marked = [at for at, text in enumerate(lines) if text.startswith(">")]
+    if not marked:
+        return "", ""
+    after = (match[1] for text in lines[marked[-1] :] if (match := _PLACE.match(text)))
+    return next(after, ""), lines[marked[-1]][1:].strip()
+
+
+def _misses(result: ScenarioResult, evidence: Evidence) -> list[tuple[int, str]]:
+    """The nearest misses of the last expectation that was not met, of which the report has the packets."""
+    unmet = [event for event in evidence.events if isinstance(event, Expected) and not event.met]
+    if result.outcome not in RED or not unmet:
+        return []
+    numbers = {record.number for record in evidence.records}
+    found = [(match, text) for text in unmet[-1].nearest if (match := _FRAME.match(text))]
+    return [(int(match[1]), visible(text)) for match, text in found if int(match[1]) in numbers]
 
 
 def _explanation(result: ScenarioResult) -> str:

@@ -17,12 +17,15 @@ from guestnet.core.events import (
     Expected,
     GuestStarted,
     LabStarted,
+    Noted,
     StepBegan,
     StepEnded,
+    VerbRun,
     Verdict,
 )
 from guestnet.core.showing import UNSHOWN, describe
 from guestnet.journal.capture import Record
+from guestnet.report import conversations
 from guestnet.report.evidence import Evidence
 from guestnet.report.model import ScenarioResult
 from guestnet.report.settings import spans
@@ -37,15 +40,20 @@ _NUMBER: Final = re.compile(r"#(\d+)\b")
 def columns(result: ScenarioResult, evidence: Evidence) -> dict[str, Any]:
     """Steps, events, expectations, packets, links and logs, with all text made visible."""
     start = _start(result, evidence)
-    packets = _packets(evidence.records, evidence.links, start)
+    seen = [frame.decode(record.data, record.wire_length) for record in evidence.records]
+    packets = _packets(evidence.records, seen, evidence.links, start)
+    talks = conversations.conversations(zip(evidence.records, seen, strict=True))
     return {
         "end": _end(result, evidence, start),
         "steps": _steps(evidence.events, start),
+        "verbs": _verbs(evidence.events, start),
+        "failure": _failure(evidence.events),
         "events": _events(evidence.events, start),
         "settings": spans(evidence.events, start, _end(result, evidence, start)),
         "expectations": _expectations(evidence.events, packets, start),
         "links": [visible(link) for link in evidence.links],
         "packets": packets,
+        "conversations": conversations.columns(talks, start),
         "logs": [{"name": log.name, "text": log.text, "leftOut": log.left_out} for log in evidence.logs],
     }
 
@@ -78,9 +86,11 @@ def _end(result: ScenarioResult, evidence: Evidence, start: int) -> int:
     return max(times, default=start + round(result.duration * 1e9)) - start
 
 
-def _packets(records: list[Record], links: list[str], start: int) -> dict[str, Any]:
+def _packets(
+    records: list[Record], seen: list[frame.Packet], links: list[str], start: int
+) -> dict[str, Any]:
     numbers = {link: index for index, link in enumerate(links)}
-    shown = [visible(frame.show(frame.decode(record.data, record.wire_length))) for record in records]
+    shown = [visible(frame.show(packet)) for packet in seen]
     return {
         "number": [record.number for record in records],
         "at": [record.at - start for record in records],
@@ -152,6 +162,51 @@ def _steps(events: list[Event], start: int) -> list[dict[str, Any]]:
         elif isinstance(event, StepEnded) and event.step in running:
             running.pop(event.step).update(end=event.at - start, outcome=event.outcome)
     return steps
+
+
+def _verbs(events: list[Event], start: int) -> list[dict[str, Any]]:
+    """What the scenario did, as spans; ``row``: those that lie within others, or beside them, are below."""
+    spans: list[dict[str, Any]] = [
+        {
+            "at": max(0, event.at - start - round(event.seconds * 1e9)), "end": event.at - start,
+            "text": visible(f"{event.verb}({event.arguments})"), "result": visible(event.result),
+            "where": visible(event.where), "raised": event.raised, "event": index,
+        }
+        for index, event in enumerate(events)
+        if isinstance(event, VerbRun)
+    ]  # fmt: skip
+    spans.sort(key=lambda span: (span["at"], -span["end"]))
+    ends: list[int] = []
+    for span in spans:
+        row = next((row for row, end in enumerate(ends) if end <= span["at"]), len(ends))
+        ends[row : row + 1] = [span["end"]]
+        span["row"] = row
+    return spans
+
+
+def _failure(events: list[Event]) -> int | None:
+    """The event that a red scenario's list opens at.
+
+    It is the last expectation that was not met; else the last verb that raised, or what the plugin wrote when
+    the scenario failed.
+    """
+    for is_it in (_unmet, _raised, _noted):
+        found = [index for index, event in enumerate(events) if is_it(event)]
+        if found:
+            return found[-1]
+    return None
+
+
+def _unmet(event: Event) -> bool:
+    return isinstance(event, Expected) and not event.met
+
+
+def _raised(event: Event) -> bool:
+    return isinstance(event, VerbRun) and event.raised
+
+
+def _noted(event: Event) -> bool:
+    return isinstance(event, Noted) and event.level == "error"
 
 
 def _expectations(events: list[Event], packets: dict[str, Any], start: int) -> list[dict[str, Any]]:

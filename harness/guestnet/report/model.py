@@ -58,6 +58,8 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """One sentence: why it failed or was skipped."""
     longrepr: str = ""
     """pytest's long text of the failure, without colours."""
+    printed: list[tuple[str, str]] = []
+    """What a red scenario printed and logged, by pytest's titles: ("Captured stdout call", …)."""
     folder: str = ""
     """Folder of the artifacts, relative to the run folder, with ``/``; empty when the lab never started."""
     files: list[str] = []

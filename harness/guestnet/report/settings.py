@@ -1,8 +1,9 @@
 """What was wrong with each link, and when: the journal's changes of links as spans of time."""
 
+from math import inf
 from typing import Any, Final, NamedTuple
 
-from guestnet.core.events import Event, LinkChanged
+from guestnet.core.events import Event, Expected, GuestEnded, LabStopped, LinkChanged, StepEnded, VerbRun
 from guestnet.report.text import visible
 
 _IMPAIRED: Final = "impaired: "
@@ -41,9 +42,10 @@ def spans(events: list[Event], start: int, end: int) -> list[dict[str, Any]]:
         open_[link, kind.name, direction] = span
         told.append(span)
 
+    ending = _ending(events)
     for event in events:
         kind = _kind(event.change) if isinstance(event, LinkChanged) else None
-        if not isinstance(event, LinkChanged) or kind is None:
+        if not isinstance(event, LinkChanged) or kind is None or event.at >= ending:
             continue
         link, at = event.link, event.at
         both = close((link, kind.name, ""), at)
@@ -58,6 +60,19 @@ def spans(events: list[Event], start: int, end: int) -> list[dict[str, Any]]:
         if kind.text:
             begin(link, kind, event.direction, at)
     return [span for span in told if span["end"] > span["at"]]
+
+
+def _ending(events: list[Event]) -> float:
+    """When the lab began to end in good order: that its guests then hang up is nothing wrong."""
+    if not any(isinstance(event, LabStopped) for event in events):
+        return inf
+    return next((event.at for event in events if isinstance(event, GuestEnded) and event.reason == "stopped"
+                 and event.at >= _last_done(events)), inf)  # fmt: skip
+
+
+def _last_done(events: list[Event]) -> int:
+    done = (event.at for event in events if isinstance(event, VerbRun | Expected | StepEnded))
+    return max(done, default=0)
 
 
 def _kind(change: str) -> _Kind | None:

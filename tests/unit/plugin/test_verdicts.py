@@ -336,3 +336,29 @@ def test_what_did_not_run_is_told_and_counts_where_guests_are_asked_for(
     result = suite.runpytest_subprocess("-q", "-p", "no:cacheprovider", *words, *workers)
     assert result.ret == status
     result.stdout.fnmatch_lines([f"1 scenario did not run: {said}"])
+
+
+def test_what_a_red_scenario_printed_is_kept(suite: pytest.Pytester) -> None:
+    suite.makepyfile(
+        """
+        import logging, sys
+
+        def test_red(lab):
+            print("about to ask")
+            print("oh", file=sys.stderr)
+            logging.warning("late")
+            assert 0
+
+        def test_green(lab):
+            print("all is well")
+        """
+    )
+    suite.runpytest_subprocess("-p", "no:cacheprovider", "--report", "r")
+    told = results(suite)
+
+    assert [title for title, _ in told["red"].printed] == [
+        "Captured stdout call", "Captured stderr call", "Captured log call",
+    ]  # fmt: skip
+    assert [text for _, text in told["red"].printed[:2]] == ["about to ask\n", "oh\n"]
+    assert "late" in told["red"].printed[2][1]
+    assert told["green"].printed == []

@@ -250,7 +250,8 @@ def test_only_a_failure_links_to_its_files_because_the_others_may_be_removed(tmp
 def test_a_report_elsewhere_links_to_no_file(tmp_path: Path) -> None:
     page = Page(build(sample.realistic(tmp_path), tmp_path / "elsewhere/report.html"))
 
-    assert [a["href"] for tag, a in page.elements if tag == "a"] == ["#scenarios"]
+    addresses = [a["href"] or "" for tag, a in page.elements if tag == "a"]
+    assert [address for address in addresses if not address.startswith("#")] == []
 
 
 def test_a_damaged_run_is_a_description_error(tmp_path: Path) -> None:
@@ -467,3 +468,28 @@ def test_two_runs_read_alike_after_saving_again(tmp_path: Path) -> None:
     save(load(run), run)
 
     assert build(run, tmp_path / "2.html").read_bytes() == first
+
+
+def test_a_failed_line_what_was_printed_and_the_nearest_packets_come_first(tmp_path: Path) -> None:
+    run = sample.realistic(tmp_path)
+    told = load(run)
+    red = next(result for result in told.scenarios if result.longrepr)
+    longrepr = ">   lab.cable.expect(tcp.reset())\nE   no\n\nscenarios/test_x.py:19: ExpectationFailed"
+    said = [("Captured stdout call", "about to ask \x1b[1mthe host\n")]
+    printed = msgspec.structs.replace(red, printed=said, longrepr=longrepr)
+    scenarios = [printed if result.id == red.id else result for result in told.scenarios]
+    save(msgspec.structs.replace(told, scenarios=scenarios), run)
+
+    page = Page(build(run))
+
+    order = ["tcp.reset())", "scenarios/test_x.py:19", "packet 11", "about to ask the host", "Traceback"]
+    places = [page.text.index(words) for words in order]
+    assert places == sorted(places)
+    addresses = [attributes.get("href") for _, attributes in page.elements]
+    assert f"#{page.ids('scenario')[0]}/packet-11" in addresses
+
+
+def test_what_a_passed_scenario_printed_is_nobodys_matter(tmp_path: Path) -> None:
+    page = Page(build(sample.realistic(tmp_path, red=False)))
+    assert not page.ids("failed-line")
+    assert not [tag for tag, a in page.elements if "printed" in (a.get("class") or "")]

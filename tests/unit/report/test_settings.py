@@ -2,7 +2,9 @@
 
 from typing import Literal
 
-from guestnet.core.events import Event, LinkChanged, Noted
+import msgspec
+
+from guestnet.core.events import Event, GuestEnded, LabStopped, LinkChanged, Noted, VerbRun
 from guestnet.report.settings import spans
 
 END = 100
@@ -51,3 +53,18 @@ def test_a_guests_own_end_is_told_apart() -> None:
     assert told((1, "down: at the guest's end", ""), (3, "up: at the guest's end", "")) == [
         (1, 3, 0, "down at the guest's end", "bad")
     ]
+
+
+def test_that_guests_hang_up_when_the_lab_ends_is_nothing_wrong() -> None:
+    hung_up = LinkChanged(at=1051, link="cable", change="unplugged: the guest left")
+    ended = GuestEnded(at=1050, guest="guest1", reason="stopped")
+    stopped = LabStopped(at=1060, reason="stopped")
+    verb = VerbRun(at=1040, verb="guest1.connect")
+    assert spans([verb, ended, hung_up, stopped], 1000, END) == []
+    shown = [
+        [verb, ended, hung_up],  # the lab was killed
+        [ended, hung_up, msgspec.structs.replace(verb, at=1055), stopped],  # the scenario has stopped it
+        [verb, hung_up, stopped],  # nobody has stopped it
+    ]
+    for events in shown:
+        assert [span["text"] for span in spans(events, 1000, END)] == ["unplugged: the guest left"]

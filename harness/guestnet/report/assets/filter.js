@@ -27,6 +27,19 @@ export function eventFilter(text) {
   return tests.length ? (event) => tests.every((test) => test(event)) : null;
 }
 
+/** What is wrong with a filter that keeps no packet; "" when it is only that none matches. */
+export function filterTrouble(text, packets) {
+  for (const { body } of split(text)) {
+    const [, key, value] = /^([a-z]+):(.*)$/i.exec(body) ?? [];
+    if (!key) continue;
+    if (key.toLowerCase() === "link" && !packets.links.some((link) => link.toLowerCase() === value.toLowerCase()))
+      return `There is no link “${value}”: there are ${packets.links.join(", ")}.`;
+    if (key.toLowerCase() === "port" && !(/^\d+$/.test(value) && Number(value) <= 65535)) return `“${value}” is no port: write port:443.`;
+    if (!["link", "port"].includes(key.toLowerCase())) return `“${key}:” is no filter: there are link: and port:.`;
+  }
+  return "";
+}
+
 function split(text) {
   return (text.match(WORD) ?? [])
     .map((word) => {

@@ -14,6 +14,7 @@ export const COLOURS = ["text", "dim", "line", "accent", "good", "bad", "warning
 export function lanesOf(scenario) {
   const lanes = [];
   if (scenario.steps.length) lanes.push(stepLane(scenario));
+  if (scenario.verbs.length) lanes.push(verbLane(scenario));
   if (scenario.expectations.length) lanes.push(expectationLane(scenario));
   lanes.push(eventLane(scenario));
   const { packets, settings } = scenario;
@@ -96,6 +97,26 @@ function stepLane({ steps, end }) {
   };
 }
 
+/** What the scenario did: the verbs of lab and guests. */
+function verbLane({ verbs }) {
+  const rows = Math.max(...verbs.map((one) => one.row)) + 1;
+  return {
+    label: "verbs",
+    height: rows * STEP + 2,
+    paint(pen, colours, { top, from, width, x }) {
+      for (const { at, end, row, text, raised } of verbs) {
+        const left = Math.max(x(at), from - 4), right = Math.max(Math.min(x(end), from + width + 4), left + 2);
+        bar(pen, colours, raised ? colours.bad : colours.accent, text, left, right, top + row * STEP + 1);
+      }
+    },
+    find(at, reach, y) {
+      const row = Math.floor(y / STEP);
+      const one = verbs.findLast((span) => span.row === row && at >= span.at - reach && at <= span.end + reach);
+      return one ? { at: one.at, text: `${one.text} ${one.result && `→ ${one.result}, `}${span(one.end - one.at)} ${one.where && `(${one.where})`}`, event: one.event } : null;
+    },
+  };
+}
+
 function stepTone(step) {
   return { passed: "good", skipped: "dim" }[step.outcome] ?? "bad";
 }
@@ -115,7 +136,7 @@ function expectationLane({ expectations }) {
 }
 
 function eventLane({ events }) {
-  const shown = events.map((event, index) => ({ ...event, index })).filter(({ group }) => group !== "step" && group !== "expectation");
+  const shown = events.map((event, index) => ({ ...event, index })).filter(({ group }) => !["step", "verb", "expectation"].includes(group));
   return {
     label: "events",
     height: LANE,

@@ -16,6 +16,9 @@ class Scenario {
   constructor(data, octets) {
     this.end = Math.max(data.end, 1);
     this.steps = data.steps;
+    this.verbs = data.verbs;
+    this.failure = data.failure;
+    this.conversations = data.conversations;
     this.events = data.events;
     this.expectations = data.expectations;
     this.logs = data.logs;

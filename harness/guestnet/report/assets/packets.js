@@ -1,7 +1,7 @@
 // The packet list: a grid of which only the rows in sight exist, so 10,000 packets scroll as ten do.
 // Rows are packets, and events between them: a number >= 0 is a packet's row, -1 - n is event n.
 import { h, oncePerFrame } from "./dom.js";
-import { FATES, packetFilter } from "./filter.js";
+import { FATES, filterTrouble, packetFilter } from "./filter.js";
 import { clockTime, grouped } from "./format.js";
 
 // As in packets.css: on a narrow screen a packet takes two lines.
@@ -20,6 +20,7 @@ export class PacketList {
   #handlers;
   #rows = [];
   #selected = null;
+  #first = null;
   #id;
 
   get #rowHeight() {
@@ -46,6 +47,12 @@ export class PacketList {
     this.#reveal(-1 - index);
   }
 
+  /** Marks the event `index` and scrolls to it once there is a height to scroll in. */
+  openAt(index) {
+    if (this.#rows.includes(-1 - index)) this.#selected = -1 - index;
+    this.#first = this.#selected;
+  }
+
   focus() {
     this.grid.focus({ preventScroll: true });
   }
@@ -57,6 +64,7 @@ export class PacketList {
     });
     this.events = h("input", { type: "checkbox", checked: true, onchange: () => this.#refilter() });
     this.count = h("output", { class: "count", "aria-live": "polite" });
+    this.wrong = h("p", { class: "hint wrong", role: "alert", hidden: true });
     this.window = h("div", { class: "window", role: "presentation" });
     this.spacer = h("div", { class: "spacer", role: "presentation" }, this.window);
     this.scroller = h("div", { class: "scroller", role: "rowgroup", onscroll: oncePerFrame(() => this.#paint()) }, this.spacer);
@@ -71,11 +79,18 @@ export class PacketList {
       "div",
       { class: "packets" },
       h("div", { class: "controls" }, this.filter, h("label", { class: "check" }, this.events, "events between"), this.count),
+      this.wrong,
       this.#chips(),
       this.grid,
     );
     this.scroller.style.height = `${this.#rowHeight * Math.min(Math.max(this.#scenario.packets.count + this.#scenario.events.length, FEWEST), MOST)}px`;
-    new ResizeObserver(() => this.#paint()).observe(this.scroller);
+    new ResizeObserver(() => {
+      if (this.#first !== null && this.scroller.clientHeight) {
+        this.#show(this.#first, true);
+        this.#first = null;
+      }
+      this.#paint();
+    }).observe(this.scroller);
     NARROW.addEventListener("change", () => this.#refilter());
   }
 
@@ -117,6 +132,9 @@ export class PacketList {
     }
     while (next < between.length) rows.push(-1 - between[next++]);
     this.#rows = rows;
+    const wrong = shown ? "" : filterTrouble(this.filter.value, packets);
+    this.wrong.textContent = wrong;
+    this.wrong.hidden = !wrong;
     this.count.textContent = keeps ? `${grouped(shown)} of ${grouped(packets.count)} packets` : `${grouped(packets.count)} packets`;
     this.grid.setAttribute("aria-rowcount", rows.length + 1);
     this.spacer.style.height = `${Math.max(rows.length, 1) * this.#rowHeight}px`;

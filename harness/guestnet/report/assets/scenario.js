@@ -1,5 +1,6 @@
 // A scenario that is opened: reads its data and joins its views, so that choosing in one shows in all.
 import { PacketDetails } from "./details.js";
+import { conversationsView } from "./conversations.js";
 import { h, saveBytes } from "./dom.js";
 import { grouped } from "./format.js";
 import { EventList, expectationsPanel, logView, stepsPanel } from "./lists.js";
@@ -43,6 +44,13 @@ export class ScenarioView {
     this.list.focus();
   }
 
+  /** Lets lists and timeline begin at the event `index`, without a choice of anybody's. */
+  openAt(index) {
+    this.timeline.choose(this.scenario.events[index].at);
+    if (this.list) this.list.openAt(index);
+    else this.events.select(index);
+  }
+
   chooseEvent(index) {
     this.#eventChosen(index);
     if (this.tabs.current === "events" || !this.list) {
@@ -81,6 +89,8 @@ export class ScenarioView {
       expectationsPanel(scenario, (number) => this.choosePacket(number), handlers.event),
     ].filter(Boolean);
     this.tabs = new Tabs(this.#box.id, this.#tabs());
+    const failure = ["failed", "error"].includes(this.#entry.outcome) ? scenario.failure : null;
+    if (failure !== null) this.openAt(failure);
     place.replaceChildren(panels.length ? h("div", { class: "summaries" }, panels) : "", this.timeline.element, this.tabs.element);
   }
 
@@ -91,6 +101,10 @@ export class ScenarioView {
       this.details = new PacketDetails(scenario);
       this.list = new PacketList(scenario, this.#box.id, { packet: (row) => this.#packetChosen(row), event: (index) => this.#eventChosen(index) });
       tabs.push({ id: "packets", title: "Packets", count: grouped(scenario.packets.count), content: h("div", {}, this.list.element, this.details.element) });
+    }
+    if (scenario.conversations.all) {
+      const content = conversationsView(scenario.conversations, (number) => this.choosePacket(number));
+      tabs.push({ id: "conversations", title: "Conversations", count: grouped(scenario.conversations.all), content });
     }
     tabs.push({ id: "events", title: "Events", count: grouped(scenario.events.length), content: this.events.element });
     for (const [index, log] of scenario.logs.entries()) tabs.push({ id: `log-${index}`, title: log.name, content: logView(log) });

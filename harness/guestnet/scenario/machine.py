@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import dns.rdatatype
 import msgspec
@@ -35,10 +35,6 @@ GRACE: Final = 20.0
 
 _NOT_FOUND: Final = 127
 _NTP: Final = 123
-_CURL: Final = (
-    "curl --silent --location --connect-timeout {timeout:g} --max-time {timeout:g}"
-    " --write-out '%{{stderr}}%{{json}}'"
-)
 
 Family = Literal[0, 4, 6]
 """Of the addresses of a name: IPv4, IPv6, or 0 for what it has; an address has its own."""
@@ -172,12 +168,15 @@ class Machine(ABC):
         trust instead of the machine's own. ``to``: connect there, whatever address the name has.
         """
         web.check_url(url)
+        options = ["--connect-to", f"::{to}:"] if to else []
+        options += ["--cacert", "/proc/self/fd/0"] if trust else []
+        options += ["--data", ""] if data == {} else []
+        for name, value in (data or {}).items():
+            options += ["--data-urlencode", f"{name}={value}"]
         patience = in_seconds(timeout)
-        words = web.curl(
-            url, data=data, proxy=proxy, trusts_input=bool(trust), to=to, timeout=patience,
-            family=_family_of(url, family),
-        )  # fmt: skip
-        return web.read(url, self._tool(words, patience, trust.encode()))
+        words = web.curl(url, *options, timeout=patience, family=_family_of(url, family), proxy=proxy)
+        body, told = self._curl(shlex.join(words), patience, trust.encode())
+        return Page(url=url, status=told.status, body=body, headers=told.headers, error=told.error)
 
     @verb
     def download(
@@ -191,15 +190,11 @@ class Machine(ABC):
         """
         target = _url(url) if size is None else f"{_url(url).rstrip('/')}/size/{reading.size(size)}"
         patience = in_seconds(timeout)
-        curl = _CURL.format(timeout=patience) + _option(_family_of(target, family))
-        curl += f" --proxy {shlex.quote(proxy)}" if proxy else ""
-        script = (
-            f'{curl} --dump-header "$d/head" {shlex.quote(target)} 2>"$d/told" | sha256sum; '
-            'cat "$d/told"; echo; cat "$d/head"'
+        words = web.curl(
+            target, "--location", timeout=patience, family=_family_of(target, family), proxy=proxy
         )
-        digest, told, rest = self._curl(script, patience)
-        headers = dict(line.lower().split(": ", 1) for line in rest.splitlines() if ": " in line)
-        return self._transfer(target, told, digest, headers.get("x-sha256", ""), "size_download")
+        digest, told = self._curl(f"{shlex.join(words)} | sha256sum", patience)
+        return _transfer(target, told, "size_download", digest.decode(), told.headers.get("x-sha256", ""))
 
     @verb
     def upload(self, url: str, *, size: int | str, timeout: Duration = 60.0, family: Family = 4) -> Transfer:
@@ -209,43 +204,30 @@ class Machine(ABC):
         """
         target = _url(url)
         patience = in_seconds(timeout)
-        curl = _CURL.format(timeout=patience) + _option(_family_of(target, family))
+        options = ("--location", "--header", "Expect:")
+        words = web.curl(target, *options, timeout=patience, family=_family_of(target, family))
         script = (
-            f'head -c {reading.size(size)} /dev/urandom >"$d/body" && sha256sum <"$d/body"; '
-            f'{curl} --header Expect: --upload-file "$d/body" --output "$d/answer" {shlex.quote(target)}'
-            ' 2>"$d/told"; '
-            'cat "$d/told"; echo; cat "$d/answer"'
+            'body=$(mktemp) || exit 1; trap \'rm -f "$body"\' EXIT; '
+            f'head -c {reading.size(size)} /dev/urandom >"$body" && sha256sum <"$body"; '
+            f'{shlex.join(words)} --upload-file "$body"'
         )
-        digest, told, rest = self._curl(script, patience)
+        printed, told = self._curl(script, patience)
+        digest, _, answer = printed.decode(errors="replace").partition("\n")
         try:
-            expected = str(json.loads(rest).get("sha256", ""))
+            expected = str(json.loads(answer).get("sha256", ""))
         except (ValueError, AttributeError):
             expected = ""
-        return self._transfer(target, told, digest, expected, "size_upload")
+        return _transfer(target, told, "size_upload", digest, expected)
 
-    def _curl(self, script: str, timeout: float) -> tuple[str, dict[str, Any], str]:
-        """The digest, what curl told and what came after that, as ``script`` prints them."""
-        whole = f"d=$(mktemp -d) || exit 1; trap 'rm -rf \"$d\"' EXIT; {script}"
-        ran = self._run(whole, timeout=timeout + GRACE)
-        digest, _, rest = ran.stdout.partition("\n")
-        told, _, rest = rest.partition("\n")
-        if not told.startswith("{"):
-            if "not found" in told:
+    def _curl(self, script: str, timeout: float, data: bytes = b"") -> tuple[bytes, web.Told]:
+        """What ``script``, which has a `web.curl` in it, printed, and what that told."""
+        ran = self._run(script, timeout=timeout + GRACE, data=data)
+        told = web.told(ran.stderr)
+        if told is None:
+            if "not found" in ran.stderr:
                 raise self._lacks("curl")
-            raise GuestError(
-                f"curl on {self.name} failed", remedy=told or ran.stderr.strip() or "it said nothing"
-            )
-        return digest.partition(" ")[0], json.loads(told), rest
-
-    def _transfer(
-        self, url: str, told: dict[str, Any], digest: str, expected: str, size: str
-    ) -> Transfer:
-        failed = told.get("errormsg") or f"curl ended with {told['exitcode']}" if told["exitcode"] else ""
-        return Transfer(
-            url=url, status=told["http_code"], bytes=int(told[size]), sha256=digest, expected=expected,
-            seconds=float(told["time_total"]), error=failed,
-            local=_ends(told, "local"), remote=_ends(told, "remote"),
-        )  # fmt: skip
+            raise GuestError(f"curl on {self.name} failed", remedy=ran.stderr.strip() or "it said nothing")
+        return ran.stdout_bytes, told
 
     # The rest
 
@@ -351,10 +333,10 @@ def _family_of(host: str, family: Family) -> Family:
     return 6 if is_ipv6 else family
 
 
-def _option(family: Family) -> str:
-    return f" --ipv{family}" if family else ""
-
-
-def _ends(told: dict[str, Any], side: str) -> Endpoint | None:
-    port = told.get(f"{side}_port")
-    return Endpoint(str(told[f"{side}_ip"]), int(port)) if port else None
+def _transfer(url: str, told: web.Told, size: str, digest: str, expected: str) -> Transfer:
+    """``digest`` is as sha256sum prints it."""
+    return Transfer(
+        url=url, status=told.status, bytes=int(told.values[size]), sha256=digest.partition(" ")[0],
+        expected=expected, seconds=float(told.values["time_total"]), error=told.error,
+        local=told.end("local"), remote=told.end("remote"),
+    )  # fmt: skip

@@ -1,18 +1,18 @@
-"""One HTTP request by curl: its words, and what it printed, read."""
+"""One HTTP request by curl: its words, and what it told, read."""
 
-from typing import Final
+import json
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from guestnet.core.errors import DescriptionError
 from guestnet.scenario.matchers import endpoint
-from guestnet.scenario.results import Page, Ran
+from guestnet.scenario.matchers.endpoint import Endpoint
 
 BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 """Where curl and others on Debian find the authorities that they trust."""
 
-_END_OF_HEAD: Final = b"\r\n\r\n"
-_CONTINUE: Final = 199
-"""Up to this, a status is not the last one (RFC 9110 section 15.2)."""
+_TELL: Final = "%{stderr}%{json}%{header_json}"
+"""For ``--write-out``; since curl 7.83."""
 
 
 def check_url(url: str) -> None:
@@ -30,38 +30,46 @@ def check_url(url: str) -> None:
         endpoint.port(number)
 
 
-def curl(
-    url: str,
-    *,
-    data: dict[str, str] | None,
-    proxy: str,
-    trusts_input: bool,
-    to: str,
-    timeout: float,
-    family: int,
-) -> list[str]:
-    """The command for `guestnet.scenario.machine.Machine.fetch`; with ``trusts_input`` the authorities come
-    by standard input."""
-    words = ["curl", "--silent", "--show-error", "--globoff", "--include", "--suppress-connect-headers"]
-    words += ["--max-time", f"{timeout:g}"]
+def curl(url: str, *options: str, timeout: float, family: int, proxy: str = "") -> list[str]:
+    """The command for one request: the body on standard output, on standard error what `told` reads."""
+    words = ["curl", "--silent", "--globoff", "--max-time", f"{timeout:g}", "--write-out", _TELL]
     words += [] if not family else [f"--ipv{family}"]
     words += [] if not proxy else ["--proxy", proxy]
-    words += [] if not to else ["--connect-to", f"::{to}:"]
-    words += [] if not trusts_input else ["--cacert", "/proc/self/fd/0"]
-    words += ["--data", ""] if data == {} else []
-    for name, value in (data or {}).items():
-        words += ["--data-urlencode", f"{name}={value}"]
-    return [*words, url]
+    return [*words, *options, url]
 
 
-def read(url: str, ran: Ran) -> Page:
-    """What `curl` printed."""
-    error = "" if ran.ok else ran.stderr.strip() or f"curl ended with {ran.status}"
-    status, headers, rest = 0, dict[str, str](), ran.stdout_bytes
-    while rest.startswith(b"HTTP/") and status <= _CONTINUE:
-        head, _, rest = rest.partition(_END_OF_HEAD)
-        first, *lines = head.decode(errors="replace").splitlines()
-        status = int(first.split()[1])
-        pairs = (line.partition(":") for line in lines)
-        headers = {name.lower(): value.strip() for name, _, value in pairs}
-    return Page(url=url, status=status, body=rest, headers=headers, error=error)
+class Told(NamedTuple):
+    """What curl told of a request: the values of its ``%{json}``, and the last response's headers.
+
+    The names of headers are in small letters; of several of a name, the last.
+    """
+
+    values: dict[str, Any]
+    headers: dict[str, str]
+
+    @property
+    def error(self) -> str:
+        """As curl says it when it failed, "curl: (28) Connection timed out"; "" when it did not."""
+        status = self.values["exitcode"]
+        return f"curl: ({status}) {self.values.get('errormsg') or 'no words'}" if status else ""
+
+    @property
+    def status(self) -> int:
+        """Of HTTP; 0 when there was no answer."""
+        return int(self.values["http_code"])
+
+    def end(self, side: Literal["local", "remote"]) -> Endpoint | None:
+        """That end of the connection; None when there was none."""
+        port = self.values.get(f"{side}_port")
+        return Endpoint(str(self.values[f"{side}_ip"]), int(port)) if port else None
+
+
+def told(text: str) -> Told | None:
+    """From what curl wrote to standard error; None when it did not get that far."""
+    decoder, start = json.JSONDecoder(), text.find("{")
+    try:
+        values, end = decoder.raw_decode(text, start)
+        headers, _ = decoder.raw_decode(text, text.index("{", end))
+    except ValueError:
+        return None
+    return Told(values, {name.lower(): each[-1] for name, each in headers.items()})

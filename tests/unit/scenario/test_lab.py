@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from pathlib import Path
 from typing import cast
 
@@ -230,17 +231,18 @@ def test_half_close(lab: Lab, guest: Guest, fake: FakeLab) -> None:
     assert told.result == f"ECONNRESET, 3 bytes sent, {len(reply)} received"
 
 
-def curl(**fields: object) -> str:
+def curl(*headers: tuple[str, str], **fields: object) -> str:
+    """What curl tells of a request on its standard error."""
     told = {
         "http_code": 200, "exitcode": 0, "errormsg": None, "size_download": 1000, "size_upload": 0,
         "time_total": 0.5,
         "local_ip": "192.168.65.3", "local_port": 40000, "remote_ip": "203.0.113.20", "remote_port": 80,
     }  # fmt: skip
-    return json.dumps(told | fields)
+    return json.dumps(told | fields) + json.dumps({name: [value] for name, value in headers})
 
 
 def test_download(guest: Guest, fake: FakeLab) -> None:
-    fake.answer(f"abc  -\n{curl()}\nHTTP/1.1 200 OK\r\nX-Sha256: abc\r\n\r\n")
+    fake.answer("abc  -\n", curl(("x-sha256", "abc")))
 
     transfer = guest.download("files.example", size="1000")
 
@@ -251,33 +253,57 @@ def test_download(guest: Guest, fake: FakeLab) -> None:
 
 
 def test_a_download_that_is_not_intact(guest: Guest, fake: FakeLab) -> None:
-    fake.answer(f"abd  -\n{curl()}\nX-Sha256: abc\r\n")
+    fake.answer("abd  -\n", curl(("x-sha256", "abc")))
     assert not guest.download("http://files.example/size/1000").intact
 
-    fake.answer(f"abc  -\n{curl()}\nHTTP/1.1 200 OK\r\n\r\n")
+    fake.answer("abc  -\n", curl())
     assert not guest.download("http://files.example/").intact
 
-    torn = curl(exitcode=18, errormsg="transfer closed", local_port=0, remote_port=0)
-    fake.answer(f"abc  -\n{torn}\nX-Sha256: abc\r\n")
+    torn = curl(("x-sha256", "abc"), exitcode=18, errormsg="transfer closed", local_port=0, remote_port=0)
+    fake.answer("abc  -\n", torn)
     transfer = guest.download("http://files.example/size/1000")
-    assert (transfer.intact, transfer.error) == (False, "transfer closed")
-    with pytest.raises(GuestError, match=r"size/1000 sent nothing, so it has no source: transfer closed"):
+    assert (transfer.intact, transfer.error) == (False, "curl: (18) transfer closed")
+    with pytest.raises(GuestError, match=r"size/1000 sent nothing.*: curl: \(18\) transfer closed"):
         transfer.source  # noqa: B018
 
 
 def test_upload(guest: Guest, fake: FakeLab) -> None:
-    fake.answer(f"abc  -\n{curl(size_upload=10 << 20)}\n{json.dumps({'sha256': 'abc', 'size': 10 << 20})}")
+    fake.answer(f"abc  -\n{json.dumps({'sha256': 'abc', 'size': 10 << 20})}", curl(size_upload=10 << 20))
     sent = guest.upload("files.example", size="10MiB")
     assert sent.intact
     assert sent.bytes == 10 << 20
     assert "head -c 10485760 " in str(fake.runs[-1].command)
 
-    fake.answer(f"abc  -\n{curl(http_code=500)}\nInternal Server Error")
+    fake.answer("abc  -\nInternal Server Error", curl(http_code=500))
     assert not guest.upload("files.example", size=5).intact
 
 
+def test_fetch(guest: Guest, fake: FakeLab) -> None:
+    fake.answer("<p>", curl(("location", "/x"), http_code=302))
+    page = guest.fetch(
+        "http://shop.example/", data={"a": "b c"}, proxy="http://p:3128", trust="PEM", to="10.0.0.1"
+    )
+    assert (page.status, page.location, page.body, page.ok, page.error) == (302, "/x", b"<p>", False, "")
+    assert isinstance(fake.runs[-1], Run)
+    words = shlex.split(str(fake.runs[-1].command))
+    for option, value in (
+        ("--data-urlencode", "a=b c"), ("--proxy", "http://p:3128"), ("--cacert", "/proc/self/fd/0"),
+        ("--connect-to", "::10.0.0.1:"), ("--max-time", "20"),
+    ):  # fmt: skip
+        assert words[words.index(option) + 1] == value
+    assert fake.runs[-1].input == b"PEM"
+    assert "--ipv4" in words
+
+    fake.answer("hal", curl(exitcode=18, errormsg="transfer closed"))
+    cut = guest.fetch("http://shop.example/", data={}, family=0)
+    assert (cut.status, cut.body, cut.ok, cut.error) == (200, b"hal", False, "curl: (18) transfer closed")
+    words = shlex.split(str(fake.runs[-1].command))
+    assert words[words.index("--data") + 1] == ""
+    assert not {"--proxy", "--cacert", "--connect-to", "--ipv4"} & set(words)
+
+
 def test_a_transfer_without_curl(guest: Guest, fake: FakeLab) -> None:
-    fake.answer("e3b0c442  -\nsh: curl: not found\n")
+    fake.answer("e3b0c442  -\n", "sh: curl: not found\n")
 
     with pytest.raises(GuestError, match="guest1 has no curl"):
         guest.download("http://files.example/")
@@ -315,12 +341,12 @@ def test_verbs_speak_ipv6_to_an_address_of_ipv6(guest: Guest, fake: FakeLab) -> 
     guest.ping("shop.example", family=6)
     assert str(fake.runs[-1].command).startswith("ping -n -6 ")
 
-    fake.answer(f"abc  -\n{curl()}\nX-Sha256: abc\r\n")
+    fake.answer("abc  -\n", curl())
     guest.download("2001:db8::20", size=1000)
     assert " --ipv6 " in str(fake.runs[-1].command)
     assert "http://[2001:db8::20]/size/1000" in str(fake.runs[-1].command)
 
-    fake.answer(f"abc  -\n{curl()}\nX-Sha256: abc\r\n")
+    fake.answer("abc  -\n", curl())
     guest.download("http://files.example:80/", family=0)
     assert " --ipv" not in str(fake.runs[-1].command)
 

@@ -1,10 +1,9 @@
-"""One HTTP request: curl's words, what it prints, and forms as a browser finds them."""
+"""One HTTP request: what curl tells of it, and forms as a browser finds them."""
 
 import pytest
 
+from guestnet.scenario import web
 from guestnet.scenario.forms import Form, read_form, read_link
-from guestnet.scenario.results import Ran
-from guestnet.scenario.web import curl, read
 
 LOGIN = """
 <FORM action="/login" METHOD=post><input name="user"><input name=p type=password value="x&amp;y">
@@ -13,57 +12,30 @@ LOGIN = """
 URL = "http://shop.example/a/b"
 
 
-def ran(stdout: bytes, status: int = 0, stderr: bytes = b"") -> Ran:
-    return Ran(command="curl", status=status, stdout_bytes=stdout, stderr_bytes=stderr, seconds=0.1)
+def test_what_curl_tells_is_read() -> None:
+    told = web.told('{"http_code":302,"exitcode":0,"local_port":0}{"location":["/a","/b"],"X-Y":[""]}\n')
+
+    assert told is not None
+    assert (told.status, told.error, told.end("local")) == (302, "", None)
+    assert told.headers == {"location": "/b", "x-y": ""}
 
 
-def test_a_page_is_head_and_body() -> None:
-    page = read(
-        URL, ran(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX: \r\n\r\nHTTP/ is\r\n\r\nno head here")
-    )
+def test_a_failure_is_curls_own_words_or_its_status() -> None:
+    timed_out = web.told('{"http_code":0,"exitcode":28,"errormsg":"Connection timed out"}\n{}')
+    silent = web.told('{"http_code":0,"exitcode":52,"errormsg":null}{}')
 
-    assert (page.status, page.ok, page.error) == (200, True, "")
-    assert page.headers == {"content-type": "text/plain", "x": ""}
-    assert page.text == "HTTP/ is\r\n\r\nno head here"
-
-
-def test_what_comes_before_the_last_head_does_not_count() -> None:
-    page = read(URL, ran(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 302 Found\r\nLocation: /x\r\n\r\n"))
-
-    assert (page.status, page.location, page.body) == (302, "/x", b"")
-    assert not page.ok
+    assert timed_out is not None
+    assert silent is not None
+    assert (timed_out.status, timed_out.headers) == (0, {})
+    assert timed_out.error == "curl: (28) Connection timed out"
+    assert silent.error == "curl: (52) no words"
 
 
-def test_no_answer_is_curls_own_words() -> None:
-    page = read(URL, ran(b"", 28, b"curl: (28) Connection timed out\n"))
-
-    assert (page.status, page.error, page.location) == (0, "curl: (28) Connection timed out", "")
-    assert read(URL, ran(b"", 52)).error == "curl ended with 52"
-
-
-def test_part_of_a_page_is_not_ok() -> None:
-    page = read(URL, ran(b"HTTP/1.1 200 OK\r\n\r\nhal", 18, b"curl: (18) transfer closed"))
-
-    assert (page.status, page.body, page.ok) == (200, b"hal", False)
-
-
-def test_every_wish_is_an_option() -> None:
-    words = curl(
-        URL, data={"a": "b c"}, proxy="http://p:3128", trusts_input=True, to="10.0.0.1", timeout=2.5, family=6
-    )
-    plain = curl(URL, data=None, proxy="", trusts_input=False, to="", timeout=5, family=0)
-
-    for option, value in (
-        ("--data-urlencode", "a=b c"), ("--proxy", "http://p:3128"), ("--cacert", "/proc/self/fd/0"),
-        ("--connect-to", "::10.0.0.1:"), ("--max-time", "2.5"),
-    ):  # fmt: skip
-        assert words[words.index(option) + 1] == value
-        assert option == "--max-time" or option not in plain
-    empty = curl(URL, data={}, proxy="", trusts_input=False, to="", timeout=5, family=0)
-    assert empty[empty.index("--data") + 1] == ""
-    assert "--data" not in plain
-    assert "--ipv6" in words
-    assert words[-1] == plain[-1] == URL
+@pytest.mark.parametrize(
+    "text", ["", "sh: curl: not found", "curl: option --x: is unknown", '{"http_code":200}']
+)
+def test_a_curl_that_told_nothing(text: str) -> None:
+    assert web.told(text) is None
 
 
 @pytest.mark.parametrize(

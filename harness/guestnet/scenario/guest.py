@@ -49,6 +49,8 @@ cat /proc/sys/net/ipv6/conf/eth0/mtu
 echo ===
 cat /etc/resolv.conf
 """
+_SETTLED: Final = 15.0
+"""Seconds that a guest has for its first lease."""
 _DHCP6: Final = "/usr/lib/guestnet/dhcp6"
 
 
@@ -101,7 +103,13 @@ class Guest(Machine):
     @verb
     def lease(self, *, within: Duration = 15.0) -> Lease:
         """The guest's DHCP lease, waiting ``within`` until it has one. Raises GuestError."""
-        patience = in_seconds(within)
+        return self._lease(in_seconds(within))
+
+    def settle(self) -> None:
+        """Wait until the guest has a lease, as a lab does before its scenario begins. Raises GuestError."""
+        self._lease(_SETTLED)
+
+    def _lease(self, patience: float) -> Lease:
         script = f"until [ -s {LEASE} ]; do sleep 0.05; done; cat {LEASE}"
         ran = self._run(["timeout", f"{patience:g}", "sh", "-c", script], timeout=patience + GRACE)
         if not ran.ok:

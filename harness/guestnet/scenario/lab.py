@@ -129,7 +129,7 @@ class Lab:
 
     def _settle(self, guest: Guest) -> None:
         if self.description.lease:
-            guest.lease()
+            guest.settle()
 
     @property
     def hosts(self) -> dict[str, Host]:

@@ -20,7 +20,7 @@ from tests.unit.scenario.fake_lab import FakeLab
 HERE = Path(__file__).name
 ASKING = {
     "dropped", "impaired", "saw", "packets", "expect", "expect_none", "expect_sequence", "close", "start",
-    "sleep", "asleep", "step", "note", "now", "rng", "status",
+    "settle", "sleep", "asleep", "step", "note", "now", "rng", "status",
 }  # fmt: skip
 """Public methods that change nothing, write events of their own, or consist of verbs."""
 
@@ -86,6 +86,12 @@ def test_what_a_verb_does_inside_is_no_verb_of_the_scenario(lab: Lab, fake: Fake
     assert [event.verb for event in events] == ["guest1.lease", "lab.asleep", "lab.links.cable.impaired"]
     assert events[2].arguments == "loss='3%'"
     assert [event.where.rpartition(":")[2] for event in events[1:]] == [str(line), str(line - 1)]
+
+
+def test_what_a_lab_does_before_its_scenario_is_none_of_its_verbs(lab: Lab, fake: FakeLab) -> None:
+    fake.answer("ip='192.168.65.4'\n")
+    lab.add_guest()
+    assert [event.verb for event in told(fake)] == ["lab.add_guest"]
 
 
 def test_an_expectation_and_a_step_tell_their_line_too(lab: Lab, fake: FakeLab) -> None:

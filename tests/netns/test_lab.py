@@ -42,6 +42,7 @@ def test_a_lab_says_from_its_beginning_what_it_is(start_lab: StartLab) -> None:
 
     assert written.description == lab.description
     assert written.description.mtu == 9000
+    lab.close()
     assert written.versions == events(lab)[0]["versions"]
     assert str(lab.artifacts) not in (lab.artifacts / lab_file.LAB_FILE).read_text()
 

@@ -26,7 +26,7 @@ def test_every_field_is_there(tmp_path: Path) -> None:
         description=LabDescription(
             scenario="scenarios/test_a.py::test_b[ä]", seed=3, stack="passt", guest="netns", laptop="ipv6",
             subnet="10.9.0.0/24", guests=2, image="tiny:trixie", memory=512, mtu=9000, ipv6="managed",
-            offloads=False, boot="cold", lease=False, accelerator="tcg", capture="headers",
+            offloads=False, boot="cold", lease=False, accelerator="tcg", capture="headers", keepalive=60,
             profile=load_profile("plain"),
         ),
         versions={"guestnet": "1.2.3"},

@@ -25,6 +25,7 @@ from guestnet.core.events import Event, LinkChanged
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Direction
 from guestnet.core.time import earliest
+from guestnet.link.impairable import Settings
 from guestnet.link.lane import Lane
 from guestnet.link.passed import NOTHING, Passed
 from guestnet.link.quantities import duration
@@ -84,6 +85,15 @@ class Link:
         for one, result in wanted.items():
             self._set(one, result, now, fresh=settings)
         return [*self._take_events(), *self._told(now, which)]
+
+    def put(self, settings: Settings, now: int) -> list[Event]:
+        """Let exactly ``settings`` be set in each direction."""
+        events: list[Event] = []
+        for direction, wanted in zip(DIRECTIONS, settings, strict=True):
+            if self.settings(direction) != wanted:
+                self.clear(now, "all", direction=direction)
+                events += self.impair(wanted, now, direction)
+        return events
 
     def clear(self, now: int, *names: str, direction: Direction | None = None) -> list[Event]:
         """Take back the settings ``names``, or all and the schedule too, in ``direction`` or in both.

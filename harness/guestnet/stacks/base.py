@@ -18,6 +18,7 @@ from msgspec import Struct
 from guestnet.core.address import Mac
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
+from guestnet.link.impairable import Impairable
 
 Ipv6Mode: TypeAlias = Literal["slaac", "managed", "no-router", "off"]
 """How guests come by IPv6: by router advertisements; by DHCPv6; with a prefix but no router; not at all."""
@@ -66,6 +67,17 @@ class Plug(Struct, frozen=True):
             os.close(self.fd)
 
 
+class Cables(Impairable, Protocol):
+    """The cables of a stack whose frames pass the lab's process: they can be impaired, and pulled."""
+
+    def set_plugged(self, name: str, plugged: bool) -> None:
+        """Pull the cable ``name``, or plug it in.
+
+        Frames on a pulled one are dropped, and the journal says so. Raises DescriptionError when there is
+        none, or nobody at its end.
+        """
+
+
 class Stack(Protocol):
     """A network stack under test.
 
@@ -83,6 +95,10 @@ class Stack(Protocol):
 
     name: str
     capabilities: frozenset[str]
+
+    @property
+    def cables(self) -> Cables | None:
+        """Those of its guests, by their links' names; None when nobody can impair them."""
 
     async def start(self) -> None:
         """Open what the stack needs in the current network namespace."""

@@ -1,6 +1,6 @@
 """The stack of this project: the gateway and its driver in the lab's own process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from guestnet.core.address import Mac
 from guestnet.core.errors import DescriptionError, LabError
-from guestnet.core.events import Event, LinkChanged
+from guestnet.core.events import LinkChanged
 from guestnet.edge.descriptors import fitting
 from guestnet.edge.driver import Driver
 from guestnet.edge.qemu_port import socket_pair
@@ -16,8 +16,8 @@ from guestnet.gateway import gateway
 from guestnet.gateway.config import GatewayConfig, Ipv6Config
 from guestnet.gateway.events import PortalTold
 from guestnet.gateway.gateway import Gateway
-from guestnet.link.link import Link
 from guestnet.stacks.base import Ipv6Mode, Plug, StackOptions
+from guestnet.stacks.cables import DriverCables
 
 _IPV6: Final[dict[Ipv6Mode, Ipv6Config]] = {
     "slaac": Ipv6Config(),
@@ -74,6 +74,7 @@ class BuiltinStack:
             ipv6=replace(_IPV6[options.ipv6], prefix=options.prefix),
         )
         self._driver: Driver | None = None
+        self.cables = DriverCables(lambda: self._running, options.clock)
         self._links: dict[str, str] = {}
         self._portal = ""
 
@@ -115,23 +116,6 @@ class BuiltinStack:
         link = self._links.pop(guest, None)
         if link is not None and self._driver is not None:
             self._driver.detach(link)
-
-    def cable(self, link: str) -> Link:
-        """The cable called ``link``, to be looked at. Raises DescriptionError when nobody is at its end."""
-        cable = self._running.cables.get(link)
-        if cable is None:
-            raise DescriptionError(
-                f"the cable {link!r} leads nowhere: its guest has ended", remedy="do it while the guest runs"
-            )
-        return cable
-
-    def change_cable(self, link: str, change: Callable[[Link, int], Sequence[Event]]) -> None:
-        """Impair the cable, follow a schedule, …: ``change`` gets it and the time, and returns its events.
-
-        Raises DescriptionError as ``cable`` does, and what ``change`` raises.
-        """
-        events = change(self.cable(link), self._options.clock.now())
-        self._running.changed(events)
 
     def tell_portal(self, uri: str) -> None:
         """The laptop's network has a captive portal with its API at ``uri``, or none: guests are told the

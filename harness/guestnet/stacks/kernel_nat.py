@@ -90,6 +90,7 @@ class KernelNatStack:
             "roaming",
         }
     )
+    cables = None
 
     def __init__(self, options: StackOptions) -> None:
         if not 576 <= options.mtu <= 65520:

@@ -36,6 +36,7 @@ class PasstStack:
 
     name = "passt"
     capabilities = frozenset({"ipv4", "tcp", "udp", "icmp-echo", "host-services", "host-sockets", "mtu"})
+    cables = None
 
     def __init__(self, options: StackOptions) -> None:
         if not 576 <= options.mtu <= 65520:

@@ -31,6 +31,7 @@ class SlirpStack:
     capabilities = frozenset(
         {"ipv4", "tcp", "udp", "icmp-echo", "gateway-echo", "host-services", "host-sockets"}
     )
+    cables = None
 
     def __init__(self, options: StackOptions) -> None:
         self._mtu = options.mtu

@@ -101,7 +101,7 @@ def test_each_option_off_and_on_through_an_impaired_cable(tmp_path: Path) -> Non
             async with guest, serving(echo) as port:
                 await succeed(guest, "until [ -e /run/lease.env ]; do usleep 20000; done")
                 await succeed(guest, f"head -c {SIZE} /dev/urandom >/run/up")
-                stack.change_cable("cable", lambda cable, now: cable.impair(weather, now))
+                await stack.cables.impair("cable", weather, None)
                 for changed in CASES.values():
                     await exchange(guest, port, changed)
         finally:

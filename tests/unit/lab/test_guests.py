@@ -19,7 +19,7 @@ from guestnet.lab.controls.guests import Guests
 from guestnet.lab.controls.makers import Made
 from guestnet.lab.requests import protocol
 from guestnet.lab.requests.time import SetClock
-from guestnet.stacks.base import Plug
+from guestnet.stacks.base import Cables, Plug
 
 
 class Journal:
@@ -41,6 +41,7 @@ class Unplugging:
 
     name = "fake"
     capabilities = frozenset[str]()
+    cables: Cables | None = None
 
     def __init__(self) -> None:
         self.unplugged: list[str] = []

@@ -12,6 +12,7 @@ import pytest
 from guestnet.core.address import Mac
 from guestnet.core.errors import DescriptionError, EnvironmentMissing, LabError
 from guestnet.edge.clock import LabClock
+from guestnet.link.settings import NOTHING
 from guestnet.stacks import registry
 from guestnet.stacks.base import StackOptions
 from guestnet.stacks.builtin import BuiltinStack
@@ -57,11 +58,12 @@ def test_the_cable_of_a_guest_that_has_ended_is_told() -> None:
         await stack.start()
         try:
             stack.plug("guest1", MAC, "cable").close()
-            assert stack.cable("cable").is_plugged
+            assert stack.cables.settings("cable") == (NOTHING, NOTHING)
             stack.unplug("guest1")
-            for look in (stack.cable, lambda link: stack.change_cable(link, lambda cable, now: [])):
-                with pytest.raises(DescriptionError, match="'cable' leads nowhere: its guest has ended"):
-                    look("cable")
+            with pytest.raises(DescriptionError, match="'cable' leads nowhere: its guest has ended"):
+                stack.cables.settings("cable")
+            with pytest.raises(DescriptionError, match="'cable' leads nowhere: its guest has ended"):
+                await stack.cables.put("cable", (NOTHING, NOTHING))
         finally:
             await stack.stop()
 

@@ -1,18 +1,16 @@
 """What the lab does when a scenario impairs a link: one of the world, or a guest's cable."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from guestnet.core.errors import DescriptionError
-from guestnet.core.events import Event
 from guestnet.lab.controls.guests import Guests
 from guestnet.lab.requests import links as ask
 from guestnet.lab.requests.protocol import SetLink
 from guestnet.lab.requests.request import Request
-from guestnet.link.link import Link
+from guestnet.link.impairable import Impairable
 from guestnet.stacks.base import Stack
-from guestnet.stacks.builtin import BuiltinStack
-from guestnet.world.links.running import Links, set_exactly
+from guestnet.world.links.running import Links
 
 
 class LinkControl:
@@ -32,39 +30,21 @@ class LinkControl:
         }
 
     async def _settings(self, request: ask.SettingsOf) -> ask.LinkSettings:
-        if self._is_cable(request.link):
-            cable = self._builtin(request.link).cable(request.link)
-            return ask.LinkSettings(up=cable.settings("up"), down=cable.settings("down"))
-        up, down = self._links.settings(request.link)
+        up, down = self._owner(request.link).settings(request.link)
         return ask.LinkSettings(up=up, down=down)
 
     async def _impair(self, request: ask.Impair) -> None:
-        settings, direction = request.settings, request.direction
-        if self._is_cable(request.link):
-            self._change(request.link, lambda cable, now: cable.impair(settings, now, direction))
-        else:
-            await self._links.impair(request.link, settings, direction)
+        await self._owner(request.link).impair(request.link, request.settings, request.direction)
 
     async def _set_exactly(self, request: ask.SetExactly) -> None:
         settings = (request.settings.up, request.settings.down)
-        if self._is_cable(request.link):
-            self._change(request.link, lambda cable, now: set_exactly(cable, settings, now))
-        else:
-            await self._links.put(request.link, settings)
+        await self._owner(request.link).put(request.link, settings)
 
     async def _clear(self, request: ask.Clear) -> None:
-        names, direction = request.settings, request.direction
-        if self._is_cable(request.link):
-            self._change(request.link, lambda cable, now: cable.clear(now, *names, direction=direction))
-        else:
-            await self._links.clear(request.link, names, direction)
+        await self._owner(request.link).clear(request.link, request.settings, request.direction)
 
     async def _schedule(self, request: ask.FollowSchedule) -> None:
-        schedule = request.schedule
-        if self._is_cable(request.link):
-            self._change(request.link, lambda cable, now: cable.schedule(schedule, now))
-        else:
-            await self._links.schedule(request.link, schedule)
+        await self._owner(request.link).schedule(request.link, request.schedule)
 
     async def _set_carrier(self, request: ask.SetCarrier) -> None:
         for info in self._guests.infos:
@@ -73,23 +53,18 @@ class LinkControl:
                 return
         await self._links.set_carrier(request.link, request.carrier)
 
-    def _is_cable(self, name: str) -> bool:
+    def _owner(self, name: str) -> Impairable:
+        """Whose link it is: the world's, or the stack's. Raises DescriptionError when it is nobody's."""
         if name in self._links.names:
-            return False
+            return self._links
         cables = [info.link for info in self._guests.infos]
         if name not in cables:
             raise DescriptionError(
                 f"there is no link {name!r}", remedy="give one of " + ", ".join([*cables, *self._links.names])
             )
-        return True
-
-    def _builtin(self, name: str) -> BuiltinStack:
-        if not isinstance(self._stack, BuiltinStack):
+        if self._stack.cables is None:
             raise DescriptionError(
                 f"{name!r} is a cable of the stack {self._stack.name}, which nobody can impair",
                 remedy="use the stack builtin, or a link of the world: " + ", ".join(self._links.names),
             )
-        return self._stack
-
-    def _change(self, name: str, change: Callable[[Link, int], Sequence[Event]]) -> None:
-        self._builtin(name).change_cable(name, change)
+        return self._stack.cables

@@ -18,7 +18,6 @@ from guestnet.guest.netns import NetnsGuest
 from guestnet.guest.netns_body import Plan, make_network
 from guestnet.lab.requests.description import LabDescription
 from guestnet.stacks.base import Plug, Stack
-from guestnet.stacks.builtin import BuiltinStack
 from guestnet.system.calls import bind, unmount
 from guestnet.world.kernel.mounts import NETNS
 
@@ -160,9 +159,9 @@ class NetnsMaker:
         return network
 
     def _pull(self, link: str, up: bool) -> None:
-        """Frames on a pulled cable are dropped, and the journal says so. A stack of others has no cables."""
-        if isinstance(self._stack, BuiltinStack):
-            self._stack.change_cable(link, lambda cable, now: cable.set_plugged(up, now))
+        """Frames on a pulled cable are dropped, and the journal says so, where the stack has them."""
+        if self._stack.cables is not None:
+            self._stack.cables.set_plugged(link, up)
 
 
 def _cable(plug: Plug) -> Cable:

@@ -17,7 +17,8 @@ from guestnet.core.time import earliest
 from guestnet.edge.clock import LabClock
 from guestnet.edge.timer import Timer
 from guestnet.journal.recording import FileRecorder
-from guestnet.link.link import DIRECTIONS, Link
+from guestnet.link.impairable import Settings
+from guestnet.link.link import Link
 from guestnet.link.settings import NOTHING, Impairments, Schedule
 from guestnet.wire.ipv6 import Ip6, ip6
 from guestnet.world.described.model import LAPTOP
@@ -31,9 +32,6 @@ from guestnet.world.links.impaired import ImpairedLink
 from guestnet.world.links.marks import Marks
 from guestnet.world.links.ring import Ring
 from guestnet.world.links.tap import SIZE, SLOTS, Tap
-
-Settings = tuple[Impairments, Impairments]
-"""Of "up" and of "down"."""
 
 _NAMELESS: Final = 0xC0_0008
 """Of an address of IPv6 that stands for no machine: as 192.0.0.8 does (RFC 7600 section 4.8)."""
@@ -155,7 +153,7 @@ class Links:
 
         await self._change(
             name,
-            lambda link, now: set_exactly(link, settings, now),
+            lambda link, now: link.put(settings, now),
             divert=settings != (NOTHING, NOTHING),
         )
 
@@ -343,13 +341,3 @@ def _answering(link: Described | Vpn) -> list[Ip6]:
         IPv6Interface(address).network for ends in link.ends.values() for address in ends if ":" in address
     ]
     return [ip6(str(prefix[_NAMELESS])) for prefix in prefixes if prefix.num_addresses > _NAMELESS][:1]
-
-
-def set_exactly(link: Link, settings: Settings, now: int) -> list[Event]:
-    """Let ``settings`` be all that is set; the events."""
-    events: list[Event] = []
-    for direction, wanted in zip(DIRECTIONS, settings, strict=True):
-        if link.settings(direction) != wanted:
-            link.clear(now, "all", direction=direction)
-            events += link.impair(wanted, now, direction)
-    return events

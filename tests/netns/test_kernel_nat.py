@@ -3,6 +3,8 @@
 No TAP device, so nobody has to open /dev/net/tun.
 """
 
+from pathlib import Path
+
 import pytest
 
 from guestnet.core.errors import GuestError, LabError
@@ -39,7 +41,8 @@ def test_guests_are_served_also_after_a_reset_and_see_each_other(lab: Lab) -> No
 
 
 def test_a_dhcp_server_that_dies_ends_the_lab_and_is_named(lab: Lab) -> None:
-    (pid,) = lab.laptop.run("pgrep -f '[i]nterface=guests'", check=True).stdout.split()
+    found = lab.laptop.run("grep -la '[i]nterface=guests' /proc/[0-9]*/cmdline", check=True).stdout
+    (pid,) = (Path(each).parent.name for each in found.split())
     with pytest.raises(LabError, match="dnsmasq for guests ended with SIGSEGV: the stack under test is no"):
         lab.laptop.run(f"kill -SEGV {pid}; sleep 60")
 

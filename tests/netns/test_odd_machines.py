@@ -65,15 +65,24 @@ def test_it_does_where_no_fresh_proc_is_allowed(tmp_path: Path) -> None:
     assert "/proc stays this machine's own" in (tmp_path / "lab" / "lab.log").read_text()
 
 
+FILLING = """
+from contextlib import suppress
+with (Path(sys.argv[1]) / "full").open("wb", buffering=0) as full, suppress(OSError):
+    while full.write(bytes(512)):
+        pass
+while True:
+    lab.call(Status())
+"""
+
+
 def test_a_lab_that_can_not_write_its_journal_ends_and_says_so(tmp_path: Path) -> None:
     """Else what is expected not to happen would never be seen."""
     folder = tmp_path / "lab"
     folder.mkdir()
-    client = CLIENT.replace("sys.stdin.read()", "while True: lab.call(Status())")
+    client = CLIENT.replace("sys.stdin.read()", FILLING)
     (tmp_path / "client.py").write_text(client.replace("import RunOn", "import RunOn, Status"))
     program = f"""
-        mount -t tmpfs -o size=4k none {folder}
-        dd if=/dev/zero of={folder}/full bs=4k count=1 status=none
+        mount -t tmpfs -o size=1m none {folder}
         exec {sys.executable} {tmp_path}/client.py {folder}
     """
     done = subprocess.run(

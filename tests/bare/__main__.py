@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from guestnet.core.errors import EnvironmentMissing, GuestnetError
+from guestnet.guest import debian
 from guestnet.guest.cache import Cache
 from tests.bare import root
 from tests.bare.host import Host
@@ -57,13 +58,15 @@ def run(suite: str, commands: list[list[str]], mirror: str, *, again: bool) -> i
     cache, host = Cache(), Host.of_this_machine()
     where = root.mirror_of(suite, mirror)
     archive = root.made(cache, suite, where, host, say, again=again)
+    # Guests are made of Debian, of which Ubuntu's apt names no mirror.
+    mirrors = {debian.MIRROR_VARIABLE: debian.mirrors()[0]} if suite in root.UBUNTU else {}
     with Machine(cache, archive, host) as machine:
         machine.give("/home/user/checkout.bundle", bundle())
         if status := machine.run(CLONE, folder="/home/user"):
             return status
         for command in commands:
             began = time.monotonic()
-            status = machine.run(command, folder="/home/user/guestnet")
+            status = machine.run(command, folder="/home/user/guestnet", **mirrors)
             seconds = time.monotonic() - began
             say(f"{suite}: {shlex.join(command)} ended with status {status} in {seconds:.0f} s")
             if status:

@@ -29,8 +29,8 @@ _OF_PIP = re.compile(r"(?P<section>[^.]+)\.(?P<option>\S+?)=(?P<value>.*)")
 class Host(msgspec.Struct, frozen=True):
     """``files`` are for the bare machine, by absolute path; ``shown`` are this machine's own."""
 
-    environment: Mapping[str, str]
-    files: Mapping[str, bytes]
+    environment: dict[str, str]
+    files: dict[str, bytes]
     shown: tuple[Path, ...]
 
     @classmethod

@@ -75,10 +75,10 @@ class Machine:
         script = 'mkdir -p "$(dirname "$1")" && rm -f "$1" && cat >"$1" && chmod 0644 "$1"'
         self._within("sh", "-c", script, "sh", f"{self.folder}{path}", given=content)
 
-    def run(self, command: Sequence[str], folder: str) -> int:
+    def run(self, command: Sequence[str], folder: str, **environment: str) -> int:
         """Run ``command`` as the plain user in ``folder``, with our standard streams; its exit status."""
         terminal = {"TERM": os.environ["TERM"]} if "TERM" in os.environ else {}
-        variables = ENVIRONMENT | terminal | dict(self._host.environment)
+        variables = ENVIRONMENT | terminal | self._host.environment | environment
         words = [
             *(self._as_root or ["unshare"]),
             "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child=KILL",

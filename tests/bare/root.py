@@ -18,8 +18,8 @@ from tests.bare.host import Host
 
 UBUNTU = frozenset({"jammy", "noble", "questing", "resolute"})
 UBUNTU_MIRROR = "http://ubuntu.example/ubuntu"
-PACKAGES = "ca-certificates,git,python3,sudo"
-"""Beside the essential ones and apt."""
+PACKAGES = "apt,ca-certificates,git,python3,sudo"
+"""Beside the essential ones."""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 """This machine's, for releases of Debian whose keys are not in images/keys."""
 

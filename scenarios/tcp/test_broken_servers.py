@@ -4,7 +4,8 @@ import pytest
 
 from guestnet.core import events
 from guestnet.scenario import Lab, icmp, tcp
-from guestnet.world.described.model import Host, Link, Route, Server, ServerKind
+from guestnet.world.described.model import Host, Link, Route
+from guestnet.world.described.server import Server, ServerKind
 from guestnet.world.described.world import World
 
 FAR = "203.0.113.16"

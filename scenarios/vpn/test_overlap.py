@@ -7,7 +7,8 @@ import pytest
 
 from guestnet.core import events
 from guestnet.scenario import Lab, tcp
-from guestnet.world.described.model import Route, Server
+from guestnet.world.described.model import Route
+from guestnet.world.described.server import Server
 from guestnet.world.described.world import World
 from guestnet.world.profiles.load import load_profile
 

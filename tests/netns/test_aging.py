@@ -9,7 +9,8 @@ from guestnet.core.errors import LabError
 from guestnet.core.events import ClockJumped, Noted
 from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
-from guestnet.world.described.model import Host, Link, Route, Server, Uplink
+from guestnet.world.described.model import Host, Link, Route, Uplink
+from guestnet.world.described.server import Server
 from guestnet.world.described.world import World
 
 pytestmark = pytest.mark.netns

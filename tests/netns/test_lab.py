@@ -12,7 +12,7 @@ from guestnet.core.errors import DescriptionError, GuestError, LabError
 from guestnet.core.events import Noted
 from guestnet.lab.requests import lab_file
 from guestnet.lab.requests.protocol import Activity, Now, Record, Run, RunOn, Status
-from guestnet.world.described import model
+from guestnet.world.described import server
 from guestnet.world.profiles.load import load_profile
 from tests.netns.conftest import StartLab, events
 from tests.support.marked import Marked
@@ -183,10 +183,10 @@ def test_a_world_of_ones_own_has_the_records_as_they_were_written(start_lab: Sta
     text = 'v=spf1, "quoted" \\\\ # -all'
     plain = load_profile("plain")
     records = (
-        model.Record(name="many.example", type="A", value="203.0.113.10"),
-        model.Record(name="many.example", type="A", value="203.0.113.20"),
-        model.Record(name="many.example", type="AAAA", value="2001:db8::1"),
-        model.Record(name="text.example", type="TXT", value=text),
+        server.Record(name="many.example", type="A", value="203.0.113.10"),
+        server.Record(name="many.example", type="A", value="203.0.113.20"),
+        server.Record(name="many.example", type="AAAA", value="2001:db8::1"),
+        server.Record(name="text.example", type="TXT", value=text),
     )
     servers = {**plain.servers, "dns": msgspec.structs.replace(plain.servers["dns"], records=records)}
     lab = start_lab(profile=msgspec.structs.replace(plain, name="mine", servers=servers))

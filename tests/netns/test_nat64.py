@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
-from guestnet.world.described.model import Record
+from guestnet.world.described.server import Record
 from guestnet.world.profiles.load import load_profile
 
 pytestmark = pytest.mark.netns

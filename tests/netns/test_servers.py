@@ -10,7 +10,8 @@ import pytest
 from guestnet.core.events import Served
 from guestnet.lab.requests.description import LabDescription
 from guestnet.scenario import Lab
-from guestnet.world.described.model import Host, Link, Record, Route, Server
+from guestnet.world.described.model import Host, Link, Route
+from guestnet.world.described.server import Record, Server
 from guestnet.world.described.world import World
 from guestnet.world.servers.packages import tree
 

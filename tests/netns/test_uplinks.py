@@ -8,8 +8,7 @@ import pytest
 
 from guestnet.core.errors import DescriptionError
 from guestnet.core.events import UplinkChanged
-from guestnet.journal.journal import JournalReader
-from guestnet.journal.recording import JOURNAL
+from guestnet.journal.journal import JOURNAL, JournalReader
 from guestnet.lab.process.client import LabProcess
 from guestnet.lab.requests.description import LabDescription
 from guestnet.lab.requests.protocol import Activity, RunOn

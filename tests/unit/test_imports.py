@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "world": {"core", "system", "edge", "journal", *(f"world.{part}" for part in WORLD)},
     "guest": {"core", "system"},
     "journal": {"core", "wire", "frames"},
-    "lab.requests": {"core", "link", "stacks", "world.described", "world.laptop", "world.vpn"},
+    "lab.requests": {"core", "link", "world.described"},
     "lab.controls": {"core", "system", "link", "edge", "stacks", "world", "guest", "lab.requests"},
     "lab.process": {"core", "system", "guest", "world.described", "world.profiles", "lab.requests"},
     "lab": {

@@ -1,8 +1,12 @@
-"""Link-layer addresses. For IP addresses the standard library's ``ipaddress`` types serve."""
+"""Link-layer addresses, and how guests come by their IP addresses: the standard library's ``ipaddress`` types
+serve for those."""
 
-from typing import Final, Self
+from typing import Final, Literal, Self, TypeAlias
 
 from guestnet.core.errors import DescriptionError
+
+Ipv6Mode: TypeAlias = Literal["slaac", "managed", "no-router", "off"]
+"""How guests come by IPv6: by router advertisements; by DHCPv6; with a prefix but no router; not at all."""
 
 
 class Mac(bytes):

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from guestnet.core.events import AnyEvent, Event
 from guestnet.journal.append import AppendFile
+
+JOURNAL: Final = "journal.jsonl"
+"""The file's name in the folder of a lab."""
 
 
 class JournalWriter:

@@ -14,10 +14,9 @@ import dns.message
 
 from guestnet.core.events import VERDICTS, Event, Verdict
 from guestnet.core.time import SECOND
-from guestnet.journal.capture import CaptureReader, Record
-from guestnet.journal.journal import JournalReader
+from guestnet.journal.capture import CAPTURE, CaptureReader, Record
+from guestnet.journal.journal import JOURNAL, JournalReader
 from guestnet.journal.pcapng import Direction
-from guestnet.journal.recording import CAPTURE, JOURNAL
 from guestnet.wire import frame
 from guestnet.wire.arp import Arp
 from guestnet.wire.dhcp import Dhcp

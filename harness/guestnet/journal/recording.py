@@ -4,16 +4,14 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from guestnet.core.events import CaptureEnded, Event, Noted, StepBegan, StepEnded
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Direction, Mark
-from guestnet.journal.capture import ENOUGH, WHOLE, CaptureWriter
-from guestnet.journal.journal import JournalWriter
-
-JOURNAL: Final = "journal.jsonl"
-CAPTURE: Final = "capture.pcapng"
+from guestnet.journal.capture import CAPTURE, WHOLE
+from guestnet.journal.capturing import ENOUGH, CaptureWriter
+from guestnet.journal.journal import JOURNAL, JournalWriter
 
 _log = logging.getLogger(__name__)
 

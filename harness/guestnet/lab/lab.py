@@ -20,14 +20,15 @@ from guestnet.core.result import Ran
 from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
 from guestnet.lab.beginning import open_recorder
-from guestnet.lab.controls import world as world_control
 from guestnet.lab.controls.commands import run_on
 from guestnet.lab.controls.guests import Guests
 from guestnet.lab.controls.links import LinkControl
 from guestnet.lab.controls.makers import maker_for
 from guestnet.lab.controls.sleep import Sleep
+from guestnet.lab.controls.table import handlers_of
 from guestnet.lab.requests import protocol
 from guestnet.lab.requests.description import LabDescription
+from guestnet.lab.requests.handler import Handlers
 from guestnet.lab.requests.protocol import LabStatus, Sizes
 from guestnet.lab.requests.request import Request
 from guestnet.stacks.base import Stack, StackOptions
@@ -74,12 +75,10 @@ class Lab:
         self._around: RunningWorld | None = None
         self._stack: Stack | None = None
         self._guests: Guests | None = None
-        self._sleep: Sleep | None = None
-        self._link_control: LinkControl | None = None
         self._activity = asyncio.Event()
         self._flush: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
-        self._handlers: dict[type[Request[Any]], Callable[[Any], Awaitable[object]]] = {
+        self.handlers: Handlers = {
             protocol.Now: self._now,
             protocol.Record: self._record,
             protocol.Activity: self._wait_for_activity,
@@ -136,8 +135,9 @@ class Lab:
         # Guests restore while the world is built: nobody drives them before both are done. They come first
         # because one that is a namespace is made at once, if the world's thread leaves it the interpreter.
         await _together(self._add_guests(self._guests), around.start())
-        self._sleep = Sleep(self._clock, recorder, self._guests, around)
-        self._link_control = LinkControl(around.links, self._stack, self._guests)
+        sleep = Sleep(self._clock, recorder, self._guests, around)
+        links = LinkControl(around.links, self._stack, self._guests)
+        self.handlers |= handlers_of(self._guests, around, sleep, links, self._tell_portal)
         # What is here now stays: collections, which hold up every frame, need not look at it again.
         gc.freeze()
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
@@ -184,20 +184,10 @@ class Lab:
     async def handle(self, request: Request[Any]) -> object:
         """The response to ``request``. Raises LabError and what the pieces raise."""
         if self._stopping is not None:
-            raise LabError("the lab is ending")
-        if (handler := self._handlers.get(type(request))) is not None:
-            return await handler(request)
-        if self._guests is None or self._around is None or self._sleep is None or self._link_control is None:
-            raise LabError("the lab is still starting")
-        handlers = self._sleep.handlers | self._link_control.handlers
-        if (turn := handlers.get(type(request))) is not None:
-            done = await turn(request)
-        elif (change := world_control.CHANGES.get(type(request))) is not None:
-            done = await change(self._around, request)
-        else:
-            return await self._guests.handle(request)
-        self._tell_portal()
-        return done
+            raise LabError("the lab is ending", remedy="ask it before it is closed")
+        if (handler := self.handlers.get(type(request))) is None:
+            raise LabError("the lab is still starting", remedy="ask it when Start has been answered")
+        return await handler(request)
 
     def _tell_portal(self) -> None:
         """Guests of ours hear what the laptop's network has told it, as soon as that changes."""
@@ -284,7 +274,7 @@ class Lab:
 
     async def _run_on(self, request: protocol.RunOn) -> Ran:
         if self._around is None:
-            raise LabError("the lab is still starting")
+            raise LabError("the lab is still starting", remedy="ask it when Start has been answered")
         return await run_on(
             self._around.namespaces, request.host, request.command, limit=request.timeout, sent=request.input
         )
@@ -301,7 +291,7 @@ class Lab:
 
     def _journal(self) -> FileRecorder:
         if self._recorder is None:
-            raise LabError("the lab is still starting")
+            raise LabError("the lab is still starting", remedy="ask it when Start has been answered")
         return self._recorder
 
 

@@ -14,8 +14,7 @@ from typing import Final
 import msgspec
 
 from guestnet.journal import pcapng
-from guestnet.journal.capture import HEADERS, Record
-from guestnet.journal.recording import CAPTURE
+from guestnet.journal.capture import CAPTURE, HEADERS, Record
 from guestnet.report.embed import LEVEL
 from guestnet.report.evidence import Evidence
 

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import msgspec
 
 from guestnet.core.events import Expected
-from guestnet.journal.recording import CAPTURE, JOURNAL
+from guestnet.journal.capture import CAPTURE
+from guestnet.journal.journal import JOURNAL
 from guestnet.report.budget import Embedded, Limits, embed
 from guestnet.report.columns import accelerators, columns, images
 from guestnet.report.embed import json_block

@@ -13,9 +13,8 @@ import msgspec
 
 from guestnet.core.errors import WireError
 from guestnet.core.events import AnyEvent, Event, Expected, LabStarted, LabStopped
-from guestnet.journal.capture import CaptureReader, Record
-from guestnet.journal.journal import JournalReader
-from guestnet.journal.recording import CAPTURE, JOURNAL
+from guestnet.journal.capture import CAPTURE, CaptureReader, Record
+from guestnet.journal.journal import JOURNAL, JournalReader
 from guestnet.report.text import terminal
 
 LOG_TAIL: Final = 64 << 10

@@ -11,17 +11,14 @@ A lab opens one stack, starts it, and plugs each guest into it::
 
 import os
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 from msgspec import Struct
 
-from guestnet.core.address import Mac
+from guestnet.core.address import Ipv6Mode, Mac
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
 from guestnet.link.impairable import Impairable
-
-Ipv6Mode: TypeAlias = Literal["slaac", "managed", "no-router", "off"]
-"""How guests come by IPv6: by router advertisements; by DHCPv6; with a prefix but no router; not at all."""
 
 
 class StackOptions(Struct, frozen=True, kw_only=True):

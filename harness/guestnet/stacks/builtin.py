@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from guestnet.core.address import Mac
+from guestnet.core.address import Ipv6Mode, Mac
 from guestnet.core.errors import DescriptionError, LabError
 from guestnet.core.events import LinkChanged
 from guestnet.edge.descriptors import fitting
@@ -16,7 +16,7 @@ from guestnet.gateway import gateway
 from guestnet.gateway.config import GatewayConfig, Ipv6Config
 from guestnet.gateway.events import PortalTold
 from guestnet.gateway.gateway import Gateway
-from guestnet.stacks.base import Ipv6Mode, Plug, StackOptions
+from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.cables import DriverCables
 
 _IPV6: Final[dict[Ipv6Mode, Ipv6Config]] = {

@@ -9,8 +9,6 @@ for payloads (measured crossover near 800 octets).
 import struct
 from typing import Final
 
-import numpy as np
-
 from guestnet.wire.octets import Octets
 
 _NUMPY_FROM: Final = 768
@@ -45,6 +43,9 @@ def numpy_sum(data: Octets) -> int:
 
     Sums 32-bit words in the machine's byte order and swaps the result: the sum does not care (RFC 1071 2.B).
     """
+    # Here, since it takes a tenth of a second at first: who reads a capture may never need it.
+    import numpy as np
+
     length = len(data)
     whole = length & ~3
     total = int(np.frombuffer(data, dtype="<u4", count=whole >> 2).sum(dtype=np.uint64)) if whole else 0

@@ -17,7 +17,7 @@ from guestnet.guest.accelerator import choose
 from guestnet.guest.cache import Cache
 from guestnet.guest.machine import Cable, Machine, find_qemu
 from guestnet.guest.qemu import QemuGuest
-from guestnet.journal.capture import CaptureWriter
+from guestnet.journal.capturing import CaptureWriter
 from guestnet.link.passed import DROPPED
 from guestnet.link.settings import Uniform, impairments
 from guestnet.stacks.base import StackOptions

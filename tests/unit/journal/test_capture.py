@@ -17,7 +17,8 @@ from scapy.utils import RawPcapNgReader, RawPcapReader
 
 from guestnet.frames import virtio
 from guestnet.frames.train import Train
-from guestnet.journal.capture import HEADERS, NOTHING, WHOLE, CaptureReader, CaptureWriter, Record
+from guestnet.journal.capture import HEADERS, NOTHING, WHOLE, CaptureReader, Record
+from guestnet.journal.capturing import CaptureWriter
 from guestnet.system.programs import require
 from tests.support.runs import undone
 

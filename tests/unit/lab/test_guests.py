@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from guestnet.guest.base import Command
 from guestnet.lab.controls.guests import Guests
 from guestnet.lab.controls.makers import Made
 from guestnet.lab.requests import protocol
+from guestnet.lab.requests.request import Request
 from guestnet.lab.requests.time import SetClock
 from guestnet.stacks.base import Cables, Plug
 
@@ -135,6 +137,9 @@ class Bench:
         self.clock = LabClock(1_700_000_000 * SECOND)
         self.guests = Guests("qemu", self.maker, self.stack, self.journal, self.clock)
 
+    async def ask(self, request: Request[Any]) -> object:
+        return await self.guests.handlers[type(request)](request)
+
     def named(self, kind: type[Event]) -> list[Event]:
         return [event for event in self.journal.events if type(event) is kind]
 
@@ -142,7 +147,7 @@ class Bench:
 def test_guests_are_numbered_and_each_has_a_cable_and_a_mac() -> None:
     async def scenario() -> None:
         bench = Bench()
-        infos = [await bench.guests.add(), await bench.guests.handle(protocol.AddGuest())]
+        infos = [await bench.guests.add(), await bench.ask(protocol.AddGuest())]
 
         assert infos == bench.guests.infos
         assert infos == [
@@ -163,7 +168,7 @@ def test_a_command_is_journaled_with_its_end() -> None:
     async def scenario() -> None:
         bench = Bench()
         await bench.guests.add()
-        result = await bench.guests.handle(protocol.Run(guest="guest1", command="true", input=b"x" * 9000))
+        result = await bench.ask(protocol.Run(guest="guest1", command="true", input=b"x" * 9000))
         (event,) = bench.named(CommandRun)
 
         assert isinstance(result, Ran)
@@ -181,15 +186,15 @@ def test_a_guest_that_ends_fails_what_is_under_way_and_what_comes_later_but_not_
         bench = Bench()
         await bench.guests.add()
         await bench.guests.add()
-        pending = asyncio.create_task(bench.guests.handle(protocol.Run(guest="guest1", command="cat")))
+        pending = asyncio.create_task(bench.ask(protocol.Run(guest="guest1", command="cat")))
         await asyncio.sleep(0)
         bench.maker.made[0].ended.set_result(GuestError("QEMU was killed", remedy="start again"))
 
         with pytest.raises(GuestError, match="QEMU was killed"):
             await pending
         with pytest.raises(GuestError, match="guest1 is no more: QEMU was killed"):
-            await bench.guests.handle(protocol.ReadFile(guest="guest1", path="/x"))
-        assert await bench.guests.handle(protocol.ReadFile(guest="guest2", path="/x")) == b"/x"
+            await bench.ask(protocol.ReadFile(guest="guest1", path="/x"))
+        assert await bench.ask(protocol.ReadFile(guest="guest2", path="/x")) == b"/x"
         (event,) = bench.named(GuestEnded)
         assert isinstance(event, GuestEnded)
         assert (event.guest, event.reason) == ("guest1", "QEMU was killed")
@@ -204,7 +209,7 @@ def test_a_guest_that_is_told_to_stop_is_no_fault_and_keeps_its_name() -> None:
     async def scenario() -> None:
         bench = Bench()
         await bench.guests.add()
-        await bench.guests.handle(protocol.StopGuest(guest="guest1"))
+        await bench.ask(protocol.StopGuest(guest="guest1"))
         again = await bench.guests.add()
         (event,) = bench.named(GuestEnded)
 
@@ -227,7 +232,7 @@ def test_the_verbs_reach_the_guest_and_the_journal() -> None:
             protocol.SetLink(guest="guest1", up=False),
             protocol.ResetGuest(guest="guest1"),
         ):
-            assert await bench.guests.handle(request) is None
+            assert await bench.ask(request) is None
 
         assert bench.maker.made[0].calls == ["write /x", "pause", "resume", "link False", "reset"]
         (changed,) = bench.named(LinkChanged)
@@ -246,17 +251,17 @@ def test_a_night_pauses_who_runs_and_tells_them_the_time_after_it() -> None:
         bench = Bench()
         for _ in range(3):
             await bench.guests.add()
-        await bench.guests.handle(protocol.PauseGuest(guest="guest2"))
+        await bench.ask(protocol.PauseGuest(guest="guest2"))
         sleeping = await bench.guests.fall_asleep()
         assert sleeping == ["guest1", "guest3"]
         with pytest.raises(GuestError, match="guest1 sleeps: ask it after"):
-            await bench.guests.handle(protocol.Run(guest="guest1", command="true"))
+            await bench.ask(protocol.Run(guest="guest1", command="true"))
         bench.maker.made[2].ended.set_result(GuestError("QEMU was killed"))
         await asyncio.sleep(0)
         bench.clock.advance(8 * HOUR)
         await bench.guests.wake_up(sleeping, set_clocks=True)
 
-        await bench.guests.handle(protocol.Run(guest="guest1", command="true"))
+        await bench.ask(protocol.Run(guest="guest1", command="true"))
         one, two, three = (guest.calls for guest in bench.maker.made)
         assert one[:2] == ["pause", "resume"]
         assert 0 <= int(one[2].removeprefix("clock ")) - (1_700_000_000 + 8 * 3600) < 60
@@ -275,8 +280,8 @@ def test_a_clock_is_set_and_the_journal_says_how_far_it_is_off() -> None:
         bench = Bench()
         await bench.guests.add()
         calls = bench.maker.made[0].calls
-        assert await bench.guests.handle(SetClock(guest="guest1", at=5 * SECOND, ahead=-SECOND)) == 4 * SECOND
-        await bench.guests.handle(SetClock(guest="guest1", ahead=HOUR))
+        assert await bench.ask(SetClock(guest="guest1", at=5 * SECOND, ahead=-SECOND)) == 4 * SECOND
+        await bench.ask(SetClock(guest="guest1", ahead=HOUR))
 
         assert calls[0] == "clock 4"
         assert 0 <= int(calls[1].removeprefix("clock ")) - (1_700_000_000 + 3600) < 60
@@ -296,7 +301,7 @@ def test_a_guest_that_comes_after_a_jump_has_the_labs_time() -> None:
         assert bench.maker.made[0].calls == []
         bench.clock.advance(HOUR)
         await bench.guests.add()
-        await bench.guests.handle(protocol.ResetGuest(guest="guest1"))
+        await bench.ask(protocol.ResetGuest(guest="guest1"))
 
         for calls in (bench.maker.made[0].calls[1:], bench.maker.made[1].calls):
             (call,) = calls
@@ -325,7 +330,7 @@ def test_an_unknown_guest_is_an_error_that_names_those_there() -> None:
         await bench.guests.add()
 
         with pytest.raises(GuestError, match="no guest2: this lab has guest1"):
-            await bench.guests.handle(protocol.PauseGuest(guest="guest2"))
+            await bench.ask(protocol.PauseGuest(guest="guest2"))
         await bench.guests.stop()
 
     asyncio.run(scenario())

@@ -1,8 +1,9 @@
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.described.model import Host, Link, Record, Route, Server
+from guestnet.world.described.model import Host, Link, Route
 from guestnet.world.described.place import WorldError
+from guestnet.world.described.server import Record, Server
 from guestnet.world.described.world import World
 from guestnet.world.profiles.load import load_profile
 

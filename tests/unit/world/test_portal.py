@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guestnet.world.described.model import Host, Link, Record, Server
+from guestnet.world.described.model import Host, Link
 from guestnet.world.described.place import WorldError
 from guestnet.world.described.portal import Changes, Portal
+from guestnet.world.described.server import Record, Server
 from guestnet.world.described.world import World
 from guestnet.world.portal.decide import Answer, Asked, Forged, Session, api_url, name, page
 from guestnet.world.portal.ruleset import ruleset

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.described.model import Host, Link, RecordType, Server
+from guestnet.world.described.model import Host, Link
+from guestnet.world.described.server import RecordType, Server
 from guestnet.world.described.world import World
 from guestnet.world.profiles.load import (
     load_profile,

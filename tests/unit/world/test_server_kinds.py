@@ -17,8 +17,9 @@ from cryptography import x509
 from msgspec.structs import replace
 
 from guestnet.scenario.reading import NTP_REQUEST, ntp
-from guestnet.world.described.model import Certificate, Host, Link, Record, Server
+from guestnet.world.described.model import Host, Link
 from guestnet.world.described.place import WorldError
+from guestnet.world.described.server import Certificate, Record, Server
 from guestnet.world.described.world import World
 from guestnet.world.servers import faults, packages, registry
 from guestnet.world.servers.certificates import WRONG_NAME, Authority

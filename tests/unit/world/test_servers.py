@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from guestnet.world.described.model import Record, Server
+from guestnet.world.described.server import Record, Server
 from guestnet.world.servers.broken import wait_until_sent
 from guestnet.world.servers.content import BLOCK, blocks, content, digest
 from guestnet.world.servers.dnsmasq import QueryLog, command

@@ -19,7 +19,6 @@ from guestnet.journal.pcapng.blocks import (
     Unknown,
 )
 from guestnet.journal.pcapng.emit import interface, names, packet, packet_options, section, statistics
-from guestnet.journal.pcapng.fast import marked_packets, packet_run, packet_train, packets
 from guestnet.journal.pcapng.parse import Parser
 
 __all__ = [
@@ -34,13 +33,9 @@ __all__ = [
     "Statistics",
     "Unknown",
     "interface",
-    "marked_packets",
     "names",
     "packet",
     "packet_options",
-    "packet_run",
-    "packet_train",
-    "packets",
     "section",
     "statistics",
 ]

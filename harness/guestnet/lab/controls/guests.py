@@ -7,7 +7,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -26,7 +27,7 @@ from guestnet.lab.controls.commands import show
 from guestnet.lab.controls.console import lend_console
 from guestnet.lab.controls.makers import Maker
 from guestnet.lab.requests import protocol
-from guestnet.lab.requests.handler import WithDescriptor
+from guestnet.lab.requests.handler import Handlers, WithDescriptor
 from guestnet.lab.requests.protocol import GuestInfo
 from guestnet.lab.requests.request import Request
 from guestnet.lab.requests.time import SetClock
@@ -65,7 +66,7 @@ class Guests:
         self._ended: dict[str, str] = {}
         self._paused: set[str] = set()
         self._asleep: set[str] = set()
-        self._handlers: dict[type[Request[Any]], Callable[[Guest, Any], Coroutine[Any, Any, object]]] = {
+        one: dict[type[Request[Any]], Callable[[Guest, Any], Awaitable[object]]] = {
             protocol.Run: self._run,
             protocol.ReadFile: self._read_file,
             protocol.WriteFile: self._write_file,
@@ -78,6 +79,10 @@ class Guests:
             protocol.SnapshotGuest: self._snapshot,
             protocol.RestoreGuest: self._restore,
             protocol.OpenConsole: self._open_console,
+        }
+        self.handlers: Final[Handlers] = {
+            protocol.AddGuest: self._add,
+            **{request: partial(self._for_one, handler) for request, handler in one.items()},
         }
 
     @property
@@ -128,11 +133,13 @@ class Guests:
         await self._tell_time(made.guest)
         return info
 
-    async def handle(self, request: Request[Any]) -> object:
-        """The response to a request for a guest. Raises GuestError."""
-        if isinstance(request, protocol.AddGuest):
-            return await self.add()
-        handler = self._handlers[type(request)]
+    async def _add(self, request: protocol.AddGuest) -> GuestInfo:
+        return await self.add()
+
+    async def _for_one(
+        self, handler: Callable[[Guest, Any], Awaitable[object]], request: Request[Any]
+    ) -> object:
+        """What ``handler`` answers for the guest that ``request`` names. Raises GuestError."""
         name: str = request.guest  # type: ignore[attr-defined]
         if name not in self._residents:
             names = ", ".join(info.name for info in self.infos) or "no guest"

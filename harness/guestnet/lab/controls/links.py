@@ -1,13 +1,12 @@
 """What the lab does when a scenario impairs a link: one of the world, or a guest's cable."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Final
 
 from guestnet.core.errors import DescriptionError
 from guestnet.lab.controls.guests import Guests
 from guestnet.lab.requests import links as ask
+from guestnet.lab.requests.handler import Handlers
 from guestnet.lab.requests.protocol import SetLink
-from guestnet.lab.requests.request import Request
 from guestnet.link.impairable import Impairable
 from guestnet.stacks.base import Stack
 from guestnet.world.links.running import Links
@@ -20,7 +19,7 @@ class LinkControl:
         self._links = links
         self._stack = stack
         self._guests = guests
-        self.handlers: Final[dict[type[Request[Any]], Callable[[Any], Coroutine[Any, Any, object]]]] = {
+        self.handlers: Final[Handlers] = {
             ask.SettingsOf: self._settings,
             ask.Impair: self._impair,
             ask.SetExactly: self._set_exactly,
@@ -49,7 +48,7 @@ class LinkControl:
     async def _set_carrier(self, request: ask.SetCarrier) -> None:
         for info in self._guests.infos:
             if info.link == request.link:
-                await self._guests.handle(SetLink(guest=info.name, up=request.carrier))
+                await self._guests.handlers[SetLink](SetLink(guest=info.name, up=request.carrier))
                 return
         await self._links.set_carrier(request.link, request.carrier)
 

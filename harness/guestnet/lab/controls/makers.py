@@ -19,7 +19,7 @@ from guestnet.guest.netns_body import Plan, make_network
 from guestnet.lab.requests.description import LabDescription
 from guestnet.stacks.base import Plug, Stack
 from guestnet.system.calls import bind, unmount
-from guestnet.world.kernel.mounts import NETNS
+from guestnet.world.kernel.places import NETNS
 
 Say = Callable[[str], None]
 """Takes a sentence for people."""

@@ -11,8 +11,7 @@ machine's, do not: their connections believe that no time has passed.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Final
 
 from guestnet.core.errors import LabError
 from guestnet.core.events import ClockJumped, FellAsleep, Noted, WokeUp
@@ -21,7 +20,7 @@ from guestnet.core.time import SECOND, to_seconds
 from guestnet.edge.clock import LabClock
 from guestnet.lab.controls.guests import Guests
 from guestnet.lab.requests import time as ask
-from guestnet.lab.requests.request import Request
+from guestnet.lab.requests.handler import Handlers
 from guestnet.world.kernel.aging import age
 from guestnet.world.running import RunningWorld
 
@@ -37,7 +36,7 @@ class Sleep:
         self._since: int | None = None
         self._paused: list[str] = []
         self._down: list[str] = []
-        self.handlers: Final[dict[type[Request[Any]], Callable[[Any], Coroutine[Any, Any, object]]]] = {
+        self.handlers: Final[Handlers] = {
             ask.AdvanceClock: self._advance,
             ask.FallAsleep: self._fall_asleep,
             ask.WakeUp: self._wake_up,

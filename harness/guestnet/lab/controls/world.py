@@ -1,73 +1,62 @@
 """What the lab does when a scenario changes the world, by the request (`guestnet.lab.requests.world`)."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
-from guestnet.lab.controls import portal as portal_control
 from guestnet.lab.requests import world as ask
-from guestnet.lab.requests.request import Request
-from guestnet.world.laptop.uplinks import UplinkState
+from guestnet.lab.requests.handler import Handlers
+from guestnet.world.described.states import UplinkState, VpnState
 from guestnet.world.running import RunningWorld
-from guestnet.world.vpn.running import VpnState
 
 
-async def _resolvers(around: RunningWorld, request: ask.ResolversOf) -> list[str]:
-    lines = around.resolv_conf.read_text().splitlines()
-    return [line.split()[1] for line in lines if line.startswith("nameserver ")]
+class WorldControl:
+    """Of the running world ``around`` the lab. Handlers raise LabError and DescriptionError."""
 
+    def __init__(self, around: RunningWorld) -> None:
+        self._around = around
+        self.handlers: Final[Handlers] = {
+            ask.ResolversOf: self._resolvers,
+            ask.UplinkStates: self._uplink_states,
+            ask.SetUplink: self._set_uplink,
+            ask.Roam: self._roam,
+            ask.RenumberUplink: self._renumber,
+            ask.VpnStates: self._vpn_states,
+            ask.SetVpn: self._set_vpn,
+            ask.DropVpn: self._drop_vpn,
+            ask.RekeyVpn: self._rekey_vpn,
+            ask.ReconnectVpn: self._reconnect_vpn,
+            ask.ChangeVpn: self._change_vpn,
+        }
 
-async def _uplink_states(around: RunningWorld, request: ask.UplinkStates) -> list[UplinkState]:
-    return around.uplinks.states
+    async def _resolvers(self, request: ask.ResolversOf) -> list[str]:
+        lines = self._around.resolv_conf.read_text().splitlines()
+        return [line.split()[1] for line in lines if line.startswith("nameserver ")]
 
+    async def _uplink_states(self, request: ask.UplinkStates) -> list[UplinkState]:
+        return self._around.uplinks.states
 
-async def _set_uplink(around: RunningWorld, request: ask.SetUplink) -> None:
-    await (around.uplinks.up if request.up else around.uplinks.down)(request.uplink)
+    async def _set_uplink(self, request: ask.SetUplink) -> None:
+        await (self._around.uplinks.up if request.up else self._around.uplinks.down)(request.uplink)
 
+    async def _roam(self, request: ask.Roam) -> None:
+        await self._around.uplinks.roam(request.uplink)
 
-async def _roam(around: RunningWorld, request: ask.Roam) -> None:
-    await around.uplinks.roam(request.uplink)
+    async def _renumber(self, request: ask.RenumberUplink) -> None:
+        await self._around.uplinks.renumber(request.uplink, request.addresses, request.gateways)
 
+    async def _vpn_states(self, request: ask.VpnStates) -> list[VpnState]:
+        return self._around.vpns.states
 
-async def _renumber(around: RunningWorld, request: ask.RenumberUplink) -> None:
-    await around.uplinks.renumber(request.uplink, request.addresses, request.gateways)
+    async def _set_vpn(self, request: ask.SetVpn) -> None:
+        await (self._around.vpns.connect if request.up else self._around.vpns.disconnect)(request.vpn)
 
+    async def _drop_vpn(self, request: ask.DropVpn) -> None:
+        await self._around.vpns.drop(request.vpn)
 
-async def _vpn_states(around: RunningWorld, request: ask.VpnStates) -> list[VpnState]:
-    return around.vpns.states
+    async def _rekey_vpn(self, request: ask.RekeyVpn) -> None:
+        await self._around.vpns.rekey(request.vpn, request.pause)
 
+    async def _reconnect_vpn(self, request: ask.ReconnectVpn) -> None:
+        await self._around.vpns.reconnect(request.vpn, request.addresses)
 
-async def _set_vpn(around: RunningWorld, request: ask.SetVpn) -> None:
-    await (around.vpns.connect if request.up else around.vpns.disconnect)(request.vpn)
-
-
-async def _drop_vpn(around: RunningWorld, request: ask.DropVpn) -> None:
-    await around.vpns.drop(request.vpn)
-
-
-async def _rekey_vpn(around: RunningWorld, request: ask.RekeyVpn) -> None:
-    await around.vpns.rekey(request.vpn, request.pause)
-
-
-async def _reconnect_vpn(around: RunningWorld, request: ask.ReconnectVpn) -> None:
-    await around.vpns.reconnect(request.vpn, request.addresses)
-
-
-async def _change_vpn(around: RunningWorld, request: ask.ChangeVpn) -> None:
-    await around.vpns.set(request.vpn, request.changes)
-
-
-CHANGES: Final[dict[type[Request[Any]], Callable[[RunningWorld, Any], Awaitable[object]]]] = {
-    ask.ResolversOf: _resolvers,
-    ask.UplinkStates: _uplink_states,
-    ask.SetUplink: _set_uplink,
-    ask.Roam: _roam,
-    ask.RenumberUplink: _renumber,
-    ask.VpnStates: _vpn_states,
-    ask.SetVpn: _set_vpn,
-    ask.DropVpn: _drop_vpn,
-    ask.RekeyVpn: _rekey_vpn,
-    ask.ReconnectVpn: _reconnect_vpn,
-    ask.ChangeVpn: _change_vpn,
-    **portal_control.CHANGES,
-}
-"""By the class of the request. Each raises LabError or DescriptionError for what can't be."""
+    async def _change_vpn(self, request: ask.ChangeVpn) -> None:
+        await self._around.vpns.set(request.vpn, request.changes)

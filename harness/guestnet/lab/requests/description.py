@@ -4,8 +4,8 @@ from typing import Literal, get_args
 
 import msgspec
 
+from guestnet.core.address import Ipv6Mode as Ipv6Mode
 from guestnet.core.errors import DescriptionError
-from guestnet.stacks.base import Ipv6Mode as Ipv6Mode
 from guestnet.world.described.world import Families as Families
 from guestnet.world.described.world import World as World
 

@@ -14,4 +14,8 @@ class WithDescriptor(NamedTuple):
     owner: socket.socket
 
 
-Handler = Callable[[Request[Any]], Awaitable[object]]
+Handler = Callable[[Any], Awaitable[object]]
+"""Answers a request of one class, or raises."""
+
+Handlers = dict[type[Request[Any]], Handler]
+"""By the class of the request."""

@@ -3,8 +3,8 @@
 from typing import Any
 
 from guestnet.lab.requests.request import Request
-from guestnet.world.laptop.uplinks import UplinkState as UplinkState
-from guestnet.world.vpn.running import VpnState as VpnState
+from guestnet.world.described.states import UplinkState as UplinkState
+from guestnet.world.described.states import VpnState as VpnState
 
 
 class ResolversOf(Request[list[str]], frozen=True, kw_only=True):

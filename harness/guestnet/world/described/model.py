@@ -1,4 +1,4 @@
-"""What a world is made of: frozen, the same whether it was written in Python or in TOML."""
+"""What a world is made of, but for its servers: frozen, the same whether written in Python or in TOML."""
 
 from typing import Final, Literal
 
@@ -14,22 +14,6 @@ RouteKind = Literal["unicast", "unreachable", "blackhole", "prohibit"]
 (`EHOSTUNREACH`; in IPv6 "no route", `ENETUNREACH`), drop it in silence, answer with ICMP administratively
 prohibited (`EACCES`). Of both errors Linux sends a peer five at once and one a second after that, in all
 namespaces."""
-
-ServerKind = Literal[
-    "http", "https", "packages", "registry", "proxy",
-    "dns", "ntp", "echo", "half-close", "iperf3",
-    "tarpit", "reset", "silent", "refuse", "prohibit",
-]  # fmt: skip
-"""What a server does; `guestnet.world.servers` describes each."""
-
-RecordType = Literal["A", "AAAA", "CNAME", "TXT", "MX", "NS", "PTR", "SRV"]
-
-Fault = Literal["SERVFAIL", "REFUSED", "NOTIMP", "TRUNCATED", "SILENT"]
-"""How a name server fails a name: by an RCODE, by answers over UDP that are truncated (the real one comes
-over TCP), by no answer."""
-
-Certificate = Literal["valid", "expired", "wrong-name", "self-signed"]
-"""What is wrong with a certificate; all but the last are signed by the lab's own authority."""
 
 UplinkKind = Literal["ethernet", "wifi", "cellular"]
 NatState = Literal["udp", "udp-stream", "tcp", "icmp"]
@@ -97,42 +81,3 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 METRICS: Final[dict[UplinkKind, int]] = {"ethernet": 100, "wifi": 600, "cellular": 700}
 """NetworkManager's route metrics (``NM_DEVICE_GET_CLASS.get_route_metric_default``)."""
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A DNS resource record; ``name`` is absolute, written without the last dot, "*." before it is a wildcard
-    (of an A or AAAA record; the name itself has it too). ``value`` is as zone files write it: MX "10
-    mail.example", SRV "0 5 443 shop.example"."""
-
-    name: str
-    type: RecordType
-    value: str
-
-
-class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A server on ``host``, which must own all ``addresses``; it listens on the same port of each.
-
-    The other keys belong to some kinds only:
-
-    - dns: ``records`` are what it is authoritative for, it asks ``resolvers`` for all else, or without
-      any answers NXDOMAIN; ``faults`` are names that it fails, with all below them.
-    - https, packages, registry: ``certificate`` makes it speak TLS ("https" does anyway), for ``names``;
-      without these for the names and addresses that the world's zones give it.
-    - reset: an RST comes after ``octets`` of payload.
-    - ntp: ``offset`` is how many seconds its clock is ahead of the lab's.
-    - proxy: it wants ``login`` ("user:password"), opens TLS when ``intercept``, and asks ``resolvers``.
-    """
-
-    kind: ServerKind
-    host: str
-    addresses: tuple[str, ...]
-    port: int
-    records: tuple[Record, ...] = ()
-    faults: dict[str, Fault] = {}
-    certificate: Certificate | None = None
-    names: tuple[str, ...] = ()
-    octets: int = 0
-    offset: float = 0.0
-    login: str = ""
-    intercept: bool = False
-    resolvers: tuple[str, ...] = ()

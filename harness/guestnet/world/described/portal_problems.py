@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Final
 
-from guestnet.world.described.model import LAPTOP, Host, Link, Server
+from guestnet.world.described.model import LAPTOP, Host, Link
 from guestnet.world.described.place import Place, Problem, is_address, is_network, on_link
 from guestnet.world.described.portal import Portal
+from guestnet.world.described.server import Server
 from guestnet.world.described.server_problems import is_domain
 
 PORTS: Final = {53: "the resolver", 80: "its pages", 443: "its pages over TLS", 8053: "forged names"}

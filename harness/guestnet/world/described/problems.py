@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface, ip_network
 from typing import Final
 
-from guestnet.world.described.model import LAPTOP, Host, Link, Route, Server, Uplink
+from guestnet.world.described.model import LAPTOP, Host, Link, Route, Uplink
 from guestnet.world.described.nat64 import nat64_problems
 from guestnet.world.described.place import Place, Problem, is_address, is_interface, is_network, on_link
 from guestnet.world.described.portal_problems import portal_problems
+from guestnet.world.described.server import Server
 from guestnet.world.described.server_problems import server_problems
 from guestnet.world.described.tables import Tables
 from guestnet.world.described.uplink_problems import forwarding_problems, link_of, uplink_problems

@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-from guestnet.world.described.model import Record, Server
 from guestnet.world.described.place import Place, Problem, is_address
+from guestnet.world.described.server import KINDS, Record, Server, has_tls
 
 DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*"
@@ -17,22 +17,6 @@ DOMAIN: Final = re.compile(
 
 _ADDRESS_RULE: Final = "write it as 203.0.113.10 or 2001:db8::10"
 _NAME_RULE: Final = "write it as shop.example, no dot at its end"
-
-WITH_TLS: Final = frozenset({"https", "packages", "registry"})
-"""The kinds that may have a certificate."""
-
-_OF_SOME_KINDS: Final = {
-    "records": frozenset({"dns"}),
-    "faults": frozenset({"dns"}),
-    "certificate": WITH_TLS,
-    "names": WITH_TLS,
-    "octets": frozenset({"reset"}),
-    "offset": frozenset({"ntp"}),
-    "login": frozenset({"proxy"}),
-    "intercept": frozenset({"proxy"}),
-    "resolvers": frozenset({"proxy", "dns"}),
-}
-"""Keys that the servers of these kinds alone have."""
 
 _NUMBER: Final = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|\d{1,4})"
 
@@ -51,11 +35,11 @@ def server_problems(
             yield Problem((*path, "port"), f"{other_name} listens there already", allowed)
             break
     for field in msgspec.structs.fields(Server):
-        kinds = _OF_SOME_KINDS.get(field.name)
+        kinds = sorted(kind for kind, each in KINDS.items() if field.name in each.keys)
         value = getattr(server, field.name)
-        if kinds is not None and server.kind not in kinds and value not in ((), {}, None, 0, ""):
+        if kinds and server.kind not in kinds and value not in ((), {}, None, 0, ""):
             what = f"a server of kind {server.kind!r} has no {field.name}"
-            only = " and ".join(repr(kind) for kind in sorted(kinds))
+            only = " and ".join(map(repr, kinds))
             yield Problem((*path, field.name), what, f"only kind {only} has")
     for index, record in enumerate(server.records):
         yield from _record_problems((*path, "records", index), record)
@@ -70,7 +54,7 @@ def _option_problems(path: Place, server: Server) -> Iterator[Problem]:
             is_certified = place == "names" and (is_address(name) or is_domain(name.removeprefix("*.")))
             if not is_certified and not is_domain(name):
                 yield Problem(where, f"{name!r} is no domain name", _NAME_RULE)
-    if server.names and server.kind in WITH_TLS - {"https"} and server.certificate is None:
+    if server.names and not has_tls(server):
         yield Problem((*path, "names"), "names are those of a certificate", 'write certificate = "valid" too')
     if server.octets < 0:
         yield Problem((*path, "octets"), f"{server.octets} octets can't be sent", "give 0 or more")

@@ -2,9 +2,10 @@
 
 import msgspec
 
-from guestnet.world.described.model import Host, Link, Server, Uplink
+from guestnet.world.described.model import Host, Link, Uplink
 from guestnet.world.described.nat64 import Nat64
 from guestnet.world.described.portal import Portal
+from guestnet.world.described.server import Server
 from guestnet.world.described.vpn import Vpn
 
 

@@ -11,6 +11,9 @@ ALL: Final = "."
 """The domain of every name."""
 FIXED: Final = frozenset({"ends", "endpoint", "port", "transport", "up", "impair"})
 """Fields of a `Vpn` that stay as they are in a running lab."""
+Status = Literal["down", "connecting", "up", "lost"]
+"""Connecting: it is to be up since the lab's start, and the concentrator has not answered yet. Lost: it was
+up, the concentrator is dead. In both, the client tries on."""
 
 
 class Vpn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,12 +17,7 @@ from guestnet.system.calls import MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_PRIVATE, MS
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.described.uplink_problems import metric_of
 from guestnet.world.described.world import World
-
-RUN: Final = Path("/run/guestnet")
-"""Where a lab keeps sockets and other things that nobody needs after it."""
-
-NETNS: Final = Path("/run/netns")
-"""Where the hosts' network namespaces are, as ``ip netns`` and ``nsenter --net=`` like them."""
+from guestnet.world.kernel.places import NETNS, RUN
 
 _SAFE: Final = MS_NOSUID | MS_NODEV | MS_NOEXEC
 _NSSWITCH: Final = (

@@ -23,7 +23,7 @@ from guestnet.system.calls import bind
 from guestnet.world.described.model import LAPTOP, Host, Link, Route
 from guestnet.world.described.uplink_problems import link_of
 from guestnet.world.described.world import World
-from guestnet.world.kernel.mounts import NETNS
+from guestnet.world.kernel.places import NETNS
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute

@@ -23,9 +23,10 @@ from guestnet.core.errors import DescriptionError, LabError
 from guestnet.core.events import UplinkChanged
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
-from guestnet.world.described.model import LAPTOP, Route, Uplink, UplinkKind
+from guestnet.world.described.model import LAPTOP, Route, Uplink
 from guestnet.world.described.overlap import networks_of
 from guestnet.world.described.place import is_address, is_interface, on_link
+from guestnet.world.described.states import UplinkState
 from guestnet.world.described.uplink_problems import link_of, metric_of
 from guestnet.world.described.world import World
 from guestnet.world.laptop.resolving import LaptopResolver
@@ -46,19 +47,6 @@ _UNICAST: Final = 1
 
 Brought = Callable[[str, Sequence[str]], None]
 """Told when an uplink comes up, with its name and the networks that it brings."""
-
-
-class UplinkState(msgspec.Struct, frozen=True, kw_only=True):
-    """An uplink now; its ``addresses`` and ``gateways`` are those it has, or would have if it were up."""
-
-    name: str
-    kind: UplinkKind
-    link: str
-    up: bool
-    addresses: tuple[str, ...]
-    gateways: tuple[str, ...]
-    resolvers: tuple[str, ...]
-    metric: int
 
 
 class Uplinks:

@@ -23,8 +23,8 @@ from guestnet.world.described.portal import Changes, PortalState, Ways
 from guestnet.world.described.portal_problems import way_problems
 from guestnet.world.described.world import World
 from guestnet.world.kernel import nft
-from guestnet.world.kernel.mounts import RUN
 from guestnet.world.kernel.namespaces import Namespaces
+from guestnet.world.kernel.places import RUN
 from guestnet.world.portal import decide, resolver
 from guestnet.world.portal.ruleset import ruleset
 from guestnet.world.portal.sessions import Sessions

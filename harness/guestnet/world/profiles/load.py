@@ -12,10 +12,11 @@ import msgspec
 from guestnet.core.errors import DescriptionError
 from guestnet.system.data import data_folder
 from guestnet.world.described.impair import LinkImpairments
-from guestnet.world.described.model import Host, Link, Record, Route, Server, Uplink
+from guestnet.world.described.model import Host, Link, Route, Uplink
 from guestnet.world.described.nat64 import Nat64
 from guestnet.world.described.place import Place, WorldError
 from guestnet.world.described.portal import Portal
+from guestnet.world.described.server import Record, Server
 from guestnet.world.described.vpn import Vpn
 from guestnet.world.described.world import World
 from guestnet.world.profiles.include import INCLUDE, Source, text_of

@@ -1,4 +1,4 @@
-"""The servers of a world, by kind (`guestnet.world.described.model.Server`).
+"""The servers of a world, by kind (`guestnet.world.described.server.Server`).
 
 One Python process runs most of them, each in the network namespace of its host:
 

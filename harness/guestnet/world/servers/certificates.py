@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from guestnet.world.described.model import Certificate
 from guestnet.world.described.place import is_address
+from guestnet.world.described.server import Certificate
 
 WRONG_NAME: Final = "somebody-else.example"
 """The only name in a certificate of kind "wrong-name"."""

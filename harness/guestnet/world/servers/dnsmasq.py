@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from guestnet.system import dnsmasq
-from guestnet.world.described.model import Record, Server
+from guestnet.world.described.server import Record, Server
 
 _QUERY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) (\S+)/(\d+) query\[(\w+)\] (\S+) from ")
 _REPLY: Final = re.compile(r"dnsmasq\[\d+\]: (\d+) \S+ \S+ \S+ is (.+)")

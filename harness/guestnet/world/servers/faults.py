@@ -14,7 +14,7 @@ import dns.rrset
 
 from guestnet.edge.dns_server import Answering, Asked
 from guestnet.wire.dns import octets
-from guestnet.world.described.model import Fault, Record
+from guestnet.world.described.server import Fault, Record
 
 _TTL: Final = 60
 

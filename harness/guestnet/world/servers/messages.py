@@ -7,7 +7,7 @@ each that a server answered, and asks the lab what a portal is to answer (`Asked
 
 import msgspec
 
-from guestnet.world.described.model import Server
+from guestnet.world.described.server import Server
 from guestnet.world.servers.reports import Failed, Ready, Request
 
 
@@ -42,6 +42,8 @@ class Orders(msgspec.Struct, frozen=True):
     now: int
     clock: int
     """What is to be added to the monotonic clock to have the lab's time, in ns."""
+    authority: bool = False
+    """Whether the lab's certificate authority is to be made."""
 
 
 class Page(msgspec.Struct, frozen=True, tag="page"):

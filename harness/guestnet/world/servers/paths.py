@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from guestnet.world.kernel.mounts import RUN
+from guestnet.world.kernel.places import RUN
 
 CA: Final = RUN / "ca.pem"
 """The certificate of the lab's authority, in worlds that have TLS."""

@@ -10,18 +10,19 @@ import os
 import socket
 import ssl
 import sys
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from guestnet.system.calls import CLONE_NEWNET, setns
-from guestnet.world.described.model import Certificate
 from guestnet.world.described.portal import NAMES
-from guestnet.world.kernel.mounts import RUN
+from guestnet.world.described.server import Certificate, ServerKind
+from guestnet.world.kernel.places import RUN
 from guestnet.world.servers import broken, packages, registry
 from guestnet.world.servers.asking import ROUTES, Questions, names_of
-from guestnet.world.servers.http import PAGES, serve_http
+from guestnet.world.servers.http import PAGES, Routes, serve_http
 from guestnet.world.servers.messages import (
     Clock,
     Order,
@@ -40,11 +41,6 @@ if TYPE_CHECKING:
     from guestnet.world.servers.certificates import Authority
 
 _BACKLOG: Final = 512
-_ROUTES: Final = {
-    "http": PAGES, "https": PAGES, "packages": packages.ROUTES, "registry": registry.ROUTES,
-}  # fmt: skip
-
-
 def _report(report: Report) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     sys.stdout.buffer.flush()
@@ -68,6 +64,73 @@ def _bind(address: str, port: int, kind: socket.SocketKind, *, deaf: bool = Fals
     return bound
 
 
+Starter = Callable[[Order, str, ssl.SSLContext | None, LabTime], Awaitable[object]]
+"""Lets the server listen on the address, with the context if it has TLS; what it returns is to be kept."""
+
+
+def _pages(routes: Routes) -> Starter:
+    async def start(order: Order, address: str, tls: ssl.SSLContext | None, time: LabTime) -> object:
+        stream = _bind(address, order.server.port, socket.SOCK_STREAM)
+        return serve_http(order.name, stream, _log, routes=routes, tls=tls)
+
+    return start
+
+
+async def _ntp(order: Order, address: str, tls: ssl.SSLContext | None, time: LabTime) -> object:
+    bound = _bind(address, order.server.port, socket.SOCK_DGRAM)
+    distance = round(order.server.offset * 1e9)
+    ntp = NtpServer(order.name, bound, _log, lambda: time.now() + distance)
+    asyncio.get_running_loop().add_reader(bound, ntp.readable)
+    return ntp
+
+
+async def _echo(order: Order, address: str, tls: ssl.SSLContext | None, time: LabTime) -> object:
+    stream = _bind(address, order.server.port, socket.SOCK_STREAM)
+    datagram = _bind(address, order.server.port, socket.SOCK_DGRAM)
+    return await serve_tcp_echo(order.name, stream, _log), UdpEcho(order.name, datagram, _log)
+
+
+async def _half_close(order: Order, address: str, tls: ssl.SSLContext | None, time: LabTime) -> object:
+    return await serve_half_close(order.name, _bind(address, order.server.port, socket.SOCK_STREAM), _log)
+
+
+async def _tarpit(order: Order, address: str, tls: ssl.SSLContext | None, time: LabTime) -> object:
+    return await broken.serve_tarpit(order.name, _bind(address, order.server.port, socket.SOCK_STREAM), _log)
+
+
+async def _reset(order: Order, address: str, tls: ssl.SSLContext | None, time: LabTime) -> object:
+    stream = _bind(address, order.server.port, socket.SOCK_STREAM)
+    return await broken.serve_reset(order.name, stream, _log, order.server.octets)
+
+
+async def _silent(order: Order, address: str, tls: ssl.SSLContext | None, time: LabTime) -> object:
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    return [_bind(address, order.server.port, kind, deaf=True) for kind in kinds]
+
+
+async def _failing_names(order: Order, address: str, tls: ssl.SSLContext | None, time: LabTime) -> object:
+    from guestnet.edge.dns_server import DnsServer, bind
+    from guestnet.world.servers.faults import failing
+
+    return DnsServer(failing(order.server.faults, order.server.records), [bind(address)])
+
+
+STARTERS: Final[dict[ServerKind, Starter]] = {
+    "http": _pages(PAGES),
+    "https": _pages(PAGES),
+    "packages": _pages(packages.ROUTES),
+    "registry": _pages(registry.ROUTES),
+    "dns": _failing_names,
+    "ntp": _ntp,
+    "echo": _echo,
+    "half-close": _half_close,
+    "tarpit": _tarpit,
+    "reset": _reset,
+    "silent": _silent,
+}
+"""How each kind begins that the server process runs, and of name servers those that fail."""
+
+
 class _Servers:
     """All servers of the process."""
 
@@ -80,7 +143,7 @@ class _Servers:
 
     async def start(self) -> bool:
         """Whether all of them listen; what does not is reported."""
-        if any(order.names for order in self._orders.servers) or self._orders.portals or self._has_proxy():
+        if self._orders.authority:
             from guestnet.world.servers.certificates import Authority
 
             self._authority = Authority(self._orders.now)
@@ -91,7 +154,8 @@ class _Servers:
             for address in (order.fault_address,) if order.fault_address else order.server.addresses:
                 try:
                     _enter(order.namespace)
-                    self._kept.append(await self._serve(order, address, tls))
+                    started = STARTERS[order.server.kind](order, address, tls, self.time)
+                    self._kept.append(await started)
                 except OSError as error:
                     reason = f"{address} port {order.server.port}: {error.strerror}"
                     _report(Failed(order.name, reason))
@@ -103,9 +167,6 @@ class _Servers:
                 _report(Failed(portal.name, f"the access point's ports: {error.strerror}"))
                 return False
         return True
-
-    def _has_proxy(self) -> bool:
-        return any(order.server.kind == "proxy" for order in self._orders.servers)
 
     def _tls(self, order: Order) -> ssl.SSLContext | None:
         if not order.names:
@@ -119,39 +180,6 @@ class _Servers:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         return context
-
-    async def _serve(self, order: Order, address: str, tls: ssl.SSLContext | None) -> object:
-        name, server = order.name, order.server
-        if server.kind == "proxy":  # a process of its own
-            return None
-        if server.kind == "dns":
-            return self._fail_names(order, address)
-        if server.kind == "ntp":
-            bound = _bind(address, server.port, socket.SOCK_DGRAM)
-            distance = round(server.offset * 1e9)
-            ntp = NtpServer(name, bound, _log, lambda: self.time.now() + distance)
-            asyncio.get_running_loop().add_reader(bound, ntp.readable)
-            return ntp
-        deaf = server.kind == "silent"
-        stream = _bind(address, server.port, socket.SOCK_STREAM, deaf=deaf)
-        if deaf:
-            return stream, _bind(address, server.port, socket.SOCK_DGRAM, deaf=True)
-        if (routes := _ROUTES.get(server.kind)) is not None:
-            return serve_http(name, stream, _log, routes=routes, tls=tls)
-        if server.kind == "half-close":
-            return await serve_half_close(name, stream, _log)
-        if server.kind == "tarpit":
-            return await broken.serve_tarpit(name, stream, _log)
-        if server.kind == "reset":
-            return await broken.serve_reset(name, stream, _log, server.octets)
-        datagram = _bind(address, server.port, socket.SOCK_DGRAM)
-        return await serve_tcp_echo(name, stream, _log), UdpEcho(name, datagram, _log)
-
-    def _fail_names(self, order: Order, address: str) -> object:
-        from guestnet.edge.dns_server import DnsServer, bind
-        from guestnet.world.servers.faults import failing
-
-        return DnsServer(failing(order.server.faults, order.server.records), [bind(address)])
 
     def _serve_portal(self, portal: PortalOrder) -> None:
         from guestnet.edge.dns_server import DnsServer, bind

@@ -17,12 +17,11 @@ from guestnet.core.errors import LabError
 from guestnet.system.dnsmasq import STARTED
 from guestnet.system.forked import Forked, Spawner
 from guestnet.system.programs import require
-from guestnet.world.described.model import Server
-from guestnet.world.described.server_problems import WITH_TLS
+from guestnet.world.described.server import KINDS, Server, has_tls
 from guestnet.world.described.world import World
 from guestnet.world.kernel import nft
-from guestnet.world.kernel.mounts import RUN
 from guestnet.world.kernel.namespaces import Namespaces
+from guestnet.world.kernel.places import RUN
 from guestnet.world.servers import iperf3
 from guestnet.world.servers.dnsmasq import QueryLog, command
 from guestnet.world.servers.messages import (
@@ -44,9 +43,6 @@ from guestnet.world.servers.reports import LINE_LIMIT, Failed, ProxyOrder, Ready
 _START_TIMEOUT: Final = 15.0
 _OURS: Final = "servers"
 """What the server process is called."""
-
-_OTHERS: Final = frozenset({"iperf3", "refuse", "prohibit"})
-"""The kinds that the server process has nothing to do with."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +108,7 @@ class Servers:
             self._proxies[name] = await self._python_process(
                 name, module, self._proxy_python, PYTHONPATH=path
             )
-        if self._orders() or self._world.portals:
+        if self._orders() or self._needs_authority:
             self._python = await self._spawner.start("guestnet.world.servers.process", limit=LINE_LIMIT)
             self.processes.own(_OURS, self._python)
 
@@ -158,12 +154,18 @@ class Servers:
 
     # Our own servers
 
+    @property
+    def _needs_authority(self) -> bool:
+        """Whether anything speaks TLS: proxies may, and portals do."""
+        world = self._world
+        return bool(world.portals or self._named("proxy") or any(map(has_tls, world.servers.values())))
+
     def _orders(self, namespaces: Namespaces | None = None) -> list[Order]:
-        """What the server process is to run; a proxy is among them because it needs the lab's authority."""
+        """What the server process is to run: of a name server what answers for the names that fail."""
         orders = []
         for number, (name, server) in enumerate(self._world.servers.items()):
             fault_address = fault_address_of(number) if server.faults else ""
-            if server.kind in _OTHERS or (server.kind == "dns" and not fault_address):
+            if KINDS[server.kind].by != "process" and not fault_address:
                 continue
             namespace = str(namespaces.path(server.host)) if namespaces is not None else ""
             names = certificate_names(server, self._world) if has_tls(server) else ()
@@ -179,7 +181,9 @@ class Servers:
             for name, portal in world.portals.items()
         ]
         now = self._now()
-        orders = Orders(self._orders(namespaces), portals, now, now - time.monotonic_ns())
+        orders = Orders(
+            self._orders(namespaces), portals, now, now - time.monotonic_ns(), authority=self._needs_authority
+        )
         await self._await_ready(_OURS, self._python, orders)
         await asyncio.gather(
             *(
@@ -295,11 +299,6 @@ def prohibiting(servers: list[Server]) -> str:
     ]
     chain = "\n".join(["type filter hook input priority filter;", *rules])
     return f"table inet prohibit {{\nchain input {{\n{chain}\n}}\n}}\n"
-
-
-def has_tls(server: Server) -> bool:
-    """Whether ``server`` speaks TLS."""
-    return server.kind == "https" or (server.kind in WITH_TLS and server.certificate is not None)
 
 
 def certificate_names(server: Server, world: World) -> tuple[str, ...]:

@@ -1,13 +1,9 @@
 """What the lab knows of a VPN's client: how it is, and who drives it at the moment."""
 
 import asyncio
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from guestnet.world.described.vpn import Vpn
-
-Status = Literal["down", "connecting", "up", "lost"]
-"""Connecting: it is to be up since the lab's start, and the concentrator has not answered yet. Lost: it was
-up, the concentrator is dead. In both, the client tries on."""
+from guestnet.world.described.vpn import Status, Vpn
 
 _FIRST_MARK: Final = 51820
 _FIRST_PRIORITY: Final = 30000

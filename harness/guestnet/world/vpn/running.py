@@ -23,6 +23,7 @@ from guestnet.system.forked import Spawner
 from guestnet.system.programs import require
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.described.place import Problem, WorldError
+from guestnet.world.described.states import VpnState
 from guestnet.world.described.vpn import FIXED, Vpn
 from guestnet.world.described.vpn_problems import address_problems, setting_problems
 from guestnet.world.described.world import World
@@ -30,7 +31,7 @@ from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.laptop.resolving import LaptopResolver
 from guestnet.world.links.diversion import End
 from guestnet.world.vpn import messages, wireguard
-from guestnet.world.vpn.client import Client, Numbers, Status
+from guestnet.world.vpn.client import Client, Numbers
 from guestnet.world.vpn.setup import Setup
 from guestnet.world.vpn.transport import Transport
 from guestnet.world.vpn.udp import UdpTransport
@@ -48,17 +49,6 @@ class Attach(Protocol):
 
     async def __call__(self, name: str, far: End, *, are_peers: bool) -> None:
         """``far`` is the device at the other end than the laptop's."""
-
-
-class VpnState(msgspec.Struct, frozen=True, kw_only=True):
-    """A VPN now. ``source`` is the address and port that the concentrator last saw the laptop at;
-    ``transport`` is what carries it, "wireguard" or "udp"."""
-
-    name: str
-    status: Status
-    settings: Vpn
-    transport: str
-    source: str = ""
 
 
 class Vpns:

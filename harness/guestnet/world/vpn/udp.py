@@ -18,8 +18,8 @@ from guestnet.system import namespace, offloads
 from guestnet.system.calls import bind
 from guestnet.system.forked import Spawner
 from guestnet.world.described.model import LAPTOP
-from guestnet.world.kernel.mounts import NETNS
 from guestnet.world.kernel.namespaces import Namespaces
+from guestnet.world.kernel.places import NETNS
 from guestnet.world.links.diversion import End
 from guestnet.world.vpn import devices, messages
 from guestnet.world.vpn.client import Client

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import logging
 import os
-import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Awaitable, Callable
@@ -104,10 +103,7 @@ class Servers:
             require(program)
         # A proxy takes the longest, so it comes first.
         for name in self._named("proxy"):
-            module, path = "guestnet.world.servers.proxy", str(package_alone())
-            self._proxies[name] = await self._python_process(
-                name, module, self._proxy_python, PYTHONPATH=path
-            )
+            self._proxies[name] = await self._proxy_process(name)
         if self._orders() or self._needs_authority:
             self._python = await self._spawner.start("guestnet.world.servers.process", limit=LINE_LIMIT)
             self.processes.own(_OURS, self._python)
@@ -142,12 +138,11 @@ class Servers:
     def _named(self, kind: str) -> dict[str, Server]:
         return {name: server for name, server in self._world.servers.items() if server.kind == kind}
 
-    async def _python_process(
-        self, name: str, module: str, python: str = sys.executable, **environment: str
-    ) -> Process:
+    async def _proxy_process(self, name: str) -> Process:
         process = await asyncio.create_subprocess_exec(
-            python, "-P", "-m", module,
-            stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT, process_group=0, env=os.environ | environment,
+            self._proxy_python, "-P", "-m", "guestnet.world.servers.proxy",
+            stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT, process_group=0,
+            env={**os.environ, "PYTHONPATH": str(package_alone())},
         )  # fmt: skip
         self.processes.own(name, process)
         return process

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import ICMPv6ND_NS, ICMPv6NDOptSrcLLAddr, IPv6
+from scapy.layers.l2 import Dot1Q, Ether
 
 from guestnet.core.address import Mac
 from guestnet.journal.capture import CaptureReader, Record
@@ -133,26 +136,25 @@ def test_damaged_frames_end_in_layers_never_in_an_error(page: "Page", records: l
 
 
 def test_names_that_point_at_themselves_end(page: "Page") -> None:
-    header = bytes.fromhex(
-        "525400650001525400650002080045000030000000004011000001010101020202020035003500 1c0000"
-    )
     message = bytes.fromhex("000180000001000000000000c00c00010001")
+    frame = Ether() / IP(src="1.1.1.1", dst="2.2.2.2") / UDP(sport=53, dport=53) / message
 
-    (layers,) = dissect(page, [header + message])
+    (layers,) = dissect(page, [bytes(frame)])
 
     assert layers[-1]["name"] == "DNS"
     assert layers[-1]["wrong"]
 
 
 def test_ipv6_and_vlan_are_known(page: "Page") -> None:
-    header = bytes.fromhex(
-        "333300000001525400650001 8100 0064 86dd 6000000000 203aff fe80000000000000000000000000 0001"
-    )
-    rest = bytes.fromhex(
-        "ff020000000000000000000000000001 8700 0000 0000000020010db8000000000000000000000010 0101525400650001"
+    frame = (
+        Ether(src="52:54:00:65:00:01", dst="33:33:00:00:00:01")
+        / Dot1Q(vlan=100)
+        / IPv6(src="fe80::1", dst="ff02::1", hlim=255)
+        / ICMPv6ND_NS(tgt="2001:db8::10")
+        / ICMPv6NDOptSrcLLAddr(lladdr="52:54:00:65:00:01")
     )
 
-    (layers,) = dissect(page, [header + rest])
+    (layers,) = dissect(page, [bytes(frame)])
 
     assert [layer["name"] for layer in layers] == ["Ethernet", "802.1Q VLAN", "IPv6", "ICMPv6"]
     assert value(layers, "IPv6", "Source") == "fe80::1"

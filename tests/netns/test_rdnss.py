@@ -6,16 +6,15 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet6 import ICMPv6ND_RA, ICMPv6NDOptRDNSS, IPv6
+from scapy.layers.l2 import Ether
 
-from guestnet.core.address import Mac
 from guestnet.system.programs import require
-from guestnet.wire import ethernet, icmpv6, ipv6, ndp
-from guestnet.wire.ipv6 import ALL_NODES, Ip6, ip6
 
 pytestmark = pytest.mark.netns
 
 SCRIPT = Path(__file__).parents[2] / "images/tiny/root/usr/lib/guestnet/rdnss"
-ROUTER, ONE, TWO = (ip6(text) for text in ("fe80::1", "fd65:6775:6573:7400::1", "2001:db8:0:0:1::53"))
+ROUTER, ONE, TWO = "fe80::1", "fd65:6775:6573:7400::1", "2001:db8:0:0:1::53"
 
 PREPARE = """
     set -e
@@ -53,14 +52,15 @@ PROGRAM = """
 """
 
 
-def advertisement(servers: tuple[Ip6, ...], lifetime: int) -> str:
+def advertisement(servers: tuple[str, ...], lifetime: int) -> str:
     """A frame, in hex."""
-    told = ndp.Options(dns_servers=(ndp.DnsServers(servers, lifetime),))
-    message = ndp.emit(ndp.RouterAdvertisement(1800, options=told))
-    octets = icmpv6.emit(message, ROUTER, ALL_NODES)
-    packet = ipv6.Ipv6(ROUTER, ALL_NODES, 58, octets, ndp.HOP_LIMIT)
-    header = ethernet.header(Mac(ipv6.group_mac(ALL_NODES)), Mac(b"\x02" * 6), ethernet.EtherType.IPV6)
-    return (header + ipv6.emit(packet)).hex()
+    frame = (
+        Ether(src="02:02:02:02:02:02", dst="33:33:00:00:00:01")
+        / IPv6(src=ROUTER, dst="ff02::1", hlim=255)
+        / ICMPv6ND_RA(routerlifetime=1800)
+        / ICMPv6NDOptRDNSS(dns=list(servers), lifetime=lifetime)
+    )
+    return bytes(frame).hex()
 
 
 def test_resolvers_come_and_go_as_they_are_advertised() -> None:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.port import Frame
 from guestnet.wire.octets import Octets
 
@@ -164,10 +165,10 @@ class ServerFailed(Struct):
     token: int
 
 
-class PortalTold(Struct):
-    """The laptop's network has a captive portal with its API at ``uri`` (RFC 8910), or none: empty."""
+class LaptopTold(Struct):
+    """What the laptop's networks have told it is ``facts`` from now on."""
 
-    uri: str
+    facts: LaptopFacts
 
 
 Event: TypeAlias = (
@@ -188,5 +189,5 @@ Event: TypeAlias = (
     | ServersListed
     | ServerAnswered
     | ServerFailed
-    | PortalTold
+    | LaptopTold
 )

@@ -17,6 +17,8 @@ any of them an ICMP error about what we sent goes to whom it concerns (``guest_e
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from guestnet.core import rng
 from guestnet.core.port import Frame
 from guestnet.core.time import earliest
@@ -45,6 +47,9 @@ from guestnet.wire.ipv6 import Ipv6, NextHeader
 _NEXT_HEADER_AT: Final = 6
 _FEW: Final = 2
 """Frames that are looked at singly: the end of a handshake and the first request come together."""
+
+_LONGEST_URI: Final = 255
+"""Octets of a portal's URI: none may be longer (RFC 8910 section 2)."""
 
 # Up to Python 3.11 an enum takes its time to say what its members are.
 _HOST: Final = Reach.HOST
@@ -103,7 +108,7 @@ class Gateway:
             events.ServersListed: self.local.servers_listed,
             events.ServerAnswered: self.local.server_answered,
             events.ServerFailed: self.local.server_failed,
-            events.PortalTold: self._portal_told,
+            events.LaptopTold: self._laptop_told,
         }
 
     def handle(self, happened: Sequence[events.Event], now: int) -> list[Command]:
@@ -157,9 +162,12 @@ class Gateway:
             else:
                 self._interface.receive([frame], self._deliver, self._deliver_merged)
 
-    def _portal_told(self, event: events.PortalTold, now: int) -> None:
-        self.local.captive_portal(event.uri)
-        self._interface.captive_portal(event.uri)
+    def _laptop_told(self, event: events.LaptopTold, now: int) -> None:
+        facts = event.facts
+        if len(facts.portal) > _LONGEST_URI:
+            facts = replace(facts, portal="")
+        self.local.laptop_told(facts)
+        self._interface.laptop_told(facts)
 
     def _deliver(self, packet: IpPacket, group: bool) -> None:
         """One whole packet from a guest. Raises WireError when what it carries is malformed."""

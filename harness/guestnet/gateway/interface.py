@@ -16,6 +16,7 @@ from typing import Final
 from guestnet.core.address import Mac
 from guestnet.core.errors import WireError
 from guestnet.core.events import AddressConflict, FrameDropped
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.port import Frame
 from guestnet.core.rng import Stream
 from guestnet.core.time import earliest
@@ -318,10 +319,10 @@ class Interface:
                 break
         return mac
 
-    def captive_portal(self, uri: str) -> None:
-        """Advertise the API at ``uri``, or none any more."""
+    def laptop_told(self, facts: LaptopFacts) -> None:
+        """Advertise what routers advertise of ``facts``."""
         if self._ipv6 is not None:
-            self._ipv6.captive_portal(uri, self.now)
+            self._ipv6.laptop_told(facts, self.now)
 
     # --- time ---
 

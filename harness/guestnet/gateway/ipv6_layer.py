@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from guestnet.core.address import Mac
 from guestnet.core.errors import WireError
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.rng import Stream
 from guestnet.core.time import SECOND
 from guestnet.gateway.addressing import Addressing
@@ -128,11 +129,13 @@ class Ipv6Layer(IpLayer):
         """As of ``IpLayer``."""
         return icmpv6_errors.error_about(original, source, kind, code, rest=rest)
 
-    def captive_portal(self, uri: str, now: int) -> None:
-        """Advertise the API at ``uri``, or none any more (RFC 8910 section 2.3), to everybody and at once."""
+    def laptop_told(self, facts: LaptopFacts, now: int) -> None:
+        """Advertise the captive portal's API, or none any more (RFC 8910 section 2.3): what changes is told
+        to everybody and at once."""
         was = self.advertiser.advertisement
-        options = replace(was.options, captive_portal=uri or None)
-        self.advertiser.change(replace(was, options=options), now)
+        options = replace(was.options, captive_portal=facts.portal or None)
+        if options != was.options:
+            self.advertiser.change(replace(was, options=options), now)
 
     def transmit(self) -> list[Outgoing]:
         """As of ``IpLayer``."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.rng import Stream
 from guestnet.core.time import SECOND
 from guestnet.gateway import events
@@ -126,9 +127,9 @@ class LocalServices:
         octets = udp.emit(message, self._router, packet.source)
         self._interface.send_packet(packet_of(self._router, packet.source, Protocol.UDP, octets))
 
-    def captive_portal(self, uri: str) -> None:
-        """From now on clients are told of the API at ``uri``, or of none (RFC 8910)."""
-        self._dhcp.captive_portal = self._dhcpv6.captive_portal = uri
+    def laptop_told(self, facts: LaptopFacts) -> None:
+        """From now on clients are told of the captive portal, or of none (RFC 8910)."""
+        self._dhcp.captive_portal = self._dhcpv6.captive_portal = facts.portal
 
     def dns_datagram(self, packet: IpPacket, datagram: udp.Datagram, now: int) -> None:
         """A datagram to port 53 of the gateway."""

@@ -16,6 +16,7 @@ import msgspec
 
 from guestnet.core.errors import GuestnetError, LabError
 from guestnet.core.events import LabStopped, Noted, SubnetOverlap
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.result import Ran
 from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
@@ -32,7 +33,6 @@ from guestnet.lab.requests.handler import Handlers
 from guestnet.lab.requests.protocol import LabStatus, Sizes
 from guestnet.lab.requests.request import Request
 from guestnet.stacks.base import Stack, StackOptions
-from guestnet.stacks.builtin import BuiltinStack
 from guestnet.stacks.registry import open_stack
 from guestnet.system.forked import Spawner
 from guestnet.world.described.overlap import AUTO, PREFIX, SUBNET, Subnets, choose, networks
@@ -110,6 +110,7 @@ class Lab:
             on_fault=self._on_fault,
             proxy_python=self._proxy_python,
             guests=(subnets.ipv4, subnets.ipv6),
+            on_facts=self._tell_stack,
             keeps=lambda: recorder.keeps,
         )
         await around.prepare()
@@ -129,7 +130,7 @@ class Lab:
             ),
         )
         await self._stack.start()
-        self._tell_portal()
+        self._stack.told(around.facts)
         maker = maker_for(description, self._stack, self._artifacts, self._say)
         self._guests = Guests(description.guest, maker, self._stack, recorder, self._clock)
         # Guests restore while the world is built: nobody drives them before both are done. They come first
@@ -137,7 +138,7 @@ class Lab:
         await _together(self._add_guests(self._guests), around.start())
         sleep = Sleep(self._clock, recorder, self._guests, around)
         links = LinkControl(around.links, self._stack, self._guests)
-        self.handlers |= handlers_of(self._guests, around, sleep, links, self._tell_portal)
+        self.handlers |= handlers_of(self._guests, around, sleep, links)
         # What is here now stays: collections, which hold up every frame, need not look at it again.
         gc.freeze()
         _log.info("the lab is ready after %.3f s", time.monotonic() - self._began)
@@ -189,10 +190,10 @@ class Lab:
             raise LabError("the lab is still starting", remedy="ask it when Start has been answered")
         return await handler(request)
 
-    def _tell_portal(self) -> None:
-        """Guests of ours hear what the laptop's network has told it, as soon as that changes."""
-        if isinstance(self._stack, BuiltinStack) and self._around is not None:
-            self._stack.tell_portal(self._around.captive_portal)
+    def _tell_stack(self, facts: LaptopFacts) -> None:
+        """Guests may hear what the laptop's network has told it, as soon as that changes."""
+        if self._stack is not None and self._stopping is None:
+            self._stack.told(facts)
 
     async def stop(self, reason: str) -> None:
         """Take everything down, once; a second call waits for the first."""

@@ -16,6 +16,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from guestnet.core.address import Ipv6Mode, Mac
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
 from guestnet.link.impairable import Impairable
@@ -99,6 +100,12 @@ class Stack(Protocol):
 
     async def start(self) -> None:
         """Open what the stack needs in the current network namespace."""
+
+    def told(self, facts: LaptopFacts) -> None:
+        """What the laptop knows of its networks from now on: called once started, and at each change.
+
+        A stack tells its guests what of it it can ("captive-portal"), and leaves the rest.
+        """
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """A cable called ``link`` for a QEMU guest. A guest that is plugged again loses its former cable."""

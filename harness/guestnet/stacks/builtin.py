@@ -9,12 +9,13 @@ from msgspec.structs import replace
 from guestnet.core.address import Ipv6Mode, Mac
 from guestnet.core.errors import DescriptionError, LabError
 from guestnet.core.events import LinkChanged
+from guestnet.core.laptop import LaptopFacts
 from guestnet.edge.descriptors import fitting
 from guestnet.edge.driver import Driver
 from guestnet.edge.qemu_port import socket_pair
 from guestnet.gateway import gateway
 from guestnet.gateway.config import GatewayConfig, Ipv6Config
-from guestnet.gateway.events import PortalTold
+from guestnet.gateway.events import LaptopTold
 from guestnet.gateway.gateway import Gateway
 from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.cables import DriverCables
@@ -25,8 +26,6 @@ _IPV6: Final[dict[Ipv6Mode, Ipv6Config]] = {
     "no-router": Ipv6Config(router_lifetime=0),
     "off": Ipv6Config(is_on=False),
 }
-
-_LONGEST_URI: Final = 255
 
 
 def is_compiled() -> bool:
@@ -76,7 +75,6 @@ class BuiltinStack:
         self._driver: Driver | None = None
         self.cables = DriverCables(lambda: self._running, options.clock)
         self._links: dict[str, str] = {}
-        self._portal = ""
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing when this process may open too few sockets."""
@@ -90,6 +88,10 @@ class BuiltinStack:
             resolv_conf=options.resolv_conf,
             seed=options.seed,
         )
+
+    def told(self, facts: LaptopFacts) -> None:
+        """As of ``Stack``."""
+        self._running.tell(LaptopTold(facts))
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``."""
@@ -116,15 +118,6 @@ class BuiltinStack:
         link = self._links.pop(guest, None)
         if link is not None and self._driver is not None:
             self._driver.detach(link)
-
-    def tell_portal(self, uri: str) -> None:
-        """The laptop's network has a captive portal with its API at ``uri``, or none: guests are told the
-        same, if they were not."""
-        # None may be longer (RFC 8910 section 2).
-        uri = uri if len(uri) <= _LONGEST_URI else ""
-        if uri != self._portal:
-            self._portal = uri
-            self._running.tell(PortalTold(uri))
 
     async def stop(self) -> None:
         """As of ``Stack``."""

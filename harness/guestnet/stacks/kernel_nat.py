@@ -36,6 +36,7 @@ import dns.rcode
 from guestnet.core.address import Mac
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
 from guestnet.core.events import LinkChanged
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.port import Frame
 from guestnet.edge.dns_server import Asked, DnsServer, bind_resolver
 from guestnet.edge.qemu_port import QemuPort, socket_pair
@@ -114,6 +115,9 @@ class KernelNatStack:
         self._processes.start("guests", "guests", self._dhcp())
         self._resolver = Resolver()
         self._dns = DnsServer(self._resolve, [bind_resolver(str(self._gateway))])
+
+    def told(self, facts: LaptopFacts) -> None:
+        """As of ``Stack``: its guests are told of none of it."""
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``."""

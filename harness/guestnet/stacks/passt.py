@@ -23,6 +23,7 @@ from typing import Final
 
 from guestnet.core.address import Mac
 from guestnet.core.errors import DescriptionError
+from guestnet.core.laptop import LaptopFacts
 from guestnet.edge.qemu_port import socket_pair
 from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.processes import Processes
@@ -49,6 +50,9 @@ class PasstStack:
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing when passt is not installed."""
         require("passt")
+
+    def told(self, facts: LaptopFacts) -> None:
+        """As of ``Stack``: its guests are told of none of it."""
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``."""

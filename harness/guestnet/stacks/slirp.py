@@ -16,6 +16,7 @@ from typing import Final
 
 from guestnet.core.address import Mac
 from guestnet.core.errors import DescriptionError
+from guestnet.core.laptop import LaptopFacts
 from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.processes import Processes
 from guestnet.system.programs import require
@@ -40,6 +41,9 @@ class SlirpStack:
 
     async def start(self) -> None:
         """As of ``Stack``: there is nothing to open."""
+
+    def told(self, facts: LaptopFacts) -> None:
+        """As of ``Stack``: its guests are told of none of it."""
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         """As of ``Stack``. Raises DescriptionError for another MTU than QEMU's."""

@@ -2,9 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from msgspec.structs import replace
 
 from guestnet.core.errors import GuestnetError, LabError
 from guestnet.core.events import Noted, Served, SubnetOverlap
+from guestnet.core.laptop import LaptopFacts
 from guestnet.edge.clock import LabClock
 from guestnet.journal.recording import FileRecorder
 from guestnet.system.forked import Spawner
@@ -25,8 +29,9 @@ from guestnet.world.vpn.running import Vpns
 class RunningWorld:
     """One ``world`` in the lab process, around guests in the networks ``guests``.
 
-    Processes of ours come from ``spawner``. ``on_fault`` is called when a part of it ends unasked; ``keeps``
-    is as of `Links`, ``proxy_python`` as of `Servers`.
+    Processes of ours come from ``spawner``. ``on_fault`` is called when a part of it ends unasked;
+    ``on_facts`` gets ``facts``, what the networks have told the laptop, whenever they change. ``keeps`` is as
+    of `Links`, ``proxy_python`` as of `Servers`.
     """
 
     def __init__(
@@ -39,6 +44,7 @@ class RunningWorld:
         clock: LabClock,
         on_fault: Callable[[GuestnetError], None],
         proxy_python: str,
+        on_facts: Callable[[LaptopFacts], None],
         guests: Sequence[str] = (),
         keeps: Callable[[], int],
     ) -> None:
@@ -50,42 +56,33 @@ class RunningWorld:
         self._clock = clock
         self._on_fault = on_fault
         self._guests = tuple(guests)
+        self._on_facts = on_facts
         self._is_started = False
-        self.resolver = LaptopResolver(self.resolv_conf, named_at_start(world))
+        named = named_at_start(world)
+        self.resolver = LaptopResolver(
+            self.resolv_conf, named, on_change=lambda servers: self._tell(resolvers=servers)
+        )
         self.links = Links(
             world, seed=seed, recorder=recorder, clock=clock, keeps=keeps, on_fault=self._failed
         )
-        self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap)
+        self.uplinks = Uplinks(world, self.resolver, recorder, clock, self.check_overlap, self._tell_portal)
         self.vpns = Vpns(
             world, self.resolver, recorder, clock, seed=seed, spawner=spawner, on_fault=on_fault,
             brought=self.check_overlap, attach=self.links.attach,
         )  # fmt: skip
         self._nat64 = Nat64s(world, lambda *told: self._served(Answered(*told)))
-        self.portals = Portals(world, recorder, clock)
+        self.portals = Portals(world, recorder, clock, self._tell_portal)
         self._servers = Servers(
             world, self._served, self._server_ended, spawner=spawner, now=clock.now, ask=self.portals.ask,
             proxy_python=proxy_python,
         )  # fmt: skip
+        self.facts = LaptopFacts(portal=self._captive_portal(), resolvers=tuple(named))
         self._forget_clock = clock.on_jump(self._servers.clock_jumped)
 
     @property
     def pids(self) -> dict[str, int]:
         """PIDs of the world's processes, by what they do."""
         return self._servers.pids | self.vpns.pids
-
-    @property
-    def captive_portal(self) -> str:
-        """URI of the API that the laptop's best network tells of (RFC 8910), or nothing.
-
-        Before the start, of the network that it will have: it was there before its guests.
-        """
-        described = {} if self._is_started else self.world.uplinks
-        will_be = {name for name, uplink in described.items() if uplink.up}
-        up = [state for state in self.uplinks.states if state.up or state.name in will_be]
-        if not up:
-            return ""
-        best = min(up, key=lambda state: state.metric)
-        return self.portals.told_on(best.link)
 
     async def prepare(self) -> None:
         """Start what needs no namespaces yet. Raises EnvironmentMissing."""
@@ -127,6 +124,28 @@ class RunningWorld:
             for network in overlapping((subnet,), [Network(of, each) for each in networks]):
                 now = self._clock.now()
                 self._recorder.event(SubnetOverlap(at=now, of=of, network=network.prefix, subnet=subnet))
+
+    def _captive_portal(self) -> str:
+        """URI of the API that the laptop's best network tells of (RFC 8910), or nothing.
+
+        Before the start, of the network that it will have: it was there before its guests.
+        """
+        described = {} if self._is_started else self.world.uplinks
+        will_be = {name for name, uplink in described.items() if uplink.up}
+        up = [state for state in self.uplinks.states if state.up or state.name in will_be]
+        if not up:
+            return ""
+        best = min(up, key=lambda state: state.metric)
+        return self.portals.told_on(best.link)
+
+    def _tell_portal(self) -> None:
+        self._tell(portal=self._captive_portal())
+
+    def _tell(self, **changed: Any) -> None:
+        facts = replace(self.facts, **changed)
+        if facts != self.facts:
+            self.facts = facts
+            self._on_facts(facts)
 
     def _build(self) -> Namespaces:
         namespaces = build(self.world)

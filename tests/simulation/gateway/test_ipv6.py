@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from guestnet.core.events import DhcpServed, FlowOpened, FlowRefused, FrameDropped
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.time import SECOND
 from guestnet.gateway import commands, events
 from guestnet.gateway.config import GatewayConfig, Ipv6Config
@@ -147,7 +148,7 @@ def test_guests_are_told_of_the_captive_portal_as_soon_as_the_gateway_knows() ->
     one.tell()
     for uri in ("https://portal.example/api", ""):
         one.guest.discovered.clear()
-        one.tell(events.PortalTold(uri))
+        one.tell(events.LaptopTold(LaptopFacts(portal=uri)))
         told = [message for message in one.guest.discovered if isinstance(message, ndp.RouterAdvertisement)]
         assert [message.options.captive_portal for message in told] == [uri or None]
         one.guest.send_dhcpv6(Dhcpv6(MessageType.INFORMATION_REQUEST, 2, dhcpv6.Options()))
@@ -155,6 +156,26 @@ def test_guests_are_told_of_the_captive_portal_as_soon_as_the_gateway_knows() ->
         one.settle()
         assert one.guest.answers[-1].options.captive_portal == (uri or None)
         assert one.guest.leases[-1].options.captive_portal == (uri or None)
+
+
+def test_what_routers_do_not_advertise_is_no_news_to_guests() -> None:
+    one = bench(address=LINK_LOCAL)
+    facts = LaptopFacts(portal="https://portal.example/api")
+    one.tell(events.LaptopTold(facts))
+    one.guest.discovered.clear()
+    one.tell(events.LaptopTold(replace(facts, resolvers=("192.0.2.1",), search=("example",))))
+    assert one.guest.discovered == []
+
+
+def test_a_portal_whose_address_is_too_long_to_be_told_is_none() -> None:
+    """RFC 8910 section 2: 255 octets at most."""
+    one = bench(address=LINK_LOCAL)
+    longest = "https://portal.example/".ljust(255, "a")
+    for uri, told in ((longest, longest), (longest + "a", None)):
+        one.tell(events.LaptopTold(LaptopFacts(portal=uri)))
+        one.guest.send_dhcp(dhcp.MessageType.INFORM)
+        one.settle()
+        assert one.guest.leases[-1].options.captive_portal == told
 
 
 @pytest.mark.parametrize(("own", "address"), [(GATEWAY6, GUEST6), (ROUTER6, LINK_LOCAL)])

@@ -10,6 +10,7 @@ import pytest
 from guestnet.core.address import Mac
 from guestnet.core.errors import GuestError
 from guestnet.core.events import ClockJumped, CommandRun, Event, GuestEnded, GuestStarted, LinkChanged
+from guestnet.core.laptop import LaptopFacts
 from guestnet.core.port import Frame
 from guestnet.core.recorder import Direction, Mark
 from guestnet.core.result import Ran
@@ -49,6 +50,8 @@ class Unplugging:
         self.unplugged: list[str] = []
 
     async def start(self) -> None: ...
+
+    def told(self, facts: LaptopFacts) -> None: ...
 
     def plug(self, guest: str, mac: Mac, link: str) -> Plug:
         raise AssertionError("the fake maker plugs nothing in")

@@ -127,6 +127,19 @@ def test_without_a_vpn_the_file_names_the_uplinks_servers(tmp_path: Path) -> Non
     asyncio.run(act())
 
 
+def test_who_wants_to_know_is_told_what_the_file_names_when_that_changes(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    path.write_text(f"nameserver {UPLINK}\n")
+    told: list[tuple[str, ...]] = []
+    made = LaptopResolver(path, [UPLINK], on_change=told.append)
+    made.set_uplink([UPLINK])
+    assert told == []
+    made.set_vpn("corp", [CORP], [ALL])
+    made.set_uplink(["192.0.2.1"])
+    made.clear_vpn("corp")
+    assert told == [(CORP,), ("192.0.2.1",)]
+
+
 def test_a_vpn_that_resolves_everything_takes_their_place_until_it_is_gone(tmp_path: Path) -> None:
     async def act() -> None:
         async with resolver(path) as (made, _):

@@ -23,7 +23,7 @@ class Journal:
 
 def ask(question: AskedPage | AskedName, journal: Journal) -> Page | Name:
     async def main() -> Page | Name:
-        portals = Portals(load_profile("hotel-wifi"), cast(Recorder, journal), LabClock())
+        portals = Portals(load_profile("hotel-wifi"), cast(Recorder, journal), LabClock(), lambda: None)
         try:
             return await portals.ask(question)
         finally:

@@ -7,7 +7,7 @@ servers as soon as no VPN needs it.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,7 +28,8 @@ class _Vpn(NamedTuple):
 class LaptopResolver:
     """Owns ``resolv_conf`` from now on. Its verbs are for the lab's event loop, and hold at once.
 
-    ``port`` and ``servers_port`` are for tests: a resolv.conf has no place for them.
+    ``on_change`` is told what the file names, when that is something else. ``port`` and ``servers_port`` are
+    for tests: a resolv.conf has no place for them.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class LaptopResolver:
         resolv_conf: Path,
         uplink: Sequence[str],
         *,
+        on_change: Callable[[tuple[str, ...]], None] = lambda servers: None,
         address: str = ADDRESS,
         port: int = PORT,
         servers_port: int = PORT,
     ) -> None:
         """``uplink``: the servers that the file names already."""
         self._path = resolv_conf
+        self._on_change = on_change
         self._uplink = tuple(uplink)
         self._vpns: dict[str, _Vpn] = {}
         self._stub: Stub | None = None
@@ -127,6 +130,7 @@ class LaptopResolver:
             os.pwrite(descriptor, data, 0)
         finally:
             os.close(descriptor)
+        self._on_change(servers)
 
 
 def _closest(name: str, servers: dict[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ alone would send a connection's packets by the new best route with the old sourc
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from ipaddress import ip_interface
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -50,16 +51,26 @@ Brought = Callable[[str, Sequence[str]], None]
 
 
 class Uplinks:
-    """The uplinks of ``world``, whose interfaces are there, and down. All verbs are safe to call at once."""
+    """The uplinks of ``world``, whose interfaces are there, and down. All verbs are safe to call at once.
+
+    ``on_change`` is called when a verb is through, or has failed on its way.
+    """
 
     def __init__(
-        self, world: World, resolver: LaptopResolver, recorder: Recorder, clock: LabClock, brought: Brought
+        self,
+        world: World,
+        resolver: LaptopResolver,
+        recorder: Recorder,
+        clock: LabClock,
+        brought: Brought,
+        on_change: Callable[[], None],
     ) -> None:
         self._world = world
         self._resolver = resolver
         self._recorder = recorder
         self._clock = clock
         self._brought = brought
+        self._on_change = on_change
         self._states = {name: _described(world, name, uplink) for name, uplink in world.uplinks.items()}
         self._turn = asyncio.Lock()
 
@@ -70,7 +81,7 @@ class Uplinks:
 
     async def start(self) -> None:
         """Bring up those that are described so. Raises LabError, DescriptionError."""
-        async with self._turn:
+        async with self._verb():
             for name, uplink in self._world.uplinks.items():
                 if uplink.up:
                     await self._up(name)
@@ -78,20 +89,20 @@ class Uplinks:
     async def up(self, name: str) -> None:
         """Connect ``name``: returns when packets can go. Of one that is up, what it lost comes back."""
         self._state(name)
-        async with self._turn:
+        async with self._verb():
             await self._up(name)
 
     async def down(self, name: str) -> None:
         """Disconnect ``name``: addresses and routes are gone when this returns."""
         self._state(name)
-        async with self._turn:
+        async with self._verb():
             await self._down(name)
 
     async def roam(self, name: str | None) -> None:
         """Leave all other uplinks, then connect ``name``; with None the laptop is offline."""
         if name is not None:
             self._state(name)
-        async with self._turn:
+        async with self._verb():
             for other, state in self._states.items():
                 if other != name and state.up:
                     await self._down(other)
@@ -107,7 +118,7 @@ class Uplinks:
         Raises DescriptionError for what can't be.
         """
         self._state(name)
-        async with self._turn:
+        async with self._verb():
             was = self._states[name]
             versions = {_version(address) for address in addresses}
             kept = [address for address in was.addresses if _version(address) not in versions]
@@ -127,6 +138,14 @@ class Uplinks:
                 gone = [address for address in was.addresses if address not in new]
                 await asyncio.to_thread(self._apply, name, gone)
                 self._changed(name, "renumbered")
+
+    @contextlib.asynccontextmanager
+    async def _verb(self) -> AsyncIterator[None]:
+        async with self._turn:
+            try:
+                yield
+            finally:
+                self._on_change()
 
     def _state(self, name: str) -> UplinkState:
         if name not in self._states:

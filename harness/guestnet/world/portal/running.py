@@ -38,10 +38,14 @@ Reader = Callable[[str], Callable[[str], None]]
 
 
 class Portals:
-    """All portals of ``world``."""
+    """All portals of ``world``; ``on_change`` is called when one has got other ways."""
 
-    def __init__(self, world: World, recorder: Recorder, clock: LabClock) -> None:
-        self._portals = {name: RunningPortal(name, world, recorder, clock) for name in world.portals}
+    def __init__(
+        self, world: World, recorder: Recorder, clock: LabClock, on_change: Callable[[], None]
+    ) -> None:
+        self._portals = {
+            name: RunningPortal(name, world, recorder, clock, on_change) for name in world.portals
+        }
 
     async def start(self, namespaces: Namespaces, processes: Processes, reader: Reader) -> None:
         """Close all of them to everybody. Raises EnvironmentMissing, LabError."""
@@ -80,7 +84,9 @@ class Portals:
 class RunningPortal:
     """One portal. All verbs are safe to call at once."""
 
-    def __init__(self, name: str, world: World, recorder: Recorder, clock: LabClock) -> None:
+    def __init__(
+        self, name: str, world: World, recorder: Recorder, clock: LabClock, on_change: Callable[[], None]
+    ) -> None:
         self._name = name
         self._portal = world.portals[name]
         self._ways: Ways = self._portal
@@ -89,6 +95,7 @@ class RunningPortal:
         self._real = records(self._portal.garden, world)
         self._recorder = recorder
         self._clock = clock
+        self._on_change = on_change
         self._sessions = Sessions()
         self._namespaces = Namespaces()
         self._processes: Processes | None = None
@@ -183,6 +190,7 @@ class RunningPortal:
             await self._load()
         told = ", ".join(f"{name}={value}" for name, value in changes.given.items())
         self._event("set", told)
+        self._on_change()
 
     async def expire(self) -> None:
         """End all sessions."""

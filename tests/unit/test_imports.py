@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "world.described": {"core", "link"},
     "world.profiles": {"core", "system", "world.described"},
     "world.kernel": {"core", "system", "world.described"},
-    "world.laptop": {"core", "wire", "services", "edge", "world.described"},
+    "world.laptop": {"core", "system", "wire", "services", "edge", "world.described"},
     "world.links": {
         "core", "system", "wire", "frames", "link", "edge", "journal", "world.described", "world.kernel",
     },

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from guestnet.core.endpoint import show_endpoint
 from guestnet.edge import error_queue
 from guestnet.edge.descriptors import open_socket
 from guestnet.edge.poller import BROKEN, READABLE, URGENT, WRITABLE, Poller
@@ -294,5 +295,4 @@ def _keep_alive(sock: socket.socket, idle: int, interval: int, probes: int) -> N
 
 def show_address(address: tuple[str, int] | tuple[str, int, int, int]) -> str:
     """``ip:port``, ``[ip]:port`` for IPv6: as the journal writes it."""
-    host, port = address[0], address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return show_endpoint(address[0], address[1])

@@ -3,7 +3,6 @@
 Not by netlink: making the guest takes a few milliseconds, importing a netlink library fifty times as many.
 """
 
-import ctypes
 import errno
 import fcntl
 import os
@@ -14,6 +13,7 @@ from typing import Final
 
 from guestnet.core.address import Mac
 from guestnet.core.errors import EnvironmentMissing
+from guestnet.system.offloads import ethtool
 
 NIC: Final = "eth0"
 TUN: Final = Path("/dev/net/tun")
@@ -37,7 +37,6 @@ _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _SIOCSIFMTU: Final = 0x8922
 _SIOCSIFHWADDR: Final = 0x8924
-_SIOCETHTOOL: Final = 0x8946
 _ETHTOOL_GLINK: Final = 0xA
 _ARPHRD_ETHER: Final = 1
 _IFF_UP: Final = 0x1
@@ -77,8 +76,7 @@ def set_carrier(descriptor: int, handle: socket.socket, up: bool) -> None:
     (net/core/link_watch.c, net/ethtool/ioctl.c).
     """
     fcntl.ioctl(descriptor, _TUNSETCARRIER, struct.pack("i", up))
-    value = ctypes.create_string_buffer(struct.pack("II", _ETHTOOL_GLINK, 0))
-    fcntl.ioctl(handle, _SIOCETHTOOL, _request(struct.pack("P", ctypes.addressof(value))))
+    ethtool(handle, NIC, _ETHTOOL_GLINK)
 
 
 def raise_nic(mac: Mac, mtu: int = 1500) -> socket.socket:

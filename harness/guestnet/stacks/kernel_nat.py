@@ -19,14 +19,10 @@ other end is a port of the bridge. No TAP device is needed, and so no rights on 
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import socket
-import struct
-import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import addressof, create_string_buffer
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final, TypeVar
@@ -34,7 +30,7 @@ from typing import Final, TypeVar
 import dns.rcode
 
 from guestnet.core.address import Mac
-from guestnet.core.errors import DescriptionError, EnvironmentMissing
+from guestnet.core.errors import DescriptionError
 from guestnet.core.events import LinkChanged
 from guestnet.core.laptop import LaptopFacts
 from guestnet.core.port import Frame
@@ -47,24 +43,20 @@ from guestnet.link.verdicts import dropped
 from guestnet.services.dns.names import OwnNames
 from guestnet.stacks.base import Plug, StackOptions
 from guestnet.stacks.processes import Processes
-from guestnet.system import dnsmasq
-from guestnet.system.programs import require
+from guestnet.system import dnsmasq, nft
+from guestnet.system.offloads import switch_off
 from guestnet.wire.dns import failure, octets
 
 BRIDGE: Final = "guests"
 _OLDEST_DNSMASQ: Final = "2.90 (Debian 12)"
 _TABLE: Final = "ip guests"
-_TIMEOUT: Final = 10.0
 _LEASE: Final = 86400
 _BATCH: Final = 64
 _LARGEST: Final = 65536 + 64
 
-# linux/if_packet.h, linux/sockios.h, linux/ethtool.h
+# linux/if_packet.h
 _ETH_P_ALL: Final = 3
 _OUTGOING: Final = 4
-_SIOCETHTOOL: Final = 0x8946
-_OFFLOADS: Final = (0x17, 0x1F, 0x24)
-"""ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO."""
 
 
 T = TypeVar("T")
@@ -111,7 +103,7 @@ class KernelNatStack:
 
     async def start(self) -> None:
         """As of ``Stack``. Raises EnvironmentMissing."""
-        await asyncio.to_thread(self._build, str(require("nft")))
+        await asyncio.to_thread(self._build)
         self._processes.start("guests", "guests", self._dhcp())
         self._resolver = Resolver()
         self._dns = DnsServer(self._resolve, [bind_resolver(str(self._gateway))])
@@ -165,7 +157,7 @@ class KernelNatStack:
 
     # --- what the kernel is told ---
 
-    def _build(self, nft: str) -> None:
+    def _build(self) -> None:
         from pyroute2 import IPRoute
 
         with IPRoute() as routes:
@@ -179,14 +171,7 @@ class KernelNatStack:
         # Of the laptop's loopback services, which guests reach at an address of their own network.
         Path(f"/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet").write_text("1")
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-        ran = subprocess.run(
-            [nft, "-f", "-"], input=self._rules().encode(), capture_output=True, timeout=_TIMEOUT, check=False
-        )
-        if ran.returncode:
-            said = ran.stderr.decode(errors="replace").strip()
-            raise EnvironmentMissing(
-                f"this kernel can't do NAT ({said})", remedy="as root, run: modprobe nft_masq"
-            )
+        nft.load(self._rules(), what="NAT", remedy="as root, run: modprobe nft_masq")
 
     def _rules(self) -> str:
         return f"""
@@ -324,11 +309,11 @@ def _make_veth(guest: str, mtu: int, network: Path | None) -> str:
         _without_ipv6(device)
         (index,) = routes.link_lookup(ifname=device)
         # Frames are captured, and carried by us, as they would be on a wire.
-        _without_offloads(device)
+        switch_off(device)
         routes.link("set", index=index, master=bridge, state="up")
         if network is None:
             _without_ipv6(_other(device))
-            _without_offloads(_other(device))
+            switch_off(_other(device))
             (index,) = routes.link_lookup(ifname=_other(device))
             routes.link("set", index=index, state="up")
     return device
@@ -345,10 +330,3 @@ def _delete(device: str) -> None:
 def _without_ipv6(device: str) -> None:
     with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
         Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6").write_text("1")
-
-
-def _without_offloads(device: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-        for command in _OFFLOADS:
-            value = create_string_buffer(struct.pack("II", command, 0))
-            fcntl.ioctl(handle, _SIOCETHTOOL, struct.pack("16sP16x", device.encode(), addressof(value)))

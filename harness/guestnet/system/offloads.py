@@ -18,11 +18,15 @@ def switch_off(device: str) -> None:
     """All of them, of ``device`` in the calling thread's network namespace. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         for command in _COMMANDS:
-            value = ctypes.create_string_buffer(struct.pack("II", command, 0))
-            request = _IFREQ.pack(device.encode(), ctypes.addressof(value))
             try:
-                fcntl.ioctl(handle, _SIOCETHTOOL, request)
+                ethtool(handle, device, command)
             except OSError as error:
                 # What a device has not got is off.
                 if error.errno != errno.EOPNOTSUPP:
                     raise
+
+
+def ethtool(handle: socket.socket, device: str, command: int) -> None:
+    """The ``command`` of ethtool with the value 0, for ``device``. Raises OSError."""
+    value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+    fcntl.ioctl(handle, _SIOCETHTOOL, _IFREQ.pack(device.encode(), ctypes.addressof(value)))

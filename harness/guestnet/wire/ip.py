@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from guestnet.core.endpoint import show_endpoint
 from guestnet.wire import ipv4, ipv6
 from guestnet.wire.ipv4 import Ipv4, show_ip4
 from guestnet.wire.ipv6 import Ipv6, show_ip6
@@ -21,7 +22,7 @@ def show_ip(address: IpAddress) -> str:
 
 def show_end(address: IpAddress, port: int) -> str:
     """``"192.168.65.1:53"`` or ``"[fd65:6775:6573:7400::1]:53"``: as journals and URLs write it."""
-    return f"{show_ip4(address)}:{port}" if len(address) == 4 else f"[{show_ip6(address)}]:{port}"
+    return show_endpoint(show_ip(address), port)
 
 
 def packet_of(

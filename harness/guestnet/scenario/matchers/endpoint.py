@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from guestnet.core.endpoint import show_endpoint
 from guestnet.core.errors import DescriptionError
 from guestnet.journal.query import Packet
 from guestnet.scenario.matchers.base import Question
@@ -18,7 +19,7 @@ class Endpoint(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return show_endpoint(self.address, self.port)
 
 
 EndpointLike = str | int | _Address | tuple[str | _Address | None, int | None]

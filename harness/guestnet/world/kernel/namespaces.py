@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
-from guestnet.system import namespace
+from guestnet.system import namespace, netlink
 from guestnet.system.calls import bind
 from guestnet.world.described.model import LAPTOP, Host, Link, Route
 from guestnet.world.described.uplink_problems import link_of
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _LOOPBACK: Final = 1
 _FIRST_INDEX: Final = 1000
 """Of the interfaces at the links' first ends."""
-_IFA_F_NODAD: Final = 0x02
-"""linux/if_addr.h: use the address without duplicate address detection (RFC 4862 section 5.4)."""
 
 _SYSCTLS: Final = {
     # New namespaces inherit these from the machine; a world is the same everywhere.
@@ -189,13 +187,8 @@ def _add_link(number: int, name: str, link: Link, namespaces: Namespaces, socket
 
 
 def _add_address(socket: "IPRoute", host: str, index: int, text: str) -> None:
-    address = ip_interface(text)
-    arguments: dict[str, Any] = {"address": str(address.ip), "prefixlen": address.network.prefixlen}
-    if address.version == 6:
-        # Where none is to be detected, the kernel still finds that out a little later; until then, nobody can
-        # bind to the address.
-        arguments["flags"] = _IFA_F_NODAD
-    _refusable(f"{host}: address {text}", lambda: socket.addr("add", index=index, **arguments))
+    told = netlink.address(ip_interface(text))
+    _refusable(f"{host}: address {text}", lambda: socket.addr("add", index=index, **told))
 
 
 def _add_route(socket: "IPRoute", host: str, route: Route) -> None:

@@ -1,37 +1,13 @@
 """nftables rulesets (nft(8)) in the namespaces of hosts."""
 
-import subprocess
-from typing import Final
-
-from guestnet.core.errors import DescriptionError, EnvironmentMissing, LabError
-from guestnet.system.programs import require
+from guestnet.system import nft
 from guestnet.world.kernel.namespaces import Namespaces
 
-_TIMEOUT: Final = 10.0
-_MODPROBE: Final = "as root, run: modprobe nf_tables"
-_UNABLE: Final = ("Operation not supported", "No such file", "unknown chain hook")
-"""What nft says when it, or the kernel, is too old or lacks a part."""
 
+def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str, remedy: str = nft.MODPROBE) -> None:
+    """Add ``ruleset`` to the tables of ``host`` as `guestnet.system.nft.load` does, and raise what it raises.
 
-def load(namespaces: Namespaces, host: str, ruleset: str, *, what: str, remedy: str = _MODPROBE) -> None:
-    """Add ``ruleset`` to the tables of ``host``, all of it or nothing; ``what`` names it in errors.
-
-    The calling thread visits the namespace meanwhile. Raises EnvironmentMissing with ``remedy`` when this
-    machine can't do such rules, DescriptionError with nft's own words when it refuses these, and LabError
-    when it takes too long.
+    The calling thread visits the namespace meanwhile.
     """
-    try:
-        with namespaces.inside(host):
-            ran = subprocess.run(
-                [require("nft"), "-f", "-"],
-                input=ruleset, capture_output=True, text=True, timeout=_TIMEOUT, check=False,
-            )  # fmt: skip
-    except subprocess.TimeoutExpired as error:
-        raise LabError(
-            f"nft took more than {_TIMEOUT:g} s over {what}", remedy="see what keeps this machine busy"
-        ) from error
-    if ran.returncode:
-        said = ran.stderr.strip()
-        if any(words in said for words in _UNABLE):
-            raise EnvironmentMissing(f"this kernel can't do {what} ({said})", remedy=remedy)
-        raise DescriptionError(f"nft refuses {what}: {said}", remedy="see nft(8)")
+    with namespaces.inside(host):
+        nft.load(ruleset, what=what, remedy=remedy)

@@ -24,6 +24,7 @@ from guestnet.core.errors import DescriptionError, LabError
 from guestnet.core.events import UplinkChanged
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
+from guestnet.system import netlink
 from guestnet.world.described.model import LAPTOP, Route, Uplink
 from guestnet.world.described.overlap import networks_of
 from guestnet.world.described.place import is_address, is_interface, on_link
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _CARRIER: Final = 10.0
 _POLL: Final = 0.001
-_NODAD: Final = 0x02
 _FAMILIES: Final = {4: 2, 6: 10}
 _FIRST_RULE: Final = 31000
 """After those of VPNs, before the main table's (32766)."""
@@ -192,9 +192,10 @@ class Uplinks:
             try:
                 routes.link("set", index=index, state="up")
                 for address in gone:
-                    routes.addr("del", index=index, **_address(address))
+                    routes.addr("del", index=index, **netlink.address(ip_interface(address)))
                 for address in state.addresses:
-                    routes.addr("replace", index=index, **_address(address), rt_priority=state.metric)
+                    told = netlink.address(ip_interface(address))
+                    routes.addr("replace", index=index, **told, rt_priority=state.metric)
                 if gone:
                     _forget_gateways(routes, index)
                 ways = [Route(to="default", via=gateway) for gateway in state.gateways]
@@ -262,11 +263,6 @@ def _index(routes: "IPRoute", link: str) -> int:
         f"the laptop has no interface {link} any more", remedy="see what scenario or guest removed it"
     )
 
-
-def _address(text: str) -> dict[str, Any]:
-    address = ip_interface(text)
-    described: dict[str, Any] = {"address": str(address.ip), "prefixlen": address.network.prefixlen}
-    return described | ({"flags": _NODAD} if address.version == 6 else {})
 
 
 def _route(route: Route, index: int, metric: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 from typing import Any, Final, Self
 
 from guestnet.core.errors import LabError
+from guestnet.system.netlink import IFA_F_NODAD
 from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.links.diversion import End
 
@@ -15,7 +16,6 @@ _FAMILIES: Final = (2, 10)
 _KERNEL: Final = 2
 """RTPROT_KERNEL of linux/rtnetlink.h: a route that comes with an address."""
 _UNICAST: Final = 1
-_NODAD: Final = 0x02
 _GLOBAL: Final = 0
 
 
@@ -58,7 +58,7 @@ class Carrier:
                 index = _index(netlink, self._end)
                 netlink.link("set", index=index, state="up")
                 for address in self._addresses:
-                    netlink.addr("replace", index=index, flags=_NODAD, **address)
+                    netlink.addr("replace", index=index, flags=IFA_F_NODAD, **address)
                 for route in self._routes:
                     netlink.route("replace", oif=index, **route)
         except NetlinkError as error:

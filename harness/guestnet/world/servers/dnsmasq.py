@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from guestnet.core.endpoint import show_endpoint
 from guestnet.system import dnsmasq
 from guestnet.world.described.server import Record, Server
 
@@ -101,7 +102,7 @@ class QueryLog:
         if query := _QUERY.search(line):
             serial, address, port, rdtype, name = query.groups()
             self._open[serial] = (
-                f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
+                show_endpoint(address, port),
                 f"{rdtype} {name}",
             )
             if len(self._open) > self._HELD:

@@ -24,6 +24,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, HTTPError, RequestHandler, stream_request_body
 
+from guestnet.core.endpoint import show_endpoint
 from guestnet.world.servers.access import Log
 from guestnet.world.servers.broken import reset_when_sent, wait_until_sent
 from guestnet.world.servers.content import BLOCK, blocks, content, digest
@@ -181,7 +182,7 @@ def client_of(handler: RequestHandler) -> str:
     """Address and port of the client, "192.168.1.10:40000"."""
     connection: Any = handler.request.connection
     address, port, *_ = connection.context.address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return show_endpoint(address, port)
 
 
 PAGES: Final[Routes] = [

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from guestnet.core.endpoint import show_endpoint
 from guestnet.system.programs import require
 
 STARTED: Final = "Server listening on"
@@ -19,5 +20,4 @@ def client(line: str) -> str | None:
     accepted = _ACCEPTED.search(line)
     if accepted is None:
         return None
-    address, port = accepted.groups()
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return show_endpoint(*accepted.groups())

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from guestnet.core.endpoint import show_endpoint
 from guestnet.world.servers.access import Log
 
 _PIECE: Final = 1 << 16
@@ -80,7 +81,7 @@ class UdpEcho:
 
 def show(address: Address) -> str:
     """Address and port as text."""
-    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+    return show_endpoint(address[0], address[1])
 
 
 async def serve(name: str, listening: socket.socket, log: Log, answer: Answer) -> asyncio.Server:

@@ -18,6 +18,7 @@ from ipaddress import ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, Final
 
 from guestnet.core.errors import DescriptionError, EnvironmentMissing
+from guestnet.system import netlink
 from guestnet.world.described.model import LAPTOP
 from guestnet.world.described.vpn import Vpn
 from guestnet.world.kernel.namespaces import Namespaces
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pyroute2 import IPRoute
 
 _FIB_RULE_INVERT: Final = 0x2
-_IFA_F_NODAD: Final = 0x02
 _RT_TABLE_MAIN: Final = 254
 _RTPROT_STATIC: Final = 4
 _FAMILIES: Final = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -43,15 +43,8 @@ def bring_up(namespaces: Namespaces, host: str, name: str, addresses: Iterable[s
         routes.link("set", index=index, mtu=mtu, state="up")
         routes.flush_addr(index=index)
         for text in addresses:
-            address = ip_interface(text)
-            more = {"flags": _IFA_F_NODAD} if address.version == 6 else {}
-            refusable(
-                f"{host}: {text} on {name}",
-                partial(
-                    routes.addr, "add", index=index, address=str(address.ip),
-                    prefixlen=address.network.prefixlen, **more,
-                ),
-            )  # fmt: skip
+            told = netlink.address(ip_interface(text))
+            refusable(f"{host}: {text} on {name}", partial(routes.addr, "add", index=index, **told))
 
 
 def take_up(namespaces: Namespaces, name: str) -> None:

@@ -19,8 +19,8 @@ from guestnet.core.errors import DescriptionError, EnvironmentMissing
 from guestnet.system.data import data_folder
 
 MIRROR_VARIABLE: Final = "GUESTNET_MIRROR"
-PUBLIC_MIRROR: Final = "http://mirror.example/debian"
-"""Debian's own; named in messages, used by nobody who did not ask for it."""
+MIRRORS: Final = "https://www.debian.org/mirror/list"
+"""Where Debian names its mirrors; messages point there."""
 
 _KEY: Final = "debian-archive-{}-stable.asc"
 _SUITES: Final = frozenset(
@@ -57,7 +57,7 @@ def mirrors(asked: str = "") -> list[str]:
     if asked := asked or os.environ.get(MIRROR_VARIABLE, ""):
         if not _URL.fullmatch(asked):
             raise DescriptionError(
-                f"the mirror {asked!r} is no URL", remedy=f"give one such as {PUBLIC_MIRROR}"
+                f"the mirror {asked!r} is no URL", remedy=f"give one of {MIRRORS}"
             )
         return [asked]
     if not (found := _of_this_machine()):
@@ -70,7 +70,7 @@ def mirrors(asked: str = "") -> list[str]:
 
 def another_mirror() -> str:
     """What to do about a mirror, for messages."""
-    return f"name a mirror: --mirror {PUBLIC_MIRROR} (or {MIRROR_VARIABLE}=…), or one that is nearer"
+    return f"name a mirror, of {MIRRORS}: --mirror URL, or {MIRROR_VARIABLE}=URL"
 
 
 def shown(mirror: str) -> str:

@@ -50,20 +50,20 @@ def bundle(entry: str, files: Mapping[str, str]) -> str:
     """The module ``entry`` and all that it imports as one script, dependencies first.
 
     Modules import by relative path and name only, and top-level names are unique over all of them, so
-    joining them is enough. Raises ValueError for an import of a file that is not there, a name that two
-    files declare, or a closing tag.
+    joining them is enough. Raises ValueError for an import of a file that is not there, files that import
+    each other, a name that two files declare, or a closing tag.
     """
     done: dict[str, str] = {}
 
-    def add(path: str) -> None:
+    def add(path: str, *importers: str) -> None:
         if path in done:
             return
         if path not in files:
             raise ValueError(f"no script {path}")
-        done[path] = ""
+        if path in importers:
+            raise ValueError(f"{path} imports itself by way of {importers[-1]}")
         for match in _IMPORT.finditer(files[path]):
-            add(_resolve(path, match[1]))
-        del done[path]
+            add(_resolve(path, match[1]), *importers, path)
         done[path] = _EXPORT.sub("", _IMPORT.sub("", files[path]))
 
     add(entry)

@@ -1,7 +1,6 @@
-// ICMP (RFC 792, 1191) and ICMPv6 (RFC 4443); quoted packets are dissected too.
+// ICMP (RFC 792, 1191) and ICMPv6 (RFC 4443); quoted packets are dissected too, by what dissected the packet around.
 import { transportChecksum } from "./checksum.js";
 import { field, hex16, internetChecksum, layer, named } from "./field.js";
-import { ipv4, ipv6 } from "./ip.js";
 import { NDP_TYPES, ndp } from "./ndp.js";
 import { payload } from "./payload.js";
 
@@ -15,7 +14,7 @@ const ICMPV6_TYPES = {
 };
 const ICMPV6_UNREACHABLE = { 0: "no route", 1: "administratively prohibited", 2: "beyond scope", 3: "address", 4: "port", 5: "source policy", 6: "reject route" };
 
-export function icmp(octets, start, end, layers) {
+export function icmp(octets, start, end, layers, pseudo) {
   const made = layer("ICMP", start, Math.min(start + 8, end));
   layers.push(made);
   const type = octets.u8(start), code = octets.u8(start + 1);
@@ -27,7 +26,7 @@ export function icmp(octets, start, end, layers) {
   if (type === 0 || type === 8) echo(made, octets, start, end, layers);
   else {
     if (type === 3 && code === 4) field(made, "Next-hop MTU", octets.u16(start + 6), start + 6, 2);
-    if (QUOTING.has(type)) quoted(ipv4, octets, start + 8, end, layers);
+    if (QUOTING.has(type)) quoted(pseudo.ip, octets, start + 8, end, layers);
     else payload(octets, start + 8, end, layers);
   }
 }
@@ -43,7 +42,7 @@ export function icmpv6(octets, start, end, layers, pseudo) {
   if (type === 128 || type === 129) echo(made, octets, start, end, layers);
   else if (type < 5) {
     if (type === 2) field(made, "MTU", octets.u32(start + 4), start + 4, 4);
-    quoted(ipv6, octets, start + 8, end, layers);
+    quoted(pseudo.ip, octets, start + 8, end, layers);
   } else if (NDP_TYPES.has(type)) ndp(made, type, octets, start, end);
   else payload(octets, start + 8, end, layers);
 }

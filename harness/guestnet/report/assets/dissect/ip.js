@@ -34,8 +34,8 @@ export function ipv4(octets, start, end, layers) {
     return;
   }
   const last = Math.min(end, start + total);
-  // For checksums, and for lengths when the capture holds less than there was: `cut` octets are missing.
-  const pseudo = { source: octets.slice(start + 12, start + 16), destination: octets.slice(start + 16, start + 20), cut: start + total - last, whole: last === start + total && (fragment & 0x3fff) === 0 };
+  // For checksums, for quotations, and for lengths when the capture holds less than there was: `cut` octets are missing.
+  const pseudo = { ip: ipv4, source: octets.slice(start + 12, start + 16), destination: octets.slice(start + 16, start + 20), cut: start + total - last, whole: last === start + total && (fragment & 0x3fff) === 0 };
   if (fragment & 0x1fff) payload(octets, start + headerLength, last, layers, "Fragment");
   else upper(protocol, octets, start + headerLength, last, layers, pseudo);
   if (last < end && last >= start + headerLength) payload(octets, last, end, layers, "Padding");
@@ -63,7 +63,7 @@ export function ipv6(octets, start, end, layers) {
   field(made, "Source", octets.ipv6(start + 8), start + 8, 16);
   field(made, "Destination", octets.ipv6(start + 24), start + 24, 16);
   const last = Math.min(end, start + 40 + length);
-  const pseudo = { source: octets.slice(start + 8, start + 24), destination: octets.slice(start + 24, start + 40), cut: start + 40 + length - last, whole: last === start + 40 + length };
+  const pseudo = { ip: ipv6, source: octets.slice(start + 8, start + 24), destination: octets.slice(start + 24, start + 40), cut: start + 40 + length - last, whole: last === start + 40 + length };
   let next = octets.u8(start + 6), at = start + 40;
   while (EXTENSIONS.has(next)) {
     const size = next === 44 ? 8 : 8 * (octets.u8(at + 1) + 1);

@@ -90,7 +90,7 @@ def test_the_profile_itself_is_right(folder: Path) -> None:
         (
             'kind = "dns"',
             'kind = "dns"\nfaults = { "a.b" = "NO" }',
-            ("mine.toml:22: servers.dns.faults: invalid enum value 'NO': "
+            ("mine.toml:22: servers.dns.faults.a.b: invalid enum value 'NO': "
             "give one of SERVFAIL, REFUSED, NOTIMP, TRUNCATED, SILENT"),
         ),
         (
@@ -146,7 +146,7 @@ def test_the_profile_itself_is_right(folder: Path) -> None:
         (
             "forward = true",
             "forward = true\nnat_timeouts = { sctp = 1 }",
-            "mine.toml:5: hosts.ap.nat_timeouts: invalid enum value 'sctp': give one of udp, ",
+            "mine.toml:5: hosts.ap.nat_timeouts.sctp: invalid enum value 'sctp': give one of udp, ",
         ),
         ("[hosts.laptop]\n", "[[hosts]]\n", "mine.toml:2: hosts: is no table: "),
         ("[hosts.laptop]", "[hosts.lap]", "mine.toml:1: hosts: there is no laptop: "),

@@ -1,11 +1,16 @@
+from ipaddress import ip_interface
+
+import msgspec
 import pytest
 
 from guestnet.core.errors import DescriptionError
-from guestnet.world.described.model import Host, Link, Route
+from guestnet.world.described.model import Host, Link, Route, Uplink
 from guestnet.world.described.place import WorldError
 from guestnet.world.described.server import Record, Server
-from guestnet.world.described.world import World
-from guestnet.world.profiles.load import load_profile
+from guestnet.world.described.tables import Tables
+from guestnet.world.described.vpn import Vpn
+from guestnet.world.described.world import Families, World
+from guestnet.world.profiles.load import load_profile, profile_names
 
 LAPTOP = {"laptop": Host()}
 TWO = {"laptop": Host(), "far": Host(addresses=("10.9.9.9",))}
@@ -134,3 +139,42 @@ def test_a_laptop_of_both_families_is_the_worlds_own() -> None:
     plain = load_profile("plain")
 
     assert plain.with_laptop("both") == plain
+
+
+LAPTOP_S = {
+    Tables: {"hosts", "links", "uplinks", "vpns"},
+    Host: {"addresses", "routes", "resolvers"},
+    Link: {"ends"},
+    Uplink: {"gateways", "resolvers", "routes"},
+    Vpn: {"up"},
+}
+"""What `World.with_laptop` cuts down."""
+OTHERS = {
+    Tables: {"name", "servers", "nat64", "portals"},
+    Host: {"forward", "masquerade", "nat_timeouts", "rules"},
+    Link: {"mtu", "impair"},
+    Uplink: {"kind", "link", "metric", "up"},
+    Vpn: set(Vpn.__struct_fields__) - {"up"},
+}
+"""What is no address, or not of the laptop's own, or in a tunnel, which carries either family."""
+
+
+@pytest.mark.parametrize("struct", LAPTOP_S)
+def test_whoever_adds_a_field_says_whether_it_is_of_one_family(struct: type[msgspec.Struct]) -> None:
+    assert set(struct.__struct_fields__) == LAPTOP_S[struct] | OTHERS[struct]
+
+
+@pytest.mark.parametrize("families", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("profile", profile_names())
+def test_a_laptop_of_one_family_has_nothing_of_the_other(profile: str, families: Families) -> None:
+    world = load_profile(profile).with_laptop(families)
+    laptop = world.hosts["laptop"]
+    addresses = [
+        *laptop.addresses, *laptop.resolvers,
+        *(each for link in world.links.values() for each in link.ends.get("laptop", ())),
+        *(each for uplink in world.uplinks.values() for each in (*uplink.gateways, *uplink.resolvers)),
+        *(vpn.endpoint for vpn in world.vpns.values() if vpn.up),
+    ]  # fmt: skip
+    routes = [*laptop.routes, *(route for uplink in world.uplinks.values() for route in uplink.routes)]
+    addresses += [route.via or route.to for route in routes]
+    assert {ip_interface(each).version for each in addresses} <= {4 if families == "ipv4" else 6}

@@ -54,7 +54,7 @@ def test_a_filter_is_for_the_settings_beside_it() -> None:
         ('{ loss = "200%" }', "flaky.toml:7: links.wifi.impair.loss: '200%' is no share"),
         ('{ up = { rate = "5" } }', "flaky.toml:7: links.wifi.impair.up.rate: '5' is no rate"),
         ('{ down = { rat = "5" } }', "flaky.toml:7: links.wifi.impair.down.rat: unknown key"),
-        ('{ loss = { kind = "burst", mean = "3%", length = 0.5 } }', "links.wifi: length is 0.5"),
+        ('{ loss = { kind = "burst", mean = "3%", length = 0.5 } }', "links.wifi.impair.loss: length is 0.5"),
         ("3", "flaky.toml:7: links.wifi.impair: a value of type int"),
     ],
 )

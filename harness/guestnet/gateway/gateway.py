@@ -6,8 +6,8 @@ and what it has to say), then all commands, with the frames of the turn at the e
 =========== ======================================================================
 packet to   goes to
 =========== ======================================================================
-group       DHCP, DHCPv6 when it is that; all else is the switch's business
-gateway     the same, DNS, echo; other UDP: port unreachable, other TCP: RST
+group       services that are there for groups (DHCP, DHCPv6); all else is the switch's business
+gateway     services by their ports (``local``), echo; other UDP: port unreachable, other TCP: RST
 host        the laptop's loopback: TCP and UDP flows; echo is answered here
 elsewhere   TCP, UDP and echo flows, TTL permitting; other protocols: unreachable
 any of them an ICMP error about what we sent goes to whom it concerns (``guest_errors``)
@@ -36,8 +36,7 @@ from guestnet.gateway.short_way import ShortWay
 from guestnet.gateway.tcp_flows import TcpFlows
 from guestnet.gateway.turned_away import TurnedAway
 from guestnet.gateway.udp_flows import UdpFlows
-from guestnet.wire import dhcp, dhcpv6, icmp, icmpv6, ip, ipv6, tcp, udp
-from guestnet.wire.dns import PORT as DNS_PORT
+from guestnet.wire import icmp, icmpv6, ip, ipv6, tcp, udp
 from guestnet.wire.icmp import Icmp
 from guestnet.wire.icmpv6 import Icmpv6, ParameterProblem
 from guestnet.wire.ip import IpPacket
@@ -105,9 +104,9 @@ class Gateway:
             events.EchoReplied: self.icmp.replied,
             events.EchoFailed: self.icmp.failed,
             events.EchoLost: self.icmp.lost,
-            events.ServersListed: self.local.servers_listed,
-            events.ServerAnswered: self.local.server_answered,
-            events.ServerFailed: self.local.server_failed,
+            events.ServersListed: self.local.dns.servers_listed,
+            events.ServerAnswered: self.local.dns.server_answered,
+            events.ServerFailed: self.local.dns.server_failed,
             events.LaptopTold: self._laptop_told,
         }
 
@@ -224,22 +223,18 @@ class Gateway:
                 self.udp.receive(packet, datagram, self._now)
             return
         self._interface.is_stirred = True
-        to_service = reach in (Reach.GROUP, Reach.GATEWAY)
-        if to_service and datagram.destination_port == dhcp.SERVER_PORT and isinstance(packet, Ipv4):
-            self.local.dhcp(datagram, self._now)
-        elif to_service and datagram.destination_port == dhcpv6.SERVER_PORT and isinstance(packet, Ipv6):
-            if reach is Reach.GATEWAY or packet.destination == dhcpv6.ALL_SERVERS:
-                self.local.dhcpv6(packet, datagram, self._now)
-        elif reach is not Reach.GATEWAY or group or not any(packet.source):
+        if reach not in (Reach.GROUP, Reach.GATEWAY):
             return
-        elif datagram.destination_port == DNS_PORT:
-            self.local.dns_datagram(packet, datagram, self._now)
-        else:
+        is_own = reach is Reach.GATEWAY and not group and any(packet.source)
+        service = self.local.datagrams.get(datagram.destination_port)
+        if service is not None and service.takes(packet, reach, is_own=is_own):
+            service.datagram(packet, datagram, self._now)
+        elif is_own:
             self._tell(NOBODY_THERE[_version(packet)], packet)
 
     def _tcp_to_gateway(self, packet: IpPacket) -> None:
         segment = tcp.parse(packet.payload, packet.source, packet.destination)
-        if segment.destination_port != DNS_PORT or not self.local.dns_segment(packet, segment, self._now):
+        if not self.local.segment(packet, segment, self._now):
             self.tcp.refuse(packet, segment)
 
     def _may_travel(self, packet: IpPacket) -> bool:

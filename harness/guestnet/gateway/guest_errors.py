@@ -14,7 +14,6 @@ from guestnet.gateway.udp_flows import UdpFlows
 from guestnet.tcpip import icmp as icmp_quotes
 from guestnet.tcpip import icmpv6 as icmpv6_quotes
 from guestnet.wire import icmpv6
-from guestnet.wire.dns import PORT as DNS_PORT
 from guestnet.wire.icmp import Icmp, Type, Unreachable
 from guestnet.wire.icmpv6 import Icmpv6
 from guestnet.wire.ip import IpPacket
@@ -58,7 +57,7 @@ class GuestErrors:
         if about.protocol == Protocol.UDP and nobody:
             self._udp.unreachable(about, now)
         elif about.protocol == Protocol.TCP and too_big:
-            if self._addressing.reach(about.source) is Reach.GATEWAY and about.source_port == DNS_PORT:
+            if self._addressing.reach(about.source) is Reach.GATEWAY:
                 self._local.packet_too_big(about, message.mtu, now)
             else:
                 self._tcp.packet_too_big(about, message.mtu, now)

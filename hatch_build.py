@@ -21,6 +21,8 @@ CARRIED = ("images", "fixtures")
 COMPILE: Final = "GUESTNET_COMPILE"
 _TOOLS: Final = ["mypy[mypyc]>=2.4.1", "msgspec>=0.22.0", "numpy>=2.4.6"]
 """The compiler, and what the compiled modules import, for their types."""
+_TYPES: Final = ("--ignore-missing-imports", "--follow-imports=silent")
+"""Of what the compiled modules do not need, and is not here, nothing is said."""
 _DATA_PATH: Final = (
     "core/time.py", "wire/checksum.py", "wire/ip.py", "wire/octets.py", "tcpip/tcp/[a-z]*.py",
     "gateway/[a-z]*.py", "link/link.py", "link/lane.py", "link/switch.py", "journal/append.py",
@@ -60,7 +62,7 @@ def compiled(root: Path, folder: Path) -> dict[str, str]:
     shutil.copytree(source, folder / "guestnet", ignore=ignored)
     modules = [str(path.relative_to(folder)) for path in sorted(_data_path(folder / "guestnet"))]
     environment = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0", **os.environ}
-    subprocess.run([sys.executable, "-m", "mypyc", *modules], cwd=folder, env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "mypyc", *_TYPES, *modules], cwd=folder, env=environment, check=True)
     made = [*folder.glob("*.so"), *(folder / "guestnet").rglob("*.so")]
     return {str(path): str(path.relative_to(folder)) for path in made}
 

@@ -14,10 +14,14 @@ PENDING = """loop = asyncio.new_event_loop()
 """
 
 
+ROOT = Path(__file__).parents[2]
+
+
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A folder under the project's own conftest."""
-    pytester.makeconftest((Path(__file__).parents[2] / "conftest.py").read_text())
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A folder under the project's own conftest, which imports from tests/support."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makeconftest((ROOT / "conftest.py").read_text())
     return pytester
 
 

@@ -7,7 +7,7 @@ resolvers, as they were when the guest was plugged in. For a netns guest it is p
 makes the guest's TAP device itself. The version that Debian 12 ships (2023-03-09) is the
 oldest that is known to work, Debian 13's (2025-05-03) the newest.
 
-What scenarios show of that version, with guests of either kind, is its own doing and stays red. A refused
+What scenarios show of the former, with guests of either kind, is its own doing and stays red. A refused
 connect is answered by a reset without ACK, which a guest must ignore (RFC 9293 section 3.10.7.3), so it looks
 like silence; to a datagram a closed port is silence, too. The FIN of a server is not passed on once the guest
 has sent its own. When a server resets at once, octets that it sent before are lost, now and then the reset

@@ -62,7 +62,8 @@ def compiled(root: Path, folder: Path) -> dict[str, str]:
     shutil.copytree(source, folder / "guestnet", ignore=ignored)
     modules = [str(path.relative_to(folder)) for path in sorted(_data_path(folder / "guestnet"))]
     environment = {"MYPYC_OPT_LEVEL": "2", "MYPYC_DEBUG_LEVEL": "0", **os.environ}
-    subprocess.run([sys.executable, "-m", "mypyc", *_TYPES, *modules], cwd=folder, env=environment, check=True)
+    command = [sys.executable, "-m", "mypyc", *_TYPES, *modules]
+    subprocess.run(command, cwd=folder, env=environment, check=True)
     made = [*folder.glob("*.so"), *(folder / "guestnet").rglob("*.so")]
     return {str(path): str(path.relative_to(folder)) for path in made}
 

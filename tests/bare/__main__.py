@@ -36,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="./dev bare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--mirror", default="", metavar="URL", help="of packages, if not this machine's own")
+    parser.add_argument("--mirror", default="", metavar="URL", help="if not apt's own; for Ubuntu always")
     parser.add_argument("--again", action="store_true", help="make the root filesystem anew")
     parser.add_argument("suite", metavar="SUITE", help="bookworm, trixie, sid, noble …")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")

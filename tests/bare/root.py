@@ -17,7 +17,6 @@ from guestnet.system.programs import require
 from tests.bare.host import Host
 
 UBUNTU = frozenset({"jammy", "noble", "questing", "resolute"})
-UBUNTU_MIRROR = "http://ubuntu.example/ubuntu"
 PACKAGES = "apt,ca-certificates,git,python3,sudo"
 """Beside the essential ones."""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -35,8 +34,12 @@ _USER = (
 
 def mirror_of(suite: str, asked: str) -> str:
     """Where packages of ``suite`` come from. Raises EnvironmentMissing, DescriptionError."""
+    if suite in UBUNTU and not asked:
+        raise EnvironmentMissing(
+            f"{suite} is Ubuntu, of which no mirror is known here", remedy="name one: --mirror URL"
+        )
     if suite in UBUNTU:
-        return asked or UBUNTU_MIRROR
+        return asked
     return debian.mirrors(asked)[0]
 
 

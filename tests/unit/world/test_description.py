@@ -164,6 +164,18 @@ def test_whoever_adds_a_field_says_whether_it_is_of_one_family(struct: type[msgs
     assert set(struct.__struct_fields__) == LAPTOP_S[struct] | OTHERS[struct]
 
 
+@pytest.mark.parametrize(
+    ("families", "kept"), [("ipv4", "10.9.0.1"), ("ipv6", "2001:db8:9::1")]
+)
+def test_so_has_one_without_uplinks(families: Families, kept: str) -> None:
+    both = ("10.9.0.1", "2001:db8:9::1")
+    routes = tuple(Route(to=to, kind="blackhole") for to in ("10.8.0.0/16", "2001:db8:8::/48"))
+    laptop = Host(addresses=both, resolvers=both, routes=routes)
+    cut = World(name="w", hosts={"laptop": laptop}).with_laptop(families).hosts["laptop"]
+    assert cut.addresses == cut.resolvers == (kept,)
+    assert cut.routes == (routes[:1] if families == "ipv4" else routes[1:])
+
+
 @pytest.mark.parametrize("families", ["ipv4", "ipv6"])
 @pytest.mark.parametrize("profile", profile_names())
 def test_a_laptop_of_one_family_has_nothing_of_the_other(profile: str, families: Families) -> None:

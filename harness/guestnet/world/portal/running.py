@@ -17,6 +17,7 @@ from guestnet.core.errors import DescriptionError, GuestnetError
 from guestnet.core.events import Noted, PortalChanged, Served
 from guestnet.core.recorder import Recorder
 from guestnet.edge.clock import LabClock
+from guestnet.system.children import Children
 from guestnet.system.dnsmasq import STARTED
 from guestnet.world.described.place import WorldError, is_network
 from guestnet.world.described.portal import Changes, PortalState, Ways
@@ -28,8 +29,8 @@ from guestnet.world.kernel.places import RUN
 from guestnet.world.portal import decide, resolver
 from guestnet.world.portal.ruleset import ruleset
 from guestnet.world.portal.sessions import Sessions
+from guestnet.world.servers.failing import cannot_at
 from guestnet.world.servers.messages import AskedName, AskedPage, Name, Page
-from guestnet.world.servers.processes import Processes
 
 _MISSING: Final = 500
 
@@ -47,7 +48,7 @@ class Portals:
             name: RunningPortal(name, world, recorder, clock, on_change) for name in world.portals
         }
 
-    async def start(self, namespaces: Namespaces, processes: Processes, reader: Reader) -> None:
+    async def start(self, namespaces: Namespaces, processes: Children, reader: Reader) -> None:
         """Close all of them to everybody. Raises EnvironmentMissing, LabError."""
         starting = (
             portal.start(namespaces, processes, reader(name)) for name, portal in self._portals.items()
@@ -98,7 +99,7 @@ class RunningPortal:
         self._on_change = on_change
         self._sessions = Sessions()
         self._namespaces = Namespaces()
-        self._processes: Processes | None = None
+        self._processes: Children | None = None
         self._folder = RUN / f"portal-{name}"
         self._turn = asyncio.Lock()
         self._timer: TimerHandle | None = None
@@ -129,7 +130,7 @@ class RunningPortal:
             open_for={machine: self._sessions.of(machine, now).remaining for machine in machines},
         )
 
-    async def start(self, namespaces: Namespaces, processes: Processes, read: Callable[[str], None]) -> None:
+    async def start(self, namespaces: Namespaces, processes: Children, read: Callable[[str], None]) -> None:
         """Close it to everybody; names and DHCP work. Raises EnvironmentMissing, LabError."""
         self._namespaces = namespaces
         self._processes = processes
@@ -138,7 +139,8 @@ class RunningPortal:
         words = resolver.command(self._portal, self._addresses, self._folder)
         path = namespaces.path(self._portal.host)
         await asyncio.gather(
-            self._load(), processes.run_in(path, self._name, words, STARTED, read, of="portals")
+            self._load(),
+            processes.run_in(path, self._name, words, STARTED, read, cannot_at(f"portals.{self._name}")),
         )
 
     def close(self) -> None:

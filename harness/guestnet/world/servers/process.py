@@ -9,7 +9,6 @@ import gc
 import os
 import socket
 import ssl
-import sys
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from guestnet.system.calls import CLONE_NEWNET, setns
+from guestnet.system.orders import orders, report
 from guestnet.world.described.portal import NAMES
 from guestnet.world.described.server import Certificate, ServerKind
 from guestnet.world.kernel.places import RUN
@@ -28,26 +28,20 @@ from guestnet.world.servers.messages import (
     Order,
     Orders,
     PortalOrder,
-    Report,
     Told,
 )
 from guestnet.world.servers.ntp import Clock as LabTime
 from guestnet.world.servers.ntp import NtpServer
 from guestnet.world.servers.paths import CA, CA_WITH_KEY
-from guestnet.world.servers.reports import LINE_LIMIT, Failed, Ready, Request, shown
+from guestnet.world.servers.reports import Failed, Ready, Request, shown
 from guestnet.world.servers.streams import UdpEcho, serve_half_close, serve_tcp_echo
 
 if TYPE_CHECKING:
     from guestnet.world.servers.certificates import Authority
 
 _BACKLOG: Final = 512
-def _report(report: Report) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
-    sys.stdout.buffer.flush()
-
-
 def _log(server: str, client: str, request: str, status: str) -> None:
-    _report(Request(server, client, shown(request), status))
+    report(Request(server, client, shown(request), status))
 
 
 def _bind(address: str, port: int, kind: socket.SocketKind, *, deaf: bool = False) -> socket.socket:
@@ -137,7 +131,7 @@ class _Servers:
     def __init__(self, orders: Orders) -> None:
         self._orders = orders
         self.time = LabTime(orders.clock)
-        self.questions = Questions(_report)
+        self.questions = Questions(report)
         self._kept: list[object] = []
         self._authority: Authority | None = None
 
@@ -158,13 +152,13 @@ class _Servers:
                     self._kept.append(await started)
                 except OSError as error:
                     reason = f"{address} port {order.server.port}: {error.strerror}"
-                    _report(Failed(order.name, reason))
+                    report(Failed(order.name, reason))
                     return False
         for portal in self._orders.portals:
             try:
                 self._serve_portal(portal)
             except OSError as error:
-                _report(Failed(portal.name, f"the access point's ports: {error.strerror}"))
+                report(Failed(portal.name, f"the access point's ports: {error.strerror}"))
                 return False
         return True
 
@@ -205,17 +199,13 @@ def _enter(namespace: str) -> None:
 
 
 async def _run() -> int:
-    loop = asyncio.get_running_loop()
-    told = asyncio.StreamReader(limit=LINE_LIMIT)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
-    servers = _Servers(msgspec.json.decode(await told.readline(), type=Orders))
+    told = await orders()
+    servers = _Servers(await told.first(Orders))
     if not await servers.start():
         return 1
     gc.freeze()
-    _report(Ready())
-    decoder = msgspec.json.Decoder[Told](Told)
-    while line := await told.readline():
-        message = decoder.decode(line)
+    report(Ready())
+    async for message in told.each(msgspec.json.Decoder[Told](Told)):
         if isinstance(message, Clock):
             servers.time.distance = message.clock
         else:

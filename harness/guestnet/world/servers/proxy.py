@@ -16,22 +16,17 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from mitmproxy import options
 from mitmproxy.http import HTTPFlow
 from mitmproxy.tools.dump import DumpMaster
 
 from guestnet.system.calls import CLONE_NEWNET, CLONE_NEWNS, bind, setns, unshare
-from guestnet.world.servers.reports import LINE_LIMIT, Failed, ProxyOrder, Ready, Request, shown
+from guestnet.system.orders import orders, report
+from guestnet.world.servers.reports import Failed, ProxyOrder, Ready, Request, shown
 from guestnet.world.servers.streams import show
 
 _STREAMED: Final = "64k"
 """Longer bodies pass as they come."""
-
-
-def _report(report: Ready | Failed | Request) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
-    sys.stdout.buffer.flush()
 
 
 class _Access:
@@ -45,10 +40,10 @@ class _Access:
         """mitmproxy's servers are there, or never will be."""
         for server in self._master.addons.get("proxyserver").servers:
             if not server.is_running:
-                _report(Failed(self._name, str(server.last_exception)))
+                report(Failed(self._name, str(server.last_exception)))
                 self._master.shutdown()
                 return
-        _report(Ready())
+        report(Ready())
 
     def http_connected(self, flow: HTTPFlow) -> None:
         """A tunnel was made."""
@@ -73,7 +68,7 @@ class _Access:
         request = flow.request
         target = f"{request.host}:{request.port}" if request.method == "CONNECT" else request.pretty_url
         client = show(flow.client_conn.peername)
-        _report(Request(self._name, client, shown(f"{request.method} {target}"), status))
+        report(Request(self._name, client, shown(f"{request.method} {target}"), status))
 
 
 def _enter(order: ProxyOrder) -> None:
@@ -108,14 +103,12 @@ def _master(order: ProxyOrder) -> Any:
 
 
 async def _main() -> int:
-    loop = asyncio.get_running_loop()
-    told = asyncio.StreamReader(limit=LINE_LIMIT)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
-    order = msgspec.json.decode(await told.readline(), type=ProxyOrder)
+    told = await orders()
+    order = await told.first(ProxyOrder)
     _enter(order)
     master = _master(order)
     running = asyncio.create_task(master.run())
-    stop = asyncio.create_task(told.read())
+    stop = asyncio.create_task(told.end())
     await asyncio.wait([running, stop], return_when=asyncio.FIRST_COMPLETED)
     master.shutdown()
     with contextlib.suppress(SystemExit):

@@ -8,8 +8,6 @@ from typing import Final
 
 import msgspec
 
-LINE_LIMIT: Final = 1 << 20
-"""Octets of a line: what a client may send to a portal, twice, with every octet written as an escape."""
 _SHOWN: Final = 2000
 
 

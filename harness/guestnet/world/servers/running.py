@@ -13,8 +13,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from guestnet.core.errors import LabError
+from guestnet.system.children import Children
 from guestnet.system.dnsmasq import STARTED
-from guestnet.system.forked import Forked, Spawner
+from guestnet.system.forked import Spawner
+from guestnet.system.orders import LINE_LIMIT, Ordered, Speaking
 from guestnet.system.programs import require
 from guestnet.world.described.server import KINDS, Server, has_tls
 from guestnet.world.described.world import World
@@ -23,6 +25,7 @@ from guestnet.world.kernel.namespaces import Namespaces
 from guestnet.world.kernel.places import RUN
 from guestnet.world.servers import iperf3
 from guestnet.world.servers.dnsmasq import QueryLog, command
+from guestnet.world.servers.failing import cannot, cannot_at
 from guestnet.world.servers.messages import (
     AskedName,
     AskedPage,
@@ -33,11 +36,9 @@ from guestnet.world.servers.messages import (
     Page,
     PortalOrder,
     Report,
-    Told,
 )
 from guestnet.world.servers.paths import CA, CA_WITH_KEY, package_alone, proxy_folder
-from guestnet.world.servers.processes import Processes, cannot
-from guestnet.world.servers.reports import LINE_LIMIT, Failed, ProxyOrder, Ready, Request
+from guestnet.world.servers.reports import Failed, ProxyOrder, Ready, Request
 
 _START_TIMEOUT: Final = 15.0
 _OURS: Final = "servers"
@@ -85,9 +86,9 @@ class Servers:
         self._now = now
         self._ask = ask
         self._proxy_python = proxy_python
-        self.processes = Processes(on_end)
-        self._python: Forked | None = None
-        self._proxies: dict[str, Process] = {}
+        self.processes = Children(on_end)
+        self._python: Ordered[Report] | None = None
+        self._proxies: dict[str, Ordered[Report]] = {}
         self._asking: set[asyncio.Task[None]] = set()
 
     @property
@@ -103,10 +104,10 @@ class Servers:
             require(program)
         # A proxy takes the longest, so it comes first.
         for name in self._named("proxy"):
-            self._proxies[name] = await self._proxy_process(name)
+            self._proxies[name] = self._ordered(name, await self._proxy_process())
         if self._orders() or self._needs_authority:
-            self._python = await self._spawner.start("guestnet.world.servers.process", limit=LINE_LIMIT)
-            self.processes.own(_OURS, self._python)
+            process = await self._spawner.start("guestnet.world.servers.process", limit=LINE_LIMIT)
+            self._python = self._ordered(_OURS, process)
 
     async def start(self, namespaces: Namespaces) -> None:
         """Return when every server listens. Raises LabError naming the one that can't."""
@@ -133,19 +134,21 @@ class Servers:
     def clock_jumped(self) -> None:
         """Tell the servers that have a clock what time it is."""
         if self._python is not None:
-            self._tell(Clock(self._now() - time.monotonic_ns()))
+            self._python.tell(Clock(self._now() - time.monotonic_ns()))
 
     def _named(self, kind: str) -> dict[str, Server]:
         return {name: server for name, server in self._world.servers.items() if server.kind == kind}
 
-    async def _proxy_process(self, name: str) -> Process:
-        process = await asyncio.create_subprocess_exec(
+    def _ordered(self, name: str, process: Speaking) -> Ordered[Report]:
+        self.processes.own(name, process)
+        return Ordered(process, msgspec.json.Decoder[Report](Report))
+
+    async def _proxy_process(self) -> Process:
+        return await asyncio.create_subprocess_exec(
             self._proxy_python, "-P", "-m", "guestnet.world.servers.proxy",
             stdin=PIPE, stdout=PIPE, limit=LINE_LIMIT, process_group=0,
             env={**os.environ, "PYTHONPATH": str(package_alone())},
         )  # fmt: skip
-        self.processes.own(name, process)
-        return process
 
     # Our own servers
 
@@ -182,8 +185,8 @@ class Servers:
         await self._await_ready(_OURS, self._python, orders)
         await asyncio.gather(
             *(
-                self._await_ready(name, process, self._proxy_order(name, namespaces))
-                for name, process in self._proxies.items()
+                self._await_ready(name, proxy, self._proxy_order(name, namespaces))
+                for name, proxy in self._proxies.items()
             )
         )
 
@@ -202,23 +205,17 @@ class Servers:
             authority_with_key=str(CA_WITH_KEY),
         )
 
-    async def _await_ready(self, name: str, process: Process | Forked, orders: Orders | ProxyOrder) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(msgspec.json.encode(orders) + b"\n")
-        decoder = msgspec.json.Decoder[Report](Report)
-        line = await process.stdout.readline()
-        first = decoder.decode(line) if line else Failed(name, "its process ended; lab.log has its words")
+    async def _await_ready(self, name: str, child: Ordered[Report], orders: Orders | ProxyOrder) -> None:
+        child.tell(orders)
+        first = await child.report() or Failed(name, "its process ended; lab.log has its words")
         if isinstance(first, Failed):
             table = "portals" if first.server in self._world.portals else "servers"
             raise cannot(_OURS if first.server == _OURS else f"{table}.{first.server}", first.reason)
         assert isinstance(first, Ready)
-        self.processes.follow(name, process, self._read_reports(process, decoder))
+        self.processes.follow(name, child.process, self._read_reports(child))
 
-    async def _read_reports(self, process: Process | Forked, decoder: msgspec.json.Decoder[Report]) -> None:
-        assert process.stdout is not None
-        while line := await process.stdout.readline():
-            report = decoder.decode(line)
+    async def _read_reports(self, child: Ordered[Report]) -> None:
+        async for report in child.each():
             if isinstance(report, Request):
                 self._on_answer(Answered(report.server, report.client, report.request, report.status))
             elif isinstance(report, (AskedPage, AskedName)):
@@ -233,11 +230,8 @@ class Servers:
             self._on_end(f"a portal does not know what to answer ({error or type(error).__name__})")
 
     async def _answer(self, asked: AskedPage | AskedName) -> None:
-        self._tell(await self._ask(asked))
-
-    def _tell(self, told: Told) -> None:
         assert self._python is not None
-        self._python.stdin.write(msgspec.json.encode(told) + b"\n")
+        self._python.tell(await self._ask(asked))
 
     # Others' servers, and none
 
@@ -246,9 +240,8 @@ class Servers:
         folder.mkdir()
         number = list(self._world.servers).index(name)
         words = command(server, folder, fault_address_of(number))
-        await self.processes.run_in(
-            namespaces.path(server.host), name, words, STARTED, self.query_reader(name)
-        )
+        path, read = namespaces.path(server.host), self.query_reader(name)
+        await self.processes.run_in(path, name, words, STARTED, read, cannot_at(f"servers.{name}"))
 
     def query_reader(self, name: str) -> Callable[[str], None]:
         """What reads the log of the dnsmasq called ``name``."""
@@ -270,7 +263,8 @@ class Servers:
         for index, address in enumerate(server.addresses):
             words = iperf3.command(address, server.port)
             known_as = name if index == 0 else f"{name}.{index}"
-            await self.processes.run_in(namespaces.path(server.host), known_as, words, iperf3.STARTED, read)
+            path, wrong = namespaces.path(server.host), cannot_at(f"servers.{known_as}")
+            await self.processes.run_in(path, known_as, words, iperf3.STARTED, read, wrong)
 
     async def _prohibit(self, namespaces: Namespaces) -> None:
         """Let the hosts of "prohibit" servers answer with ICMP communication administratively prohibited."""

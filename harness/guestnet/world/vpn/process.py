@@ -7,10 +7,13 @@ from typing import Final
 import msgspec
 
 from guestnet.core.errors import LabError
-from guestnet.system.forked import Forked, Spawner
+from guestnet.system.children import Children
+from guestnet.system.forked import Spawner
+from guestnet.system.orders import LINE_LIMIT, Ordered
 from guestnet.world.vpn.messages import Changed, Failed, Open, Opened, Order, Report
 
 _START_TIMEOUT: Final = 15.0
+_NAME: Final = "tunnels"
 
 
 class TunnelProcess:
@@ -22,33 +25,30 @@ class TunnelProcess:
     ) -> None:
         self._spawner = spawner
         self._on_change = on_change
-        self._on_end = on_end
-        self._process: Forked | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._children = Children(on_end)
+        self._tunnels: Ordered[Report] | None = None
 
     @property
-    def pid(self) -> int | None:
+    def pids(self) -> dict[str, int]:
         """Of the process, when it runs."""
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else None
+        return self._children.pids
 
     async def prepare(self) -> None:
         """Start it: that needs no world."""
-        self._process = await self._spawner.start("guestnet.world.vpn.tunnels")
+        process = await self._spawner.start("guestnet.world.vpn.tunnels", limit=LINE_LIMIT)
+        self._children.own(_NAME, process)
+        self._tunnels = Ordered(process, msgspec.json.Decoder[Report](Report))
 
     async def open(self, orders: list[Open]) -> None:
         """Make these tunnels. Raises LabError naming the one that can't be."""
-        process = self._process
-        assert process is not None
-        decoder = msgspec.json.Decoder[Report](Report)
+        tunnels = self._tunnels
+        assert tunnels is not None
         for order in orders:
-            self.tell(order)
+            tunnels.tell(order)
         try:
             async with asyncio.timeout(_START_TIMEOUT):
                 for order in orders:
-                    line = await process.stdout.readline()
-                    answer = decoder.decode(line) if line else Failed(order.name, "the process ended")
+                    answer = await tunnels.report() or Failed(order.name, "the process ended")
                     if not isinstance(answer, Opened):
                         reason = answer.reason if isinstance(answer, Failed) else answer.news
                         raise LabError(f"vpns.{answer.name} can't start: {reason}", remedy="see lab.log")
@@ -56,28 +56,19 @@ class TunnelProcess:
             raise LabError(
                 f"the tunnels were not there within {_START_TIMEOUT:.0f} s", remedy="see lab.log"
             ) from error
-        self._reading = asyncio.create_task(self._read(process, decoder), name="tunnels")
+        self._children.follow(_NAME, tunnels.process, self._read(tunnels))
 
     def tell(self, order: Order) -> None:
         """Give an order; what comes of it is told by ``on_change``."""
-        if self._process is None:
+        if self._tunnels is None:
             raise LabError("the tunnel process was not started")
-        self._process.stdin.write(msgspec.json.encode(order) + b"\n")
+        self._tunnels.tell(order)
 
     async def stop(self) -> None:
         """End it and wait. Idempotent."""
-        self._stopping = True
-        if self._process is not None:
-            self._process.kill()
-            await self._process.wait()
-        if self._reading is not None:
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await self._children.stop()
 
-    async def _read(self, process: Forked, decoder: msgspec.json.Decoder[Report]) -> None:
-        while line := await process.stdout.readline():
-            report = decoder.decode(line)
+    async def _read(self, tunnels: Ordered[Report]) -> None:
+        async for report in tunnels.each():
             if isinstance(report, Changed):
                 self._on_change(report)
-        status = await process.wait()
-        if not self._stopping:
-            self._on_end(f"the tunnel process ended with status {status}")

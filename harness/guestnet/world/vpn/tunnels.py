@@ -5,11 +5,11 @@ A process of its own, because packets through a tunnel are work, and the lab's l
 
 import asyncio
 import gc
-import sys
 from functools import partial
 
 import msgspec
 
+from guestnet.system.orders import orders, report
 from guestnet.world.vpn.ends import Tunnel
 from guestnet.world.vpn.messages import (
     Changed,
@@ -20,29 +20,23 @@ from guestnet.world.vpn.messages import (
     Opened,
     Order,
     Renew,
-    Report,
     Silence,
     Tune,
 )
 from guestnet.world.vpn.session import News
 
 
-def _report(report: Report) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
-    sys.stdout.buffer.flush()
-
-
 def _told(name: str, news: News, source: str) -> None:
-    _report(Changed(name, news, source))
+    report(Changed(name, news, source))
 
 
 def _open(order: Open) -> Tunnel | None:
     try:
         tunnel = Tunnel(order, partial(_told, order.name))
     except OSError as error:
-        _report(Failed(order.name, f"{error.strerror or error}"))
+        report(Failed(order.name, f"{error.strerror or error}"))
         return None
-    _report(Opened(order.name))
+    report(Opened(order.name))
     return tunnel
 
 
@@ -61,14 +55,10 @@ def _follow(tunnel: Tunnel, order: Order) -> None:
 
 
 async def _run() -> None:
-    loop = asyncio.get_running_loop()
-    orders = asyncio.StreamReader(limit=1 << 20)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    decoder = msgspec.json.Decoder[Order](Order)
+    told = await orders()
     tunnels: dict[str, Tunnel] = {}
     gc.freeze()
-    while line := await orders.readline():
-        order = decoder.decode(line)
+    async for order in told.each(msgspec.json.Decoder[Order](Order)):
         if isinstance(order, Open):
             if (tunnel := _open(order)) is not None:
                 tunnels[order.name] = tunnel

@@ -49,7 +49,7 @@ class UdpTransport:
     @property
     def pids(self) -> dict[str, int]:
         """As of `Transport`."""
-        return {} if self._process.pid is None else {"tunnels": self._process.pid}
+        return self._process.pids
 
     async def prepare(self) -> None:
         """As of `Transport`."""

@@ -1,4 +1,4 @@
-"""The processes of a world's servers: followed while they run, and ended."""
+"""Child processes under one owner: followed while they run, and ended."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Final
 
-from guestnet.core.errors import DescriptionError, LabError
+from guestnet.core.errors import GuestnetError
 from guestnet.system.forked import Owned
 
 _SAID: Final = 3
@@ -17,9 +17,11 @@ _SAID: Final = 3
 
 Read = Callable[[str], None]
 """Takes a line that a process said."""
+Cannot = Callable[[str], GuestnetError]
+"""The error of a process that can't start, from its last words."""
 
 
-class Processes:
+class Children:
     """Owns processes; ``on_end`` is called with a reason when one ends that was not told to."""
 
     def __init__(self, on_end: Callable[[str], None]) -> None:
@@ -41,12 +43,12 @@ class Processes:
         self._processes[name] = process
 
     async def run_in(
-        self, namespace: Path, name: str, command: list[str], started: str, read: Read, *, of: str = "servers"
+        self, namespace: Path, name: str, command: list[str], started: str, read: Read, cannot: Cannot
     ) -> None:
         """Run ``command`` in a network namespace; return when it has said ``started``, on either output.
 
-        ``read`` gets each line that it says after that. Raises LabError with its words when it can't start;
-        ``of`` is the table of the description that has ``name``.
+        ``read`` gets each line that it says after that. Raises what ``cannot`` makes of its words when it
+        does not start.
         """
         process = await asyncio.create_subprocess_exec(
             "nsenter", f"--net={namespace}", "--", *command,
@@ -61,9 +63,7 @@ class Processes:
                 self.follow(name, process, _read_lines(process.stdout, read))
                 return
             said.append(text)
-        raise cannot(
-            f"{of}.{name}", "; ".join(each for each in said[-_SAID:] if each) or f"{command[0]} ended"
-        )
+        raise cannot("; ".join(each for each in said[-_SAID:] if each) or f"{command[0]} ended")
 
     def follow(self, name: str, process: Owned, reading: Coroutine[None, None, None]) -> None:
         """Own the task that reads what ``process`` reports; it ends with the process."""
@@ -102,10 +102,3 @@ async def _read_lines(stream: asyncio.StreamReader, read: Read) -> None:
     while line := await stream.readline():
         if text := line.decode(errors="replace").strip():
             read(text)
-
-
-def cannot(place: str, reason: str) -> LabError | DescriptionError:
-    """The error of what does not start, described at ``place``."""
-    if "in use" in reason:
-        return DescriptionError(f"{place} can't listen: {reason}", remedy="give it another port or address")
-    return LabError(f"{place} can't start: {reason}")

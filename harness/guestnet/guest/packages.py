@@ -49,8 +49,8 @@ Targets: Packages
 Signed-By:
 {key}
 """
-_BAD_SIGNATURE: Final = ("GPG error", "OpenPGP signature verification failed")
-"""Words of apt 2 and of apt 3."""
+_BAD_SIGNATURE: Final = ("GPG error", "PGP signature verification failed", "Signature verification failed")
+"""Words of apt 2, of apt 3 and of apt 3.3."""
 _NOT_THERE: Final = ("404", "does not have a Release file")
 _REASON: Final = re.compile(r"^[EW]: (?:Failed to fetch \S+ +)?(.*)", re.MULTILINE)
 
